@@ -1,0 +1,74 @@
+// Package mcsapi reaches ServiceExports and ServiceImports in whichever version of multicluster.x-k8s.io a cluster serves.
+//
+// The Go types are always those of v1beta1: v1alpha1 of the same API module has the same JSON, and older v1alpha1 CRDs
+// have a subset of it. What differs is the version in the path and in apiVersion, which [NewClient] fixes per client.
+// The package never decides what to do when nothing is served; it says so with [ErrNotServed].
+package mcsapi
+
+import (
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+)
+
+// Group is the API group of ServiceExport and ServiceImport.
+const Group = mcs.GroupName
+
+// Versions are the versions that this package speaks, the preferred one first.
+var Versions = []string{"v1beta1", "v1alpha1"}
+
+// ErrNotServed is returned by [ServedVersion] when the API server answered that it serves the resource in no version
+// of [Versions]: the CRD is missing, or too new, or too old.
+var ErrNotServed = errors.New("not served")
+
+// NewScheme returns a scheme that decodes the kinds of [Group] at version into the v1beta1 Go types.
+func NewScheme(version string) *runtime.Scheme {
+	gv := schema.GroupVersion{Group: Group, Version: version}
+	scheme := runtime.NewScheme()
+	scheme.AddKnownTypes(gv, &mcs.ServiceExport{}, &mcs.ServiceExportList{}, &mcs.ServiceImport{}, &mcs.ServiceImportList{})
+	metav1.AddToGroupVersion(scheme, gv)
+	utilruntime.Must(metav1.AddMetaToScheme(scheme))
+	return scheme
+}
+
+// NewClient returns a REST client for [Group] at version, built from cfg, which is not changed. Its objects are the
+// v1beta1 Go types; its wire format is JSON, the only one that custom resources have.
+func NewClient(cfg *rest.Config, version string) (*rest.RESTClient, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.APIPath = "/apis"
+	cfg.GroupVersion = &schema.GroupVersion{Group: Group, Version: version}
+	cfg.ContentType = runtime.ContentTypeJSON
+	cfg.AcceptContentTypes = runtime.ContentTypeJSON
+	cfg.NegotiatedSerializer = serializer.NewCodecFactory(NewScheme(version)).WithoutConversion()
+	return rest.RESTClientFor(cfg)
+}
+
+// ServedVersion asks the API server which version of [Versions] it serves resource ("serviceimports",
+// "serviceexports") in, and returns the preferred one, or [ErrNotServed]. Any other error means that the server gave no
+// answer, which says nothing about what it serves (SPEC A7, L6).
+func ServedVersion(d discovery.ServerResourcesInterface, resource string) (string, error) {
+	for _, version := range Versions {
+		list, err := d.ServerResourcesForGroupVersion(Group + "/" + version)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("asking which version of %s is served: %w", Group, err)
+		}
+		for i := range list.APIResources {
+			if list.APIResources[i].Name == resource {
+				return version, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%s.%s: %w", resource, Group, ErrNotServed)
+}

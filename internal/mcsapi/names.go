@@ -1,0 +1,31 @@
+package mcsapi
+
+// Names that the objects of a clusterset carry. Keys of the kubernetes.io domain come from KEP-1645; those under
+// [Domain] are this project's own.
+const (
+	// Domain is the prefix of every label and annotation that this project invents.
+	Domain = "clusterset.dev"
+
+	// LabelClusterSet holds the name of the clusterset whose controller created and owns the object. An object without
+	// it, or with another value, is never changed or deleted.
+	LabelClusterSet = Domain + "/clusterset"
+
+	// LabelAutomatic marks ("true") a ServiceImport that the controller created by itself (KEP-1645 "Importing
+	// Services") and therefore also deletes. An import without it is a person's.
+	LabelAutomatic = Domain + "/automatic"
+
+	// LabelServiceName names the multi-cluster service that an EndpointSlice or derived Service belongs to.
+	LabelServiceName = "multicluster.kubernetes.io/service-name"
+
+	// LabelSourceCluster names the cluster whose endpoints an EndpointSlice holds.
+	LabelSourceCluster = "multicluster.kubernetes.io/source-cluster"
+
+	// AnnotationDerivedService, on a ServiceImport, names the Service that carries its ClusterIP.
+	AnnotationDerivedService = "multicluster.kubernetes.io/derived-service"
+
+	// ManagedBy is the value of endpointslice.kubernetes.io/managed-by on imported slices.
+	ManagedBy = "mcs-controller." + Domain
+
+	// DerivedPrefix begins the name of every derived Service.
+	DerivedPrefix = "amcs-"
+)
