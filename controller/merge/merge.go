@@ -1,0 +1,76 @@
+// Package merge decides what one multi-cluster service looks like when several clusters export the same namespaced name.
+//
+// It is KEP-1645 "Constraints and Conflict Resolution" in one place and nothing else: exports of one name go in, one
+// [Service] comes out, with the conflicts to report on every constituent export and the ports that each cluster may be
+// sent traffic for. It knows no client, context, clock or logger, and its result does not depend on the order of its input.
+package merge
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+)
+
+// Export is what one cluster offers under a name: the ServiceExport and the properties of its Service that take part in
+// the merge. It is kept as JSON in the consumers, so that the last known export of a cluster that is away still counts
+// (SPEC L9); field names are therefore part of the stored format.
+type Export struct {
+	// Cluster is the id of the exporting cluster.
+	Cluster string `json:"cluster"`
+	// Created is the creationTimestamp of the ServiceExport: the oldest wins (SPEC M1).
+	Created time.Time `json:"created"`
+	// Labels and Annotations are spec.exportedLabels and spec.exportedAnnotations, without the keys that are refused (SPEC E4).
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Service
+}
+
+// Service is the set of global properties (KEP-1645 "Global Properties") of a Service, exported or merged.
+type Service struct {
+	Headless bool `json:"headless,omitempty"`
+	// Ports are sorted as the Service has them; a merged service has the winner's first, then what others add.
+	Ports           []Port                 `json:"ports,omitempty"`
+	SessionAffinity corev1.ServiceAffinity `json:"sessionAffinity,omitempty"`
+	// AffinityTimeout is sessionAffinityConfig.clientIP.timeoutSeconds, in seconds; nil unless the affinity is ClientIP.
+	AffinityTimeout       *int32                              `json:"affinityTimeout,omitempty"`
+	InternalTrafficPolicy corev1.ServiceInternalTrafficPolicy `json:"internalTrafficPolicy,omitempty"`
+	TrafficDistribution   string                              `json:"trafficDistribution,omitempty"`
+	// IPFamilies are the families of the Service, the primary first.
+	IPFamilies []corev1.IPFamily `json:"ipFamilies,omitempty"`
+}
+
+// Port is a port of an exported or merged service.
+type Port struct {
+	Name        string          `json:"name,omitempty"`
+	Protocol    corev1.Protocol `json:"protocol,omitempty"`
+	AppProtocol string          `json:"appProtocol,omitempty"`
+	Number      int32           `json:"number"`
+	// Published is the name on the derived Service and its slices: Name, or a generated one ("80-tcp") where an unnamed
+	// port stands among others (SPEC M2). Set by [Merge] only.
+	Published string `json:"-"`
+}
+
+// Conflict is one property in which the exports disagree.
+type Conflict struct {
+	// Reason is the constant of the API module, such as PortConflict.
+	Reason mcs.ServiceExportConditionReason
+	// Message names the field, the winning cluster and value, the others, and how many disagree, for people:
+	// "port http: 80/TCP from cluster-a (oldest export) wins over 8080/TCP of cluster-b; 1/3 clusters disagree".
+	Message string
+}
+
+// Result is one multi-cluster service.
+type Result struct {
+	Service
+	Labels, Annotations map[string]string
+	// Clusters are the exporting clusters by precedence, the winner first.
+	Clusters []string
+	// Conflicts are true of every constituent export (SPEC M4), sorted by reason; nil when all agree.
+	Conflicts []Conflict
+	// Routes says per cluster which of its own Service ports serve which merged port: own port name (as its slices have
+	// it) to Published name. A port that is not listed must not be sent traffic (SPEC M3).
+	Routes map[string]map[string]string
+	// Exports are the inputs by precedence, as they are to be remembered (SPEC L9).
+	Exports []Export
+}

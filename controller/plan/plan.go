@@ -1,0 +1,106 @@
+// Package plan compares what one consuming cluster should hold for one multi-cluster service with what it holds, and
+// says which writes, in which order, make the two equal, with a reason for each.
+//
+// It is pure: no client, context, clock or logger. It never puts an object into a plan that this clusterset does not own
+// (SPEC X5), and a plan for a consumer that holds what it should is empty (SPEC S5). A plan is one pass: what depends on an
+// answer of the API server (the import's UID, the derived Service's address) waits for the next pass, which the caller runs
+// on the state as it is after applying, until a plan is empty.
+package plan
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/controller/merge"
+)
+
+// Consumer is what a plan must know of the consuming cluster besides its objects.
+type Consumer struct {
+	// Cluster is its id; slices imported from itself keep nodeName (SPEC S2).
+	Cluster string
+	// ClusterSet is the name that managed objects carry (SPEC X5).
+	ClusterSet string
+	// Automatic says whether imports are created for every exported service (SPEC I2).
+	Automatic bool
+	// Families are the IP families that the cluster allocates Service addresses of, the primary first.
+	Families []corev1.IPFamily
+	// ImportVersion is the served version of ServiceImport, for owner references (SPEC S1).
+	ImportVersion string
+	// Drops are the fields that its ServiceImport schema does not keep (SPEC A7).
+	Drops Fields
+}
+
+// Fields is a set of fields, by path such as "spec.ipFamilies", that a consumer's schema drops or refuses.
+type Fields map[string]bool
+
+// Wanted is what the clusterset says of the service.
+type Wanted struct {
+	Key types.NamespacedName
+	// Service is nil when no cluster exports the name.
+	Service *merge.Result
+	// Sources are the exporting clusters' slices, one entry per cluster in Service.Clusters whose slices are known. A
+	// cluster whose slices are not known (not synced, unreachable) has no entry and is listed in Unsure.
+	Sources []Source
+	// Unsure are clusters of which it is not known now what they export: their slices, their status entries and an import
+	// that only they may still export are left as they are (SPEC L3, L6).
+	Unsure map[string]bool
+}
+
+// Source is one exporting cluster's EndpointSlices of the Service, as that cluster has them.
+type Source struct {
+	Cluster string
+	Slices  []*discoveryv1.EndpointSlice
+	// Withdrawn says that the cluster's endpoints are to be taken out although it still exports (SPEC L2).
+	Withdrawn bool
+}
+
+// Held is what the consumer holds now; nil or empty where it holds nothing. The objects are not changed.
+type Held struct {
+	// Namespace is true when the namespace exists and is not terminating (SPEC I1).
+	Namespace bool
+	Import    *mcs.ServiceImport
+	// Derived is the Service of the derived name, whoever owns it.
+	Derived *corev1.Service
+	// Slices are the imported slices of this service that this controller manages.
+	Slices []*discoveryv1.EndpointSlice
+}
+
+// Verb is a kind of write.
+type Verb string
+
+// The writes that a plan consists of. Patches are JSON merge patches (RFC 7386) that carry metadata.resourceVersion.
+const (
+	Create      Verb = "create"
+	Update      Verb = "update"
+	Patch       Verb = "patch"
+	PatchStatus Verb = "patch-status"
+	Delete      Verb = "delete"
+)
+
+// Action is one write.
+type Action struct {
+	Verb Verb
+	// Object is the object to create, the whole object to update to, or the object as held for the other verbs. Its type is
+	// *mcs.ServiceImport, *mcs.ServiceExport, *corev1.Service or *discoveryv1.EndpointSlice.
+	Object metav1.Object
+	// Patch is the merge patch of the patching verbs.
+	Patch []byte
+	// Reason says for people and logs why, such as "cluster-b withdrew its endpoints".
+	Reason string
+	// Events are to be recorded on the ServiceImport or ServiceExport once the write succeeded.
+	Events []Event
+}
+
+// Event is a Kubernetes Event to record.
+type Event struct {
+	Warning         bool
+	Reason, Message string
+}
+
+// Now is when the plan is made, for lastTransitionTime; it moves only with a condition's status (SPEC E3).
+type Now = time.Time
