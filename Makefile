@@ -1,0 +1,85 @@
+# multicluster: `make demo` shows it, `make test` proves it, `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export CGO_ENABLED ?= 0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+STAMP   := -X main.version=$(VERSION)
+GO      ?= go
+BUILD   := $(GO) build -trimpath
+TOOL    := $(GO) tool -modfile=tools/go.mod
+UNIT    := $(shell $(GO) list -e ./... 2>/dev/null | grep -v /test/)
+# Every test names what it runs under; the deadline is for a machine of two cores.
+TEST    := $(GO) test -timeout 30m
+
+##@ The two commands
+.PHONY: demo test
+demo: prerequisites build ## The walk-through on two real clusters (KEEP=1 leaves them up to play with)
+	@$(GO) run ./test/demo $(if $(KEEP),-keep)
+
+test: prerequisites unit integration e2e ## All tests: unit, against real API servers, end to end with real packets
+	@echo "make test: all passed"
+
+##@ Building
+.PHONY: build image clean
+build: ## The programs, into bin/
+	@mkdir -p bin
+	$(BUILD) -ldflags '-s -w -X github.com/coredns/coredns/coremain.GitCommit=$(VERSION)' -o bin/coredns ./cmd/coredns
+	$(BUILD) -ldflags '-s -w $(STAMP)' -o bin/ ./cmd/mcs-controller
+
+clean: ## Remove what `make` made here (the compiled control plane stays in the user's cache)
+	rm -rf bin dist
+
+##@ Shorter loops
+.PHONY: prerequisites control-plane unit integration e2e race lint fuzz vulncheck presubmit
+prerequisites: ## Say what the machine lacks; as root on Debian, install it
+	@test/node/prerequisites.sh
+
+control-plane: ## Compile etcd, kube-apiserver, kube-controller-manager, kube-proxy and kubectl (once; cached)
+	@$(GO) run ./test/controlplane/build
+
+unit: ## Tests that need nothing but Go: seconds
+	$(TEST) $(UNIT)
+
+integration: control-plane ## Tests against real API servers
+	$(TEST) -p 1 ./test/controlplane/... ./test/integration/...
+
+e2e: control-plane ## Tests with real pods, packets, kube-proxy and CoreDNS (root)
+	$(TEST) -p 1 ./test/node/... ./test/e2e/...
+
+race: ## The unit tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(TEST) -race $(UNIT)
+
+lint: presubmit ## gofmt, vet, staticcheck and the rules of the house
+	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); test -z "$$out" || { echo "not gofmt'ed: $$out"; exit 1; }
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+
+presubmit: ## The rules of the house
+	$(TEST) -count=1 ./test/presubmit
+
+FUZZTIME ?= 1m
+fuzz: ## Fuzz every parser for FUZZTIME each
+	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -h '^func Fuzz' $$pkg/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
+	    echo "fuzzing $$pkg $$f for $(FUZZTIME)"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+vulncheck: ## Known vulnerabilities in what is used (needs the vulnerability database)
+	$(TOOL) govulncheck ./...
+
+##@ Measuring
+.PHONY: bench bench-dns bench-controller
+bench: ## Go benchmarks of the hot paths, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem ./plugin/... ./controller/...
+
+bench-dns: control-plane ## CoreDNS with this plugin beside stock CoreDNS, in one interleaved run
+	$(GO) run ./test/bench/dns
+
+bench-controller: control-plane ## The controller against a loop of the same writes, in one run
+	$(GO) run ./test/bench/controller
+
+##@ Help
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST) \
+	  | if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9;]*m//g'; fi; echo

@@ -1,0 +1,153 @@
+// Package presubmit holds the rules of the house that no compiler knows, as tests: which package may import which, how long
+// a file may get, what must not stand in the tree.
+package presubmit
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/clusterset/multicluster"
+
+// TestArrows holds the import arrows of the layout: each package may import, of this module, only what stands beside it.
+func TestArrows(t *testing.T) {
+	mayImport := map[string][]string{
+		"internal/mcsapi":     {},
+		"plugin/view":         {},
+		"plugin":              {"plugin/view", "internal/"},
+		"controller/merge":    {"internal/"},
+		"controller/plan":     {"controller/merge", "internal/"},
+		"controller/clusters": {"internal/"},
+		"controller":          {"controller/", "internal/"},
+		"cmd/coredns":         {"plugin"},
+		"cmd/mcs-controller":  {"controller", "controller/clusters", "internal/"},
+		"cmd/mcsctl":          {"controller/merge", "controller/plan", "internal/"},
+	}
+	for pkg, imports := range packages(t) {
+		rules, ok := mayImport[pkg]
+		if !ok {
+			continue // below test/ and in sub-packages of cmd/ everything may be seen
+		}
+		for _, imported := range imports {
+			own, ours := strings.CutPrefix(imported, module+"/")
+			if ours && !allowed(own, rules) {
+				t.Errorf("%s imports %s; it may import only %v (DESIGN, Layout)", pkg, own, rules)
+			}
+		}
+	}
+}
+
+// TestPure: the pure packages take no client, clock, logger or context (STYLE 1).
+func TestPure(t *testing.T) {
+	all := packages(t)
+	for _, pkg := range []string{"plugin/view", "controller/merge", "controller/plan"} {
+		if _, ok := all[pkg]; !ok {
+			t.Errorf("%s does not exist", pkg)
+		}
+		for _, imported := range all[pkg] {
+			if imported == "context" || imported == "log" || imported == "log/slog" || imported == "net/http" ||
+				strings.HasPrefix(imported, "k8s.io/client-go") {
+				t.Errorf("%s is pure but imports %s", pkg, imported)
+			}
+		}
+	}
+}
+
+// TestProductIsLight: the product's module does not require what only tests and tools need.
+func TestProductIsLight(t *testing.T) {
+	mod, err := os.ReadFile(filepath.Join(root(t), "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, heavy := range []string{"k8s.io/kubernetes ", "go.etcd.io/etcd/server", "k8s.io/apiserver ", "sigs.k8s.io/controller-runtime ", "helm.sh/helm"} {
+		if bytes.Contains(mod, []byte(heavy)) {
+			t.Errorf("go.mod requires %s; put it into a nested module", strings.TrimSpace(heavy))
+		}
+	}
+}
+
+// maxLines is how long a Go file may get; about 400 is the aim, the rest is room for a table of cases.
+const maxLines = 450
+
+// TestTree reads every file that git tracks, or would.
+func TestTree(t *testing.T) {
+	forbidden := regexp.MustCompile(`/wo` + `rk/|/ro` + `ot/|/far` + `m/|proxy\.go` + `lang|sum\.go` + `lang|deb\.deb` + `ian|registry\.npm` + `js`)
+	openWork := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b|not imple` + `mented`)
+	noSleep := regexp.MustCompile(`time\.Sle` + `ep\(`)
+	for _, name := range strings.Split(strings.TrimSpace(run(t, "git", "ls-files", "--cached", "--others", "--exclude-standard")), "\n") {
+		path := filepath.Join(root(t), name)
+		body, err := os.ReadFile(path)
+		if err != nil || bytes.IndexByte(body, 0) >= 0 {
+			continue // removed in the work tree, or no text
+		}
+		for n, line := range strings.Split(string(body), "\n") {
+			if forbidden.MatchString(line) {
+				t.Errorf("%s:%d names a path of a machine or a registry's host", name, n+1)
+			}
+			if strings.HasSuffix(name, ".go") && openWork.MatchString(line) {
+				t.Errorf("%s:%d leaves work open: %s", name, n+1, strings.TrimSpace(line))
+			}
+			if strings.HasSuffix(name, "_test.go") && noSleep.MatchString(line) {
+				t.Errorf("%s:%d sleeps; wait for a condition", name, n+1)
+			}
+		}
+		if lines := bytes.Count(body, []byte("\n")); strings.HasSuffix(name, ".go") && lines > maxLines {
+			t.Errorf("%s has %d lines, more than %d: is it one room, or several?", name, lines, maxLines)
+		}
+	}
+}
+
+// TestNames: no file is named after what it is instead of what it is about (STYLE 6).
+func TestNames(t *testing.T) {
+	for _, name := range strings.Fields(run(t, "git", "ls-files", "--cached", "--others", "--exclude-standard", "*.go")) {
+		switch filepath.Base(name) {
+		case "utils.go", "util.go", "helpers.go", "helper.go", "common.go", "types.go", "misc.go":
+			t.Errorf("%s: name it after what it is about", name)
+		}
+	}
+}
+
+func allowed(pkg string, rules []string) bool {
+	for _, rule := range rules {
+		if pkg == rule || strings.HasSuffix(rule, "/") && strings.HasPrefix(pkg, rule) {
+			return true
+		}
+	}
+	return false
+}
+
+// packages returns the direct imports of this module's packages, tests left out, by path below the module.
+func packages(t *testing.T) map[string][]string {
+	t.Helper()
+	imports := map[string][]string{}
+	for _, line := range strings.Split(strings.TrimSpace(run(t, "go", "list", "-e", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")), "\n") {
+		fields := strings.Fields(line)
+		imports[strings.TrimPrefix(fields[0], module+"/")] = fields[1:]
+	}
+	return imports
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = root(t)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
+	}
+	return string(out)
+}
