@@ -6,6 +6,8 @@
 package merge
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -73,4 +75,48 @@ type Result struct {
 	Routes map[string]map[string]string
 	// Exports are the inputs by precedence, as they are to be remembered (SPEC L9).
 	Exports []Export
+}
+
+// Merge returns the one service that exports, at most one per cluster, amount to, or the zero Result if there are none.
+// The order of exports does not matter; now is only used to tell timestamps that lie in the future (SPEC M1).
+//
+// Where the exports disagree on being headless, the endpoints of all of them still belong to the service: a conflict says
+// which property holds, not who serves.
+func Merge(exports []Export, now time.Time) Result {
+	if len(exports) == 0 {
+		return Result{}
+	}
+	sorted := byPrecedence(exports, now)
+	winner := &sorted[0]
+	offers, clashes := union(sorted)
+	result := Result{
+		Service:     winner.Service,
+		Labels:      winner.Labels,
+		Annotations: winner.Annotations,
+		Clusters:    make([]string, len(sorted)),
+		Routes:      make(map[string]map[string]string, len(sorted)),
+		Exports:     sorted,
+	}
+	result.Ports = make([]Port, len(offers))
+	for i := range offers {
+		result.Ports[i] = offers[i].Port
+	}
+	publish(result.Ports)
+	for i := range sorted {
+		result.Clusters[i] = sorted[i].Cluster
+		result.Routes[sorted[i].Cluster] = route(sorted[i].Ports, result.Ports)
+	}
+	var familyConflict *Conflict
+	result.IPFamilies, familyConflict = mergeFamilies(sorted)
+	if len(sorted) == 1 {
+		return result
+	}
+	result.Conflicts = conflicts(sorted)
+	for _, c := range []*Conflict{portConflict(sorted, offers, clashes), familyConflict} {
+		if c != nil {
+			result.Conflicts = append(result.Conflicts, *c)
+		}
+	}
+	slices.SortFunc(result.Conflicts, func(a, b Conflict) int { return strings.Compare(string(a.Reason), string(b.Reason)) })
+	return result
 }

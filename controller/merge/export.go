@@ -1,0 +1,231 @@
+package merge
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// Reasons of an [Invalid] export beside those of the API module.
+const (
+	// InvalidName is a name that no Service can have, so that no DNS name can be made of it (SPEC X2).
+	InvalidName mcs.ServiceExportConditionReason = "InvalidName"
+	// InvalidPorts are ports that no API server would have accepted, or too many of them (SPEC X2).
+	InvalidPorts mcs.ServiceExportConditionReason = "InvalidPorts"
+)
+
+// MaxPorts is how many ports an exported Service may have. It bounds what one exporting cluster makes every importing
+// cluster store.
+const MaxPorts = 1000
+
+// Invalid says why a ServiceExport exports nothing (condition Valid=False).
+type Invalid struct {
+	Reason  mcs.ServiceExportConditionReason
+	Message string
+}
+
+// Of returns what cluster offers by export, whose Service is service, or nil if the cluster has no Service of that name.
+// What API servers default is brought to one form, so that Services of servers of different age compare equal. A second
+// result that is not nil says that nothing is exported (KEP-1645 "Exporting Services", SPEC E1, E2).
+func Of(cluster string, export *mcs.ServiceExport, service *corev1.Service) (Export, *Invalid) {
+	if invalid := exportable(export, service); invalid != nil {
+		return Export{}, invalid
+	}
+	labels, annotations, _ := exported(&export.Spec)
+	return Export{
+		Cluster:     cluster,
+		Created:     export.CreationTimestamp.UTC(),
+		Labels:      labels,
+		Annotations: annotations,
+		Service:     properties(&service.Spec),
+	}, nil
+}
+
+func exportable(export *mcs.ServiceExport, service *corev1.Service) *Invalid {
+	name := export.Namespace + "/" + export.Name
+	if service == nil {
+		return &Invalid{mcs.ServiceExportReasonNoService, fmt.Sprintf("Service %s does not exist; create it, or delete this export", name)}
+	}
+	if len(validation.IsDNS1123Label(export.Name)) != 0 {
+		return &Invalid{InvalidName, fmt.Sprintf("%q is not a DNS label", export.Name)}
+	}
+	if service.Spec.Type == corev1.ServiceTypeExternalName {
+		return &Invalid{mcs.ServiceExportReasonInvalidServiceType,
+			fmt.Sprintf("Service %s is of type ExternalName, which has no endpoints; export a ClusterIP, headless, NodePort or LoadBalancer Service", name)}
+	}
+	if set, derived := service.Labels[mcsapi.LabelClusterSet]; derived {
+		return &Invalid{mcs.ServiceExportReasonInvalidServiceType,
+			fmt.Sprintf("Service %s is itself derived from a ServiceImport of clusterset %s; imported services are not exported again", name, set)}
+	}
+	if why := badPorts(service.Spec.Ports); why != "" {
+		return &Invalid{InvalidPorts, fmt.Sprintf("Service %s: %s", name, why)}
+	}
+	return nil
+}
+
+// badPorts says what no API server would have let pass: a consumer's would refuse the derived Service for it.
+func badPorts(ports []corev1.ServicePort) string {
+	if len(ports) > MaxPorts {
+		return fmt.Sprintf("%d ports, of which at most %d can be exported", len(ports), MaxPorts)
+	}
+	for i := range ports {
+		p := &ports[i]
+		switch {
+		case p.Port < 1 || p.Port > 65535:
+			return fmt.Sprintf("port %d is not between 1 and 65535", p.Port)
+		case p.Name != "" && len(validation.IsDNS1123Label(p.Name)) != 0:
+			return fmt.Sprintf("port name %q is not a DNS label", p.Name)
+		case !slices.Contains([]corev1.Protocol{"", corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}, p.Protocol):
+			return fmt.Sprintf("protocol %q is none of TCP, UDP, SCTP", p.Protocol)
+		case p.AppProtocol != nil && *p.AppProtocol != "" && len(validation.IsQualifiedName(*p.AppProtocol)) != 0:
+			return fmt.Sprintf("appProtocol %q is not a qualified name", *p.AppProtocol)
+		}
+	}
+	return ""
+}
+
+// properties brings a Service's global properties to the form that they have after the defaulting of a present API server.
+func properties(spec *corev1.ServiceSpec) Service {
+	s := Service{
+		Headless:              spec.ClusterIP == corev1.ClusterIPNone,
+		SessionAffinity:       corev1.ServiceAffinityNone,
+		InternalTrafficPolicy: corev1.ServiceInternalTrafficPolicyCluster,
+		IPFamilies:            families(spec),
+	}
+	if len(spec.Ports) > 0 {
+		s.Ports = make([]Port, len(spec.Ports))
+	}
+	for i := range spec.Ports {
+		s.Ports[i] = port(&spec.Ports[i])
+	}
+	if spec.SessionAffinity == corev1.ServiceAffinityClientIP {
+		s.SessionAffinity = corev1.ServiceAffinityClientIP
+		timeout := int32(corev1.DefaultClientIPServiceAffinitySeconds)
+		if c := spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
+			timeout = *c.ClientIP.TimeoutSeconds
+		}
+		s.AffinityTimeout = &timeout
+	}
+	if p := spec.InternalTrafficPolicy; p != nil && *p != "" {
+		s.InternalTrafficPolicy = *p
+	}
+	if spec.TrafficDistribution != nil {
+		s.TrafficDistribution = *spec.TrafficDistribution
+	}
+	return s
+}
+
+func port(p *corev1.ServicePort) Port {
+	out := Port{Name: p.Name, Protocol: p.Protocol, Number: p.Port}
+	if out.Protocol == "" {
+		out.Protocol = corev1.ProtocolTCP
+	}
+	if p.AppProtocol != nil {
+		out.AppProtocol = *p.AppProtocol
+	}
+	return out
+}
+
+// families are spec.ipFamilies, or what the address says where a server older than dual-stack left them out.
+func families(spec *corev1.ServiceSpec) []corev1.IPFamily {
+	var out []corev1.IPFamily
+	add := func(f corev1.IPFamily) {
+		if !slices.Contains(out, f) {
+			out = append(out, f)
+		}
+	}
+	for _, f := range spec.IPFamilies {
+		if f == corev1.IPv4Protocol || f == corev1.IPv6Protocol {
+			add(f)
+		}
+	}
+	if len(out) > 0 || spec.ClusterIP == "" || spec.ClusterIP == corev1.ClusterIPNone {
+		return out
+	}
+	if strings.Contains(spec.ClusterIP, ":") {
+		add(corev1.IPv6Protocol)
+	} else {
+		add(corev1.IPv4Protocol)
+	}
+	return out
+}
+
+// MaxExportedBytes is how much spec.exportedLabels and spec.exportedAnnotations may hold together, keys and values. All of
+// it is kept on the import, once as it is and once remembered, and an object's annotations are limited to 256 KiB.
+const MaxExportedBytes = 32 << 10
+
+// RefusedKeys names, in order, the keys of spec.exportedLabels and spec.exportedAnnotations that are not exported, with the
+// reason, such as "label app.kubernetes.io/name (reserved domain)" (SPEC E4); nil when all are exported.
+func RefusedKeys(export *mcs.ServiceExport) []string {
+	_, _, refused := exported(&export.Spec)
+	return refused
+}
+
+func exported(spec *mcs.ServiceExportSpec) (labels, annotations map[string]string, refused []string) {
+	size := 0
+	keep := func(kind string, in map[string]string, check func(key, value string) string) map[string]string {
+		var out map[string]string
+		for _, key := range slices.Sorted(maps.Keys(in)) {
+			value := in[key]
+			why := check(key, value)
+			if why == "" && size+len(key)+len(value) > MaxExportedBytes {
+				why = fmt.Sprintf("more than %d KiB of labels and annotations", MaxExportedBytes>>10)
+			}
+			if why != "" {
+				refused = append(refused, fmt.Sprintf("%s %s (%s)", kind, clip(key, 80), why))
+				continue
+			}
+			if out == nil {
+				out = make(map[string]string, len(in))
+			}
+			out[key] = value
+			size += len(key) + len(value)
+		}
+		return out
+	}
+	labels = keep("label", spec.ExportedLabels, func(key, value string) string {
+		if why := badKey(key); why != "" {
+			return why
+		}
+		if len(validation.IsValidLabelValue(value)) != 0 {
+			return "not a label value"
+		}
+		return ""
+	})
+	annotations = keep("annotation", spec.ExportedAnnotations, func(key, _ string) string { return badKey(strings.ToLower(key)) })
+	return labels, annotations, refused
+}
+
+// reservedDomains are those whose keys steer Kubernetes or this controller, and so are never taken from another cluster.
+var reservedDomains = []string{"kubernetes.io", "k8s.io", mcsapi.Domain}
+
+func badKey(key string) string {
+	if len(validation.IsQualifiedName(key)) != 0 {
+		return "not a qualified name"
+	}
+	domain, _, qualified := strings.Cut(key, "/")
+	if !qualified {
+		return ""
+	}
+	for _, reserved := range reservedDomains {
+		if domain == reserved || strings.HasSuffix(domain, "."+reserved) {
+			return "reserved domain"
+		}
+	}
+	return ""
+}
+
+// clip shortens text from elsewhere to at most n bytes, so that a message stays readable.
+func clip(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n-len("...")], "") + "..."
+}
