@@ -1,0 +1,140 @@
+package controlplane
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+)
+
+// auditPolicy records every request that changes what is stored, once, when it is answered. Leases are left out, being
+// renewed at rest (SPEC S5), and so are reviews and tokens, which are "created" but not stored.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+- level: None
+  resources:
+  - {group: coordination.k8s.io, resources: [leases]}
+  - {group: authentication.k8s.io}
+  - {group: authorization.k8s.io}
+  - {group: "", resources: [serviceaccounts/token]}
+- level: Metadata
+  verbs: [create, update, patch, delete, deletecollection]
+- level: None
+`
+
+// auditArgs writes the policy and returns the API server's arguments for it. Each request is written before it is
+// answered ("blocking", without batches).
+func (c *Cluster) auditArgs() ([]string, error) {
+	policy := c.path("audit-policy.yaml")
+	return []string{
+		"--audit-policy-file=" + policy,
+		"--audit-log-path=" + c.auditLog(),
+		"--audit-log-mode=blocking",
+	}, os.WriteFile(policy, []byte(auditPolicy), 0o600)
+}
+
+func (c *Cluster) auditLog() string { return c.path("audit.log") }
+
+// A Mutation is a kind of request that changes something: who did what to which resource.
+type Mutation struct {
+	User     string // as "system:serviceaccount:kube-system:deployment-controller"
+	Verb     string // create, update, patch, delete, deletecollection
+	Resource string // as "services", "serviceimports.multicluster.x-k8s.io/status"
+}
+
+// An AuditedRequest is one mutating request that the API server answered.
+type AuditedRequest struct {
+	Mutation
+	UserAgent       string
+	Namespace, Name string // of the object; the name is empty where the server chose it or for a collection
+	Code            int    // the HTTP status of the answer
+	Received        time.Time
+}
+
+// MutatingRequests counts the mutating requests since the cluster was started, refused ones too, Leases and reviews
+// not. A request that has been answered is in it. The cluster must have been started with [Options.AuditLog].
+func (c *Cluster) MutatingRequests() (map[Mutation]int, error) {
+	requests, err := c.AuditedRequests()
+	if err != nil {
+		return nil, err
+	}
+	counts := map[Mutation]int{}
+	for _, r := range requests {
+		counts[r.Mutation]++
+	}
+	return counts, nil
+}
+
+// AuditedRequests returns the requests that [Cluster.MutatingRequests] counts, in the order of their answers.
+func (c *Cluster) AuditedRequests() ([]AuditedRequest, error) {
+	if !c.opts.AuditLog {
+		return nil, fmt.Errorf("cluster %s has no audit log: start it with Options.AuditLog", c.opts.Name)
+	}
+	log, err := os.ReadFile(c.auditLog())
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit log of cluster %s: %w", c.opts.Name, err)
+	}
+	requests, err := parseAuditLog(log)
+	if err != nil {
+		return nil, fmt.Errorf("the audit log of cluster %s: %w", c.opts.Name, err)
+	}
+	return requests, nil
+}
+
+// auditEvent is what is of use in an Event of audit.k8s.io/v1.
+type auditEvent struct {
+	Verb      string `json:"verb"`
+	UserAgent string `json:"userAgent"`
+	User      struct {
+		Username string `json:"username"`
+	} `json:"user"`
+	ObjectRef struct {
+		Resource    string `json:"resource"`
+		Subresource string `json:"subresource"`
+		APIGroup    string `json:"apiGroup"`
+		Namespace   string `json:"namespace"`
+		Name        string `json:"name"`
+	} `json:"objectRef"`
+	ResponseStatus struct {
+		Code int `json:"code"`
+	} `json:"responseStatus"`
+	RequestReceivedTimestamp time.Time `json:"requestReceivedTimestamp"`
+}
+
+// parseAuditLog reads one JSON object a line. A last line without its end is still being written, and left out.
+func parseAuditLog(log []byte) ([]AuditedRequest, error) {
+	var requests []AuditedRequest
+	complete := bytes.NewReader(log[:bytes.LastIndexByte(log, '\n')+1])
+	lines := bufio.NewScanner(complete)
+	lines.Buffer(nil, len(log)+1)
+	for n := 1; lines.Scan(); n++ {
+		var event auditEvent
+		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		requests = append(requests, event.request())
+	}
+	return requests, lines.Err()
+}
+
+func (e *auditEvent) request() AuditedRequest {
+	resource := e.ObjectRef.Resource
+	if e.ObjectRef.APIGroup != "" {
+		resource += "." + e.ObjectRef.APIGroup
+	}
+	if e.ObjectRef.Subresource != "" {
+		resource += "/" + e.ObjectRef.Subresource
+	}
+	return AuditedRequest{
+		Mutation:  Mutation{User: e.User.Username, Verb: e.Verb, Resource: resource},
+		UserAgent: e.UserAgent,
+		Namespace: e.ObjectRef.Namespace,
+		Name:      e.ObjectRef.Name,
+		Code:      e.ResponseStatus.Code,
+		Received:  e.RequestReceivedTimestamp,
+	}
+}
