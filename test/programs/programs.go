@@ -1,0 +1,62 @@
+// Package programs compiles this module's own programs for tests that run them.
+package programs
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// Module is the import path that the packages named to [Build] are below.
+const Module = "github.com/clusterset/multicluster"
+
+// Build compiles main packages of this module, given by their path below it ("cmd/coredns"), as `make build` does, and
+// returns the paths of the programs in the same order. They stay in the user's cache directory, so that a second call
+// only looks whether anything changed. What Go prints goes to progress.
+func Build(ctx context.Context, progress io.Writer, packages ...string) ([]string, error) {
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("finding a place to keep the programs: %w", err)
+	}
+	// Another checkout has other programs.
+	dir := filepath.Join(cache, "multicluster", "programs", fmt.Sprintf("%x", sha256.Sum256([]byte(root)))[:12])
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", dir + string(filepath.Separator)}
+	built := make([]string, len(packages))
+	for i, pkg := range packages {
+		args = append(args, Module+"/"+pkg)
+		built[i] = filepath.Join(dir, path.Base(pkg))
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = progress, io.MultiWriter(progress, &complaint)
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("building %s: %w: %s", strings.Join(packages, ", "), err, bytes.TrimSpace(complaint.Bytes()))
+	}
+	return built, nil
+}
+
+// moduleRoot returns the directory of this module's go.mod, wherever in it the caller runs.
+func moduleRoot(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", Module)
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("finding the source of %s: %w", Module, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
