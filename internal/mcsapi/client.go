@@ -6,8 +6,11 @@
 package mcsapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,4 +74,34 @@ func ServedVersion(d discovery.ServerResourcesInterface, resource string) (strin
 		}
 	}
 	return "", fmt.Errorf("%s.%s: %w", resource, Group, ErrNotServed)
+}
+
+// ServedVersions is [ServedVersion] for several resources at the cost of one, and within timeout. A resource that is served
+// in no version is missing from the answer.
+func ServedVersions(
+	ctx context.Context, d discovery.ServerResourcesInterface, timeout time.Duration, resources ...string,
+) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	dc := discovery.ToServerResourcesInterfaceWithContext(d)
+	served := map[string]string{}
+	for _, version := range Versions {
+		list, err := dc.ServerResourcesForGroupVersionWithContext(ctx, Group+"/"+version)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("asking which version of %s is served: %w", Group, err)
+		}
+		for _, resource := range resources {
+			found := slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == resource })
+			if found && served[resource] == "" {
+				served[resource] = version
+			}
+		}
+		if len(served) == len(resources) {
+			break
+		}
+	}
+	return served, nil
 }

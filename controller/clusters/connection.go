@@ -1,0 +1,261 @@
+package clusters
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// Limits of one member's clients. They are there against mistakes of ours, not for fairness: API servers have had priority
+// and fairness since 1.20 and know better than a constant here what they can bear, and what bounds the load is the number
+// of workers per member. Each member has its own, so that none waits for another's.
+const (
+	clientQPS   = 1000
+	clientBurst = 2000
+	// probeTimeout is how long an API server may take to answer a probe before it counts as unreachable.
+	probeTimeout = 5 * time.Second
+)
+
+// connection is one member reached with one set of credentials: clients, the stores, and the feeds that fill them. All of
+// it ends with the context given to run.
+type connection struct {
+	member   *Member
+	reg      Registration
+	interval time.Duration
+	log      *slog.Logger
+	config   *rest.Config
+	http     *http.Client
+	kube     kubernetes.Interface
+
+	exports    track[*mcs.ServiceExport]
+	imports    track[*mcs.ServiceImport]
+	services   *feed[*corev1.Service]
+	sources    *feed[*discoveryv1.EndpointSlice]
+	imported   *feed[*discoveryv1.EndpointSlice]
+	namespaces *feed[*corev1.Namespace]
+	ranges     atomic.Pointer[serviceRanges]
+	rangesErr  error // of the last try; used by the loop only
+
+	// wake makes the loop look at once.
+	wake  chan struct{}
+	feeds sync.WaitGroup
+	// live says that readers use this connection; set by the loop, once.
+	live bool
+	// started says that the feeds run.
+	started bool
+	// uid is that of the kube-system namespace; identified is when the ClusterProperty was last read.
+	uid        types.UID
+	identified time.Time
+	heard      atomic.Pointer[contact]
+}
+
+// contact is what the last probe found.
+type contact struct {
+	// At is when the API server last answered; zero if it never did.
+	At time.Time
+	// Err is why it did not answer last time; nil if it did.
+	Err error
+}
+
+// newConnection returns a connection that does nothing yet.
+func newConnection(m *Member, reg Registration, opts Options) (*connection, error) {
+	cfg := rest.CopyConfig(reg.Config)
+	cfg.QPS, cfg.Burst = clientQPS, clientBurst
+	cfg.UserAgent = opts.UserAgent
+	cfg.Timeout = 0 // watches live long; requests that must not have timeouts of their own
+	client, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{
+		member: m, reg: reg, interval: opts.ProbeInterval, log: m.log,
+		config: cfg, http: client, wake: make(chan struct{}, 1),
+	}
+	c.heard.Store(&contact{})
+	core := rest.CopyConfig(cfg)
+	core.ContentType = runtime.ContentTypeProtobuf
+	core.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	if c.kube, err = kubernetes.NewForConfigAndClient(core, client); err != nil {
+		return nil, err
+	}
+	c.services = newFeed(serviceKind(c.kube), newStore(byService[*corev1.Service], m.serviceChanged), c.look)
+	c.sources = newFeed(sourceKind(c.kube, reg.Consumer), newStore(bySource, m.sourceChanged), c.look)
+	c.imported = newFeed(importedKind(c.kube), newStore(byService[*discoveryv1.EndpointSlice], m.importedChanged), c.look)
+	c.namespaces = newFeed(namespaceKind(c.kube), newStore(nil, m.namespaceChanged), c.look)
+	return c, nil
+}
+
+// look makes the loop look at once. It never blocks.
+func (c *connection) look() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run keeps the connection until ctx ends, and returns when nothing of it runs any more.
+func (c *connection) run(ctx context.Context) {
+	defer func() {
+		c.feeds.Wait()
+		utilnet.CloseIdleConnectionsFor(c.http.Transport)
+	}()
+	for {
+		c.step(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.wake:
+		case <-time.After(c.interval - rand.N(c.interval/5)):
+		}
+	}
+}
+
+// step probes the API server, follows what it serves, and tells the member where that leaves it.
+func (c *connection) step(ctx context.Context) {
+	served, err := c.probe(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if err == nil {
+		err = c.member.admit(ctx, c)
+	}
+	if err == nil {
+		err = c.follow(ctx, served)
+	}
+	c.exports.promote(c.live)
+	c.imports.promote(c.live)
+	c.member.consider(c, err)
+}
+
+// probe asks the API server what it serves: a heartbeat that needs no permission of its own, and notices other API
+// versions within one interval.
+func (c *connection) probe(ctx context.Context) (map[string]string, error) {
+	served, err := mcsapi.ServedVersions(ctx, c.kube.Discovery(), probeTimeout, exportResource, importResource)
+	was := c.heard.Load()
+	if err != nil {
+		c.heard.Store(&contact{At: was.At, Err: err})
+		return nil, err
+	}
+	c.heard.Store(&contact{At: time.Now()})
+	if was.Err != nil {
+		c.kick()
+	}
+	return served, nil
+}
+
+// follow starts what is to run and does not run yet.
+func (c *connection) follow(ctx context.Context, served map[string]string) error {
+	if !c.started {
+		c.started = true
+		start(ctx, c, c.services)
+		if c.reg.Provider {
+			start(ctx, c, c.sources)
+		}
+		if c.reg.Consumer {
+			start(ctx, c, c.imported)
+			start(ctx, c, c.namespaces)
+		}
+	}
+	if c.reg.Provider {
+		err := c.exports.follow(served[exportResource], func(v string) (*version[*mcs.ServiceExport], error) {
+			return startVersion(ctx, c, v, exportKind, newStore(nil, c.member.exportChanged))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if !c.reg.Consumer {
+		return nil
+	}
+	c.refreshRanges(ctx)
+	return c.imports.follow(served[importResource], func(v string) (*version[*mcs.ServiceImport], error) {
+		return startVersion(ctx, c, v, importKind, newStore(byDerived, c.member.importChanged))
+	})
+}
+
+// start runs a feed until ctx ends.
+func start[T object](ctx context.Context, c *connection, f *feed[T]) {
+	c.feeds.Go(func() { f.run(ctx) })
+}
+
+// startVersion starts a feed at one version of multicluster.x-k8s.io.
+func startVersion[T object](
+	ctx context.Context, c *connection, name string, kind func(rest.Interface, string) kind[T], s *store[T],
+) (*version[T], error) {
+	client, err := mcsapi.NewClient(c.config, name)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for %s/%s: %w", mcsapi.Group, name, err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	v := &version[T]{name: name, client: client, feed: newFeed(kind(client, name), s, c.look), stop: stop}
+	start(ctx, c, v.feed)
+	return v, nil
+}
+
+// kick tells all feeds to try again at once.
+func (c *connection) kick() {
+	c.exports.kick()
+	c.imports.kick()
+	c.services.Kick()
+	c.sources.Kick()
+	c.imported.Kick()
+	c.namespaces.Kick()
+}
+
+// providerSynced and consumerSynced say whether all that a role reads is known.
+func (c *connection) providerSynced() bool {
+	return c.reg.Provider && c.exports.state().Synced && c.services.State().Synced && c.sources.State().Synced
+}
+
+func (c *connection) consumerSynced() bool {
+	return c.reg.Consumer && c.imports.state().Synced && c.services.State().Synced && c.imported.State().Synced &&
+		c.namespaces.State().Synced && c.ranges.Load() != nil
+}
+
+// replace makes readers see this connection, in place of old, which may be nil: own writes that old's watches had not
+// confirmed go over, and readers are told what differs.
+func (c *connection) replace(old *connection, publish func()) {
+	c.live = true
+	if old == nil {
+		c.goLive()
+		publish()
+		return
+	}
+	c.services.store.adopt(old.services.store)
+	c.imported.store.adopt(old.imported.store)
+	adopt(&c.exports, &old.exports)
+	adopt(&c.imports, &old.imports)
+	c.goLive()
+	publish()
+	c.services.store.tellDifference(old.services.store)
+	c.sources.store.tellDifference(old.sources.store)
+	c.imported.store.tellDifference(old.imported.store)
+	c.namespaces.store.tellDifference(old.namespaces.store)
+	tellDifference(&c.exports, &old.exports)
+	tellDifference(&c.imports, &old.imports)
+}
+
+func (c *connection) goLive() {
+	c.services.store.live.Store(true)
+	c.sources.store.live.Store(true)
+	c.imported.store.live.Store(true)
+	c.namespaces.store.live.Store(true)
+	c.exports.goLive()
+	c.imports.goLive()
+}

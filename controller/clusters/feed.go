@@ -1,0 +1,237 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// Times and sizes of list and watch.
+const (
+	// pageSize is the number of objects per list request, so that the memory a list takes in passing stays small.
+	pageSize = 500
+	// listTimeout is for one page; a server that hangs must not hold a feed for ever.
+	listTimeout = time.Minute
+	// watchTimeout is the shortest life of a watch; the longest is twice as long, so that watches don't end together.
+	watchTimeout = 5 * time.Minute
+	// shortWatch is a life so short that another watch at once would be a busy loop.
+	shortWatch = time.Second
+)
+
+// errShortWatch says that a watch ended as soon as it began.
+var errShortWatch = errors.New("watch closed as soon as it was opened")
+
+// kind is how objects of one kind of one cluster are listed and watched, and what is kept of them.
+type kind[T object] struct {
+	// resource names it for people: "serviceexports.multicluster.x-k8s.io/v1beta1".
+	resource string
+	list     func(ctx context.Context, opts metav1.ListOptions) (items []T, meta metav1.ListMeta, err error)
+	watch    func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error)
+	// trim drops from a fresh object what nobody reads.
+	trim func(T)
+}
+
+// feed keeps a store equal to one kind of one cluster. It is client-go's reflector but for three things that many clusters
+// need: after a broken connection it resumes the watch where it was rather than list again, so that deletions are seen as
+// such and not guessed from absence (SPEC L6); it can be told to try again at once; and its waits end with the context.
+type feed[T object] struct {
+	kind  kind[T]
+	store *store[T]
+	kick  chan struct{}
+	// changed is told when state changes.
+	changed func()
+
+	version string // of the last list or event; empty before the first list. Used by run only.
+
+	mu    sync.Mutex
+	state feedState
+}
+
+// feedState is what a feed says of itself.
+type feedState struct {
+	// Synced is true from the first full list on.
+	Synced bool
+	// Err is why the feed does not follow its cluster now; nil while it does.
+	Err error
+}
+
+func newFeed[T object](k kind[T], s *store[T], changed func()) *feed[T] {
+	return &feed[T]{kind: k, store: s, kick: make(chan struct{}, 1), changed: changed}
+}
+
+// State returns the present state.
+func (f *feed[T]) State() feedState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.state
+}
+
+func (f *feed[T]) setState(s feedState) {
+	f.mu.Lock()
+	differs := f.state.Synced != s.Synced || (f.state.Err == nil) != (s.Err == nil)
+	f.state = s
+	f.mu.Unlock()
+	if differs {
+		f.changed()
+	}
+}
+
+// Kick ends the wait before the next try, if there is one.
+func (f *feed[T]) Kick() {
+	select {
+	case f.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run follows the cluster until ctx ends.
+func (f *feed[T]) run(ctx context.Context) {
+	delay := newBackoff()
+	for ctx.Err() == nil {
+		err := f.follow(ctx, delay.reset)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			continue
+		}
+		if lostPlace(err) && f.version != "" {
+			f.version = ""
+			continue
+		}
+		f.setState(feedState{Synced: f.State().Synced, Err: fmt.Errorf("%s: %w", f.kind.resource, err)})
+		select {
+		case <-ctx.Done():
+		case <-f.kick:
+		case <-time.After(delay.next()):
+		}
+	}
+}
+
+// follow lists if there is no place to resume from, and then watches until the watch ends. It calls healthy once the watch
+// is open.
+func (f *feed[T]) follow(ctx context.Context, healthy func()) error {
+	if f.version == "" {
+		items, version, err := f.listAll(ctx)
+		if err != nil {
+			return err
+		}
+		f.store.replace(items, version)
+		f.version = version
+	}
+	seconds := int64((watchTimeout + rand.N(watchTimeout)).Seconds())
+	w, err := f.kind.watch(ctx, metav1.ListOptions{
+		ResourceVersion: f.version, AllowWatchBookmarks: true, TimeoutSeconds: &seconds,
+	})
+	if err != nil {
+		return fmt.Errorf("watching: %w", err)
+	}
+	defer w.Stop()
+	f.setState(feedState{Synced: true})
+	opened, events := time.Now(), 0
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case event, open := <-w.ResultChan():
+			switch {
+			case open:
+				events++
+				if err := f.take(event); err != nil {
+					return fmt.Errorf("watching: %w", err)
+				}
+				healthy()
+			case events == 0 && time.Since(opened) < shortWatch:
+				return errShortWatch
+			default:
+				healthy()
+				return nil
+			}
+		}
+	}
+}
+
+// listAll returns all objects, page by page, and the version of the list.
+func (f *feed[T]) listAll(ctx context.Context) ([]T, string, error) {
+	var all []T
+	opts := metav1.ListOptions{Limit: pageSize}
+	for {
+		items, meta, err := f.page(ctx, opts)
+		if err != nil {
+			return nil, "", fmt.Errorf("listing: %w", err)
+		}
+		for _, o := range items {
+			f.kind.trim(o)
+		}
+		all = append(all, items...)
+		if meta.Continue == "" {
+			return all, meta.ResourceVersion, nil
+		}
+		opts.Continue = meta.Continue
+	}
+}
+
+func (f *feed[T]) page(ctx context.Context, opts metav1.ListOptions) ([]T, metav1.ListMeta, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	return f.kind.list(ctx, opts)
+}
+
+// take brings one event of the watch into the store.
+func (f *feed[T]) take(event watch.Event) error {
+	if event.Type == watch.Error {
+		return apierrors.FromObject(event.Object)
+	}
+	if event.Type == watch.Bookmark {
+		if m, ok := event.Object.(metav1.Object); ok {
+			f.version = m.GetResourceVersion()
+		}
+		return nil
+	}
+	o, ok := event.Object.(T)
+	if !ok {
+		return fmt.Errorf("got a %T", event.Object)
+	}
+	f.version = o.GetResourceVersion()
+	f.kind.trim(o)
+	switch event.Type {
+	case watch.Added, watch.Modified:
+		f.store.put(o)
+	case watch.Deleted:
+		f.store.remove(o)
+	}
+	return nil
+}
+
+// lostPlace says whether the server can't resume a watch from the version it was given, so that only a list helps.
+func lostPlace(err error) bool {
+	return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) ||
+		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge)
+}
+
+// backoff gives growing waits with jitter.
+type backoff struct{ wait time.Duration }
+
+const (
+	backoffFirst = 500 * time.Millisecond
+	backoffMost  = 30 * time.Second
+)
+
+func newBackoff() *backoff { return &backoff{} }
+
+// next returns the wait before the next try: twice the last one, within limits, less up to half so that many feeds that
+// failed together don't try together.
+func (b *backoff) next() time.Duration {
+	b.wait = min(max(2*b.wait, backoffFirst), backoffMost)
+	return b.wait - rand.N(b.wait/2)
+}
+
+// reset makes the next wait the shortest again.
+func (b *backoff) reset() { b.wait = 0 }

@@ -1,0 +1,164 @@
+package clusters
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+// The ClusterProperty that holds a cluster's id (KEP-2149).
+const (
+	propertyGroup = "about.k8s.io"
+	propertyName  = "cluster.clusterset.k8s.io"
+)
+
+// identityLife is how long a ClusterProperty is believed before it is read again.
+const identityLife = 5 * time.Minute
+
+// refusal says why a cluster is not admitted as a member.
+type refusal struct{ reason string }
+
+func (r *refusal) Error() string { return r.reason }
+
+// ValidID says what is wrong with a cluster id; nil if nothing is (SPEC X4).
+func ValidID(id string) error {
+	const want = "want one DNS label, or two joined by a dot, of 63 octets in all"
+	labels := strings.Split(id, ".")
+	if id == "" || len(id) > 63 || len(labels) > 2 {
+		return fmt.Errorf("cluster id %q: %s", id, want)
+	}
+	for _, label := range labels {
+		if len(validation.IsDNS1123Label(label)) > 0 {
+			return fmt.Errorf("cluster id %q: %s", id, want)
+		}
+	}
+	return nil
+}
+
+// admit decides whether the cluster behind c may be the member: it must not be one that is already in the set under
+// another id. A cluster that hides the UID of its kube-system namespace can't be told apart, and is taken at its word.
+func (m *Member) admit(ctx context.Context, c *connection) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if c.uid == "" {
+		ns, err := c.kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+		switch {
+		case err == nil:
+			c.uid = ns.UID
+		case !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err):
+			return fmt.Errorf("reading namespace %s: %w", metav1.NamespaceSystem, err)
+		}
+	}
+	if c.uid != "" {
+		if err := m.set.claim(m, c.uid); err != nil {
+			m.refuse(c)
+			return err
+		}
+	}
+	if time.Since(c.identified) > identityLife {
+		c.identified = time.Now()
+		m.compareProperty(ctx, c)
+	}
+	return nil
+}
+
+// compareProperty reports a ClusterProperty that differs from the id that the member is registered under; the
+// registration holds (SPEC X4).
+func (m *Member) compareProperty(ctx context.Context, c *connection) {
+	id, err := clusterProperty(ctx, c.kube)
+	if err != nil || id == "" || id == m.ID() {
+		return
+	}
+	m.log.Warn("the cluster gives itself another id than it is registered under; the registered one holds",
+		"clusterProperty", propertyName, "says", id)
+}
+
+// clusterProperty returns the id that a cluster gives itself, or "" if it gives none.
+func clusterProperty(ctx context.Context, kube kubernetes.Interface) (string, error) {
+	client := kube.Discovery().RESTClient()
+	body, err := client.Get().AbsPath("/apis", propertyGroup).SetHeader("Accept", "application/json").DoRaw(ctx)
+	if apierrors.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var group metav1.APIGroup
+	if err := json.Unmarshal(body, &group); err != nil {
+		return "", fmt.Errorf("reading the versions of %s: %w", propertyGroup, err)
+	}
+	body, err = client.Get().AbsPath("/apis", group.PreferredVersion.GroupVersion, "clusterproperties", propertyName).
+		SetHeader("Accept", "application/json").DoRaw(ctx)
+	if apierrors.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var property struct {
+		Spec struct {
+			Value string `json:"value"`
+		} `json:"spec"`
+	}
+	if err := json.Unmarshal(body, &property); err != nil {
+		return "", fmt.Errorf("reading ClusterProperty %s: %w", propertyName, err)
+	}
+	return property.Spec.Value, nil
+}
+
+// firstContact asks the cluster of a registration for its id, and pins it.
+func firstContact(ctx context.Context, reg Registration, opts Options) (string, error) {
+	cfg := rest.CopyConfig(reg.Config)
+	cfg.Timeout, cfg.UserAgent = probeTimeout, opts.UserAgent
+	kube, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return "", err
+	}
+	id, err := clusterProperty(ctx, kube)
+	if err != nil {
+		return "", err
+	}
+	if id == "" {
+		return "", fmt.Errorf("the cluster has no ClusterProperty %s; want that, or the id in the registration", propertyName)
+	}
+	if err := ValidID(id); err != nil {
+		return "", fmt.Errorf("ClusterProperty %s: %w", propertyName, err)
+	}
+	if err := reg.Pin(ctx, id); err != nil {
+		return "", fmt.Errorf("storing the id %q in the registration: %w", id, err)
+	}
+	return id, nil
+}
+
+// claim notes that m is the cluster with a UID, and returns a [refusal] if a member that came earlier is it already.
+func (s *Set) claim(m *Member, uid types.UID) error {
+	s.claimsMu.Lock()
+	defer s.claimsMu.Unlock()
+	holder := s.claims[uid]
+	if holder != nil && holder != m && holder.order < m.order {
+		return &refusal{fmt.Sprintf("it is the same cluster as member %s (UID %s of namespace %s); want each cluster once",
+			holder.ID(), uid, metav1.NamespaceSystem)}
+	}
+	s.claims[uid] = m
+	return nil
+}
+
+// release gives up what m claimed.
+func (s *Set) release(m *Member) {
+	s.claimsMu.Lock()
+	defer s.claimsMu.Unlock()
+	for uid, holder := range s.claims {
+		if holder == m {
+			delete(s.claims, uid)
+		}
+	}
+}

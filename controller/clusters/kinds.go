@@ -1,0 +1,190 @@
+package clusters
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// The resources of [mcsapi.Group].
+const (
+	exportResource = mcs.ServiceExportPluralName
+	importResource = mcs.ServiceImportPluralName
+)
+
+// Selectors of the EndpointSlices that a provider offers and of those that we manage in a consumer. A slice that is itself
+// imported carries the source-cluster label and is never exported again (SPEC X4).
+const (
+	sourceSelector   = "!" + mcsapi.LabelSourceCluster + "," + discoveryv1.LabelServiceName
+	importedSelector = discoveryv1.LabelManagedBy + "=" + mcsapi.ManagedBy
+)
+
+func exportKind(c rest.Interface, version string) kind[*mcs.ServiceExport] {
+	return kind[*mcs.ServiceExport]{
+		resource: exportResource + "." + mcsapi.Group + "/" + version,
+		list: func(ctx context.Context, opts metav1.ListOptions) ([]*mcs.ServiceExport, metav1.ListMeta, error) {
+			list := &mcs.ServiceExportList{}
+			err := listInto(ctx, c, exportResource, opts, list)
+			return own(list.Items), list.ListMeta, err
+		},
+		watch: watchOf(c, exportResource),
+		trim: func(e *mcs.ServiceExport) {
+			e.ManagedFields = nil
+			delete(e.Annotations, corev1.LastAppliedConfigAnnotation)
+		},
+	}
+}
+
+func importKind(c rest.Interface, version string) kind[*mcs.ServiceImport] {
+	return kind[*mcs.ServiceImport]{
+		resource: importResource + "." + mcsapi.Group + "/" + version,
+		list: func(ctx context.Context, opts metav1.ListOptions) ([]*mcs.ServiceImport, metav1.ListMeta, error) {
+			list := &mcs.ServiceImportList{}
+			err := listInto(ctx, c, importResource, opts, list)
+			return own(list.Items), list.ListMeta, err
+		},
+		watch: watchOf(c, importResource),
+		trim:  func(i *mcs.ServiceImport) { i.ManagedFields = nil },
+	}
+}
+
+// serviceKind watches every Service: an export may name any, a derived name may be taken by one that is not ours (SPEC X5),
+// and a ClusterIP here must not be taken from elsewhere (SPEC X2).
+func serviceKind(kube kubernetes.Interface) kind[*corev1.Service] {
+	return kind[*corev1.Service]{
+		resource: "services",
+		list: func(ctx context.Context, opts metav1.ListOptions) ([]*corev1.Service, metav1.ListMeta, error) {
+			list, err := kube.CoreV1().Services("").List(ctx, opts)
+			if err != nil {
+				return nil, metav1.ListMeta{}, err
+			}
+			return own(list.Items), list.ListMeta, nil
+		},
+		watch: kube.CoreV1().Services("").Watch,
+		trim: func(s *corev1.Service) {
+			s.ManagedFields = nil
+			if _, derived := s.Labels[mcsapi.LabelServiceName]; derived {
+				return // compared and updated as a whole
+			}
+			s.Annotations = nil
+			s.Status = corev1.ServiceStatus{}
+			s.Spec.Selector = nil
+		},
+	}
+}
+
+// sourceKind watches the slices that may be exported. The node of an endpoint is kept only where the cluster also consumes:
+// only slices imported from the consumer itself keep it (SPEC S2).
+func sourceKind(kube kubernetes.Interface, consumer bool) kind[*discoveryv1.EndpointSlice] {
+	k := sliceKind(kube, sourceSelector)
+	k.trim = func(s *discoveryv1.EndpointSlice) {
+		s.ManagedFields, s.Annotations, s.OwnerReferences = nil, nil, nil
+		for i := range s.Endpoints {
+			e := &s.Endpoints[i]
+			e.TargetRef, e.Hints, e.DeprecatedTopology = nil, nil, nil
+			if !consumer {
+				e.NodeName = nil
+			}
+		}
+	}
+	return k
+}
+
+// importedKind watches the slices that we manage in a consumer; those are compared and updated as a whole.
+func importedKind(kube kubernetes.Interface) kind[*discoveryv1.EndpointSlice] {
+	k := sliceKind(kube, importedSelector)
+	k.trim = func(s *discoveryv1.EndpointSlice) { s.ManagedFields = nil }
+	return k
+}
+
+func sliceKind(kube kubernetes.Interface, selector string) kind[*discoveryv1.EndpointSlice] {
+	client := kube.DiscoveryV1().EndpointSlices("")
+	return kind[*discoveryv1.EndpointSlice]{
+		resource: "endpointslices.discovery.k8s.io",
+		list: func(ctx context.Context, opts metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
+			opts.LabelSelector = selector
+			list, err := client.List(ctx, opts)
+			if err != nil {
+				return nil, metav1.ListMeta{}, err
+			}
+			return own(list.Items), list.ListMeta, nil
+		},
+		watch: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+			opts.LabelSelector = selector
+			return client.Watch(ctx, opts)
+		},
+	}
+}
+
+func namespaceKind(kube kubernetes.Interface) kind[*corev1.Namespace] {
+	return kind[*corev1.Namespace]{
+		resource: "namespaces",
+		list: func(ctx context.Context, opts metav1.ListOptions) ([]*corev1.Namespace, metav1.ListMeta, error) {
+			list, err := kube.CoreV1().Namespaces().List(ctx, opts)
+			if err != nil {
+				return nil, metav1.ListMeta{}, err
+			}
+			return own(list.Items), list.ListMeta, nil
+		},
+		watch: kube.CoreV1().Namespaces().Watch,
+		trim: func(n *corev1.Namespace) {
+			n.ManagedFields = nil
+			delete(n.Annotations, corev1.LastAppliedConfigAnnotation)
+		},
+	}
+}
+
+// listInto and watchOf are what a typed client does, for resources that have none here.
+func listInto(ctx context.Context, c rest.Interface, resource string, opts metav1.ListOptions, into runtime.Object) error {
+	return c.Get().Resource(resource).VersionedParams(&opts, metav1.ParameterCodec).Do(ctx).Into(into)
+}
+
+func watchOf(c rest.Interface, resource string) func(context.Context, metav1.ListOptions) (watch.Interface, error) {
+	return func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+		opts.Watch = true
+		return c.Get().Resource(resource).VersionedParams(&opts, metav1.ParameterCodec).Watch(ctx)
+	}
+}
+
+// own returns the items of a list, each in memory of its own, so that one that lives long does not keep its whole page.
+func own[E any](items []E) []*E {
+	list := make([]*E, len(items))
+	for i := range items {
+		o := items[i]
+		list[i] = &o
+	}
+	return list
+}
+
+// Groups: the names that objects belong to.
+
+// bySource gives the exported Service of a slice.
+func bySource(s *discoveryv1.EndpointSlice) (types.NamespacedName, bool) {
+	return byLabel(s, discoveryv1.LabelServiceName)
+}
+
+// byService gives the multi-cluster service of an imported slice or a derived Service.
+func byService[T object](o T) (types.NamespacedName, bool) {
+	return byLabel(o, mcsapi.LabelServiceName)
+}
+
+// byDerived gives the name of the derived Service of an import.
+func byDerived(i *mcs.ServiceImport) (types.NamespacedName, bool) {
+	name, ok := i.Annotations[mcsapi.AnnotationDerivedService]
+	return types.NamespacedName{Namespace: i.Namespace, Name: name}, ok
+}
+
+func byLabel(o metav1.Object, label string) (types.NamespacedName, bool) {
+	name, ok := o.GetLabels()[label]
+	return types.NamespacedName{Namespace: o.GetNamespace(), Name: name}, ok
+}

@@ -1,0 +1,263 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Set is the present members. Nothing is known, and no handler is called, before every source has reported once: a member
+// that a slow source has yet to name must not be taken for one that left.
+type Set struct {
+	handler Handler
+	log     *slog.Logger
+	opts    Options
+
+	members atomic.Pointer[[]*Member] // sorted by id
+
+	mu      sync.Mutex // held while a change of the registrations is carried out
+	ctx     context.Context
+	reports [][]Registration   // by source; nil until it reported
+	joined  map[string]*Member // by origin
+	learned map[string]string  // ids that clusters gave at first contact, by origin
+	asking  map[string]context.CancelFunc
+	refused map[string]string // by origin; the reason that was logged
+	order   uint64
+	running sync.WaitGroup
+
+	claimsMu sync.Mutex
+	claims   map[types.UID]*Member
+}
+
+// NewSet returns a set without members. Changes of the set, and of what members hold, are told to h.
+func NewSet(h Handler, log *slog.Logger, opts Options) *Set {
+	s := &Set{
+		handler: h, log: orDiscard(log), opts: opts.withDefaults(),
+		joined: map[string]*Member{}, learned: map[string]string{}, asking: map[string]context.CancelFunc{},
+		refused: map[string]string{}, claims: map[types.UID]*Member{},
+	}
+	s.members.Store(&[]*Member{})
+	return s
+}
+
+// Members returns the present members, sorted by id. The slice must not be changed.
+func (s *Set) Members() []*Member { return *s.members.Load() }
+
+// Run keeps the set as the sources say until ctx ends, or a source fails, and returns when nothing of any member runs any
+// more. It is called once.
+func (s *Set) Run(ctx context.Context, sources ...Source) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.ctx, s.reports = ctx, make([][]Registration, len(sources))
+	for i, source := range sources {
+		s.running.Go(func() {
+			err := source.Run(ctx, func(regs []Registration) { s.report(i, regs) })
+			if err != nil && ctx.Err() == nil {
+				cancel(err)
+			}
+		})
+	}
+	<-ctx.Done()
+	s.mu.Lock() // nothing starts from here on
+	s.mu.Unlock()
+	s.running.Wait()
+	for _, m := range s.Members() {
+		m.running.Wait()
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// report takes what source i says is present.
+func (s *Set) report(i int, regs []Registration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if regs == nil {
+		regs = []Registration{}
+	}
+	s.reports[i] = regs
+	s.settle()
+}
+
+// settle makes the members what the sources say. s.mu is held.
+func (s *Set) settle() {
+	if s.ctx.Err() != nil || slices.ContainsFunc(s.reports, func(r []Registration) bool { return r == nil }) {
+		return
+	}
+	wanted := s.wanted()
+	byOrigin := map[string]Registration{}
+	for _, reg := range wanted {
+		byOrigin[reg.Origin] = reg
+	}
+	var left, fresh []*Member
+	for origin, m := range s.joined {
+		if reg, ok := byOrigin[origin]; !ok || !sameMember(reg, m.Registration()) {
+			delete(s.joined, origin)
+			left = append(left, m)
+		}
+	}
+	for _, reg := range wanted {
+		if m := s.joined[reg.Origin]; m == nil {
+			fresh = append(fresh, s.add(reg))
+		} else if !sameCredentials(reg, m.Registration()) {
+			m.connect(reg)
+		}
+	}
+	s.publish()
+	for _, m := range left {
+		s.remove(m)
+	}
+	for _, m := range fresh {
+		m.log.Info("member joined", "origin", m.reg.Origin, "provider", m.reg.Provider, "consumer", m.reg.Consumer)
+		s.handler.Joined(m)
+		m.connect(m.reg)
+	}
+}
+
+// sameMember says whether a registration is still of the member that it was of; another id or role is another member.
+func sameMember(a, b Registration) bool {
+	return a.ID == b.ID && a.Provider == b.Provider && a.Consumer == b.Consumer && a.ExportStatus == b.ExportStatus
+}
+
+func sameCredentials(a, b Registration) bool {
+	if a.Err != nil || b.Err != nil {
+		return a.Err != nil && b.Err != nil && a.Err.Error() == b.Err.Error()
+	}
+	if a.Revision != "" || b.Revision != "" {
+		return a.Revision == b.Revision
+	}
+	return a.Config == b.Config
+}
+
+// wanted returns the registrations that can be members, with their ids, in the order of the sources. Of several with one
+// id, the one that holds it stays, else the first has it; the others are refused.
+func (s *Set) wanted() []Registration {
+	var all []Registration
+	origins := map[string]bool{}
+	for _, report := range s.reports {
+		for _, reg := range report {
+			if reg.ID == "" {
+				reg.ID = s.learned[reg.Origin]
+			}
+			if !origins[reg.Origin] {
+				origins[reg.Origin] = true
+				all = append(all, s.opts.role(reg))
+			}
+		}
+	}
+	s.ask(all)
+	holder := map[string]string{}
+	for origin, m := range s.joined {
+		if origins[origin] {
+			holder[m.ID()] = origin
+		}
+	}
+	refused := map[string]string{}
+	wanted := slices.DeleteFunc(all, func(reg Registration) bool {
+		if reg.ID == "" {
+			return true
+		}
+		if err := ValidID(reg.ID); err != nil {
+			refused[reg.Origin] = err.Error()
+			return true
+		}
+		if held, ok := holder[reg.ID]; ok && held != reg.Origin {
+			refused[reg.Origin] = fmt.Sprintf("cluster id %q is held by %s; want another id", reg.ID, held)
+			return true
+		}
+		holder[reg.ID] = reg.Origin
+		return false
+	})
+	for origin, reason := range refused {
+		if s.refused[origin] != reason {
+			s.log.Error("registration refused", "origin", origin, "err", reason)
+		}
+	}
+	s.refused = refused
+	return wanted
+}
+
+// add makes a member, which does nothing yet. s.mu is held.
+func (s *Set) add(reg Registration) *Member {
+	s.order++
+	m := &Member{
+		set: s, handler: s.handler, log: s.log.With("cluster", reg.ID), opts: s.opts, order: s.order, reg: reg,
+	}
+	m.ctx, m.leave = context.WithCancel(s.ctx)
+	s.joined[reg.Origin] = m
+	return m
+}
+
+// remove ends a member that is not in the set any more, and does not wait for what runs of it.
+func (s *Set) remove(m *Member) {
+	m.leave()
+	s.release(m)
+	s.running.Go(m.running.Wait)
+	m.log.Info("member left", "origin", m.Registration().Origin)
+	s.handler.Left(m)
+}
+
+// publish makes the joined members the present ones.
+func (s *Set) publish() {
+	list := slices.SortedFunc(maps.Values(s.joined), func(a, b *Member) int { return strings.Compare(a.ID(), b.ID()) })
+	s.members.Store(&list)
+}
+
+// ask starts to ask those clusters for their id that are registered without one, and stops asking those that are gone.
+func (s *Set) ask(all []Registration) {
+	nameless := map[string]Registration{}
+	for _, reg := range all {
+		if reg.ID == "" && reg.Err == nil {
+			nameless[reg.Origin+" "+reg.Revision] = reg
+		}
+	}
+	for key, stop := range s.asking {
+		if _, ok := nameless[key]; !ok {
+			stop()
+			delete(s.asking, key)
+		}
+	}
+	for key, reg := range nameless {
+		if s.asking[key] == nil {
+			ctx, stop := context.WithCancel(s.ctx)
+			s.asking[key] = stop
+			s.running.Go(func() { s.learn(ctx, reg) })
+		}
+	}
+}
+
+// learn asks a cluster for its id until it gives one that can be used, pins it, and lets the cluster join.
+func (s *Set) learn(ctx context.Context, reg Registration) {
+	delay, logged := newBackoff(), ""
+	for {
+		id, err := firstContact(ctx, reg, s.opts)
+		if err == nil {
+			s.mu.Lock()
+			if ctx.Err() == nil {
+				s.learned[reg.Origin] = id
+				s.settle()
+			}
+			s.mu.Unlock()
+			return
+		}
+		if ctx.Err() == nil && err.Error() != logged {
+			logged = err.Error()
+			s.log.Error("a member without an id can't join yet", "origin", reg.Origin, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(delay.next()):
+		}
+	}
+}
