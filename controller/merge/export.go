@@ -41,7 +41,7 @@ func Of(cluster string, export *mcs.ServiceExport, service *corev1.Service) (Exp
 	labels, annotations, _ := exported(&export.Spec)
 	return Export{
 		Cluster:     cluster,
-		Created:     export.CreationTimestamp.UTC(),
+		Created:     timestamp(export.CreationTimestamp.Time),
 		Labels:      labels,
 		Annotations: annotations,
 		Service:     properties(&service.Spec),
@@ -108,15 +108,15 @@ func properties(spec *corev1.ServiceSpec) Service {
 	if spec.SessionAffinity == corev1.ServiceAffinityClientIP {
 		s.SessionAffinity = corev1.ServiceAffinityClientIP
 		timeout := int32(corev1.DefaultClientIPServiceAffinitySeconds)
-		if c := spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
+		if c := spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil && affinityTimeout(*c.ClientIP.TimeoutSeconds) {
 			timeout = *c.ClientIP.TimeoutSeconds
 		}
 		s.AffinityTimeout = &timeout
 	}
-	if p := spec.InternalTrafficPolicy; p != nil && *p != "" {
+	if p := spec.InternalTrafficPolicy; p != nil && trafficPolicy(*p) {
 		s.InternalTrafficPolicy = *p
 	}
-	if spec.TrafficDistribution != nil {
+	if d := spec.TrafficDistribution; d != nil && len(*d) <= maxDistribution {
 		s.TrafficDistribution = *spec.TrafficDistribution
 	}
 	return s
@@ -142,7 +142,7 @@ func families(spec *corev1.ServiceSpec) []corev1.IPFamily {
 		}
 	}
 	for _, f := range spec.IPFamilies {
-		if f == corev1.IPv4Protocol || f == corev1.IPv6Protocol {
+		if family(f) {
 			add(f)
 		}
 	}
@@ -190,21 +190,26 @@ func exported(spec *mcs.ServiceExportSpec) (labels, annotations map[string]strin
 		}
 		return out
 	}
-	labels = keep("label", spec.ExportedLabels, func(key, value string) string {
-		if why := badKey(key); why != "" {
-			return why
-		}
-		if len(validation.IsValidLabelValue(value)) != 0 {
-			return "not a label value"
-		}
-		return ""
-	})
-	annotations = keep("annotation", spec.ExportedAnnotations, func(key, _ string) string { return badKey(strings.ToLower(key)) })
+	labels = keep("label", spec.ExportedLabels, badLabel)
+	annotations = keep("annotation", spec.ExportedAnnotations, badAnnotation)
 	return labels, annotations, refused
 }
 
 // reservedDomains are those whose keys steer Kubernetes or this controller, and so are never taken from another cluster.
 var reservedDomains = []string{"kubernetes.io", "k8s.io", mcsapi.Domain}
+
+func badLabel(key, value string) string {
+	if why := badKey(key); why != "" {
+		return why
+	}
+	if len(validation.IsValidLabelValue(value)) != 0 {
+		return "not a label value"
+	}
+	return ""
+}
+
+// badAnnotation judges the key in lower case, as API servers do with annotations; the value is free.
+func badAnnotation(key, _ string) string { return badKey(strings.ToLower(key)) }
 
 func badKey(key string) string {
 	if len(validation.IsQualifiedName(key)) != 0 {

@@ -23,6 +23,21 @@ const (
 	// AnnotationDerivedService, on a ServiceImport, names the Service that carries its ClusterIP.
 	AnnotationDerivedService = "multicluster.kubernetes.io/derived-service"
 
+	// AnnotationExports, on a ServiceImport, holds the exports that it was last made of, as JSON, so that the export of a
+	// cluster that is away still counts after a restart of the controller (SPEC L9).
+	AnnotationExports = Domain + "/exports"
+
+	// AnnotationFilled, on a ServiceImport or derived Service, holds which of its fields, labels and annotations the
+	// controller filled in, as JSON, so that they follow the exports and are told from what others set.
+	AnnotationFilled = Domain + "/filled"
+
+	// AnnotationClusterSet, on a person's ServiceImport, names the clusterset that serves it. A person may set it to choose
+	// between several; otherwise the first that knows an exporter does. It is no sign of ownership, as [LabelClusterSet] is.
+	AnnotationClusterSet = Domain + "/clusterset"
+
+	// AnnotationConditions, on a ServiceImport, holds its conditions as JSON where the CRD is too old to have them.
+	AnnotationConditions = Domain + "/conditions"
+
 	// ManagedBy is the value of endpointslice.kubernetes.io/managed-by on imported slices.
 	ManagedBy = "mcs-controller." + Domain
 

@@ -1,0 +1,109 @@
+package merge
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Check says what in e can't have come from [Of]. It is for exports that were kept where others can write.
+func (e *Export) Check() error {
+	if errs := validation.IsDNS1123Subdomain(e.Cluster); len(errs) != 0 || len(e.Cluster) > validation.LabelValueMaxLength {
+		return fmt.Errorf("%q is not a cluster id", clip(e.Cluster, 80))
+	}
+	if e.Created != timestamp(e.Created) {
+		return fmt.Errorf("cluster %s: created %s is not a timestamp in UTC", e.Cluster, e.Created)
+	}
+	for i := range e.Ports {
+		if e.Ports[i].Protocol == "" {
+			return fmt.Errorf("cluster %s: port %d has no protocol", e.Cluster, e.Ports[i].Number)
+		}
+	}
+	if why := badPorts(e.servicePorts()); why != "" {
+		return fmt.Errorf("cluster %s: %s", e.Cluster, why)
+	}
+	if err := e.checkScalars(); err != nil {
+		return fmt.Errorf("cluster %s: %w", e.Cluster, err)
+	}
+	size := 0
+	for k, v := range e.Labels {
+		size += len(k) + len(v)
+		if badLabel(k, v) != "" {
+			return fmt.Errorf("cluster %s: label %s is not one that is exported", e.Cluster, clip(k, 80))
+		}
+	}
+	for k, v := range e.Annotations {
+		size += len(k) + len(v)
+		if badAnnotation(k, v) != "" {
+			return fmt.Errorf("cluster %s: annotation %s is not one that is exported", e.Cluster, clip(k, 80))
+		}
+	}
+	if size > MaxExportedBytes {
+		return fmt.Errorf("cluster %s: %d bytes of labels and annotations", e.Cluster, size)
+	}
+	return nil
+}
+
+func (s *Service) checkScalars() error {
+	switch s.SessionAffinity {
+	case corev1.ServiceAffinityNone:
+		if s.AffinityTimeout != nil {
+			return fmt.Errorf("a timeout without session affinity")
+		}
+	case corev1.ServiceAffinityClientIP:
+		if s.AffinityTimeout == nil || !affinityTimeout(*s.AffinityTimeout) {
+			return fmt.Errorf("no valid timeout of the session affinity")
+		}
+	default:
+		return fmt.Errorf("session affinity %q", clip(string(s.SessionAffinity), 80))
+	}
+	if !trafficPolicy(s.InternalTrafficPolicy) {
+		return fmt.Errorf("internal traffic policy %q", clip(string(s.InternalTrafficPolicy), 80))
+	}
+	if len(s.TrafficDistribution) > maxDistribution {
+		return fmt.Errorf("traffic distribution of %d bytes", len(s.TrafficDistribution))
+	}
+	for i, f := range s.IPFamilies {
+		if !family(f) || slices.Contains(s.IPFamilies[:i], f) {
+			return fmt.Errorf("IP families %q", s.IPFamilies)
+		}
+	}
+	return nil
+}
+
+func (s *Service) servicePorts() []corev1.ServicePort {
+	out := make([]corev1.ServicePort, len(s.Ports))
+	for i, p := range s.Ports {
+		out[i] = corev1.ServicePort{Name: p.Name, Protocol: p.Protocol, Port: p.Number, AppProtocol: &p.AppProtocol}
+	}
+	return out
+}
+
+// affinityTimeout is what an API server takes: a second to a day.
+func affinityTimeout(seconds int32) bool {
+	return seconds > 0 && seconds <= 86400
+}
+
+func trafficPolicy(p corev1.ServiceInternalTrafficPolicy) bool {
+	return p == corev1.ServiceInternalTrafficPolicyCluster || p == corev1.ServiceInternalTrafficPolicyLocal
+}
+
+func family(f corev1.IPFamily) bool {
+	return f == corev1.IPv4Protocol || f == corev1.IPv6Protocol
+}
+
+// maxDistribution bounds trafficDistribution, of which newer servers may know values that this code does not.
+const maxDistribution = 128
+
+// timestamp is t as it survives being kept: in UTC, whole seconds as API servers have them, and zero if it is in no year
+// that RFC 3339 can write.
+func timestamp(t time.Time) time.Time {
+	t = t.UTC().Truncate(time.Second)
+	if t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t
+}

@@ -1,0 +1,407 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// consumer is a model of what a consuming cluster's API server does with the writes of a plan, as far as a plan can tell:
+// it decides what is kept, defaulted, allocated, pruned and refused. It holds the objects of one name.
+type consumer struct {
+	t testing.TB
+	Consumer
+	imp    *mcs.ServiceImport
+	svc    *corev1.Service
+	slices map[string]*discoveryv1.EndpointSlice
+
+	version, uid, address int
+	log                   []string
+}
+
+func newConsumer(t testing.TB, c Consumer) *consumer {
+	return &consumer{t: t, Consumer: c, slices: make(map[string]*discoveryv1.EndpointSlice)}
+}
+
+func (c *consumer) held() Held {
+	h := Held{Namespace: true, Import: c.imp, Derived: c.svc}
+	for _, name := range slices.Sorted(maps.Keys(c.slices)) {
+		h.Slices = append(h.Slices, c.slices[name])
+	}
+	return h
+}
+
+// maxPasses is how many plans may be needed until nothing is left to do: one each for the import, its children, a
+// replaced Service, the addresses and the status, and one that is empty.
+const maxPasses = 7
+
+// settle plans and applies until a plan is empty, and returns what was written.
+func (c *consumer) settle(w Wanted, now time.Time) []Action {
+	c.t.Helper()
+	var all []Action
+	for range maxPasses {
+		before := c.snapshot()
+		actions := For(c.Consumer, w, c.held(), now)
+		if after := c.snapshot(); after != before {
+			c.t.Fatalf("For changed what it was given:\n%s\n%s", before, after)
+		}
+		if len(actions) == 0 {
+			return all
+		}
+		for i := range actions {
+			c.apply(&actions[i])
+		}
+		all = append(all, actions...)
+	}
+	c.t.Fatalf("no empty plan after %d passes:\n%s", maxPasses, strings.Join(c.log, "\n"))
+	return nil
+}
+
+func (c *consumer) snapshot() string {
+	text, err := json.Marshal([]any{c.imp, c.svc, c.slices})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func (c *consumer) apply(a *Action) {
+	c.t.Helper()
+	if a.Reason == "" {
+		c.t.Errorf("%s %T without a reason", a.Verb, a.Object)
+	}
+	c.log = append(c.log, fmt.Sprintf("%s %T %s %s: %s", a.Verb, a.Object, a.Object.GetName(), a.Patch, a.Reason))
+	switch o := a.Object.(type) {
+	case *mcs.ServiceImport:
+		c.applyImport(a, o)
+	case *corev1.Service:
+		c.applyService(a, o)
+	case *discoveryv1.EndpointSlice:
+		c.applySlice(a, o)
+	default:
+		c.t.Fatalf("%s of a %T", a.Verb, a.Object)
+	}
+}
+
+func (c *consumer) stamp(o metav1.Object) {
+	if o.GetUID() == "" {
+		c.uid++
+		o.SetUID(types.UID(fmt.Sprintf("uid-%d", c.uid)))
+	}
+	c.version++
+	o.SetResourceVersion(fmt.Sprint(c.version))
+}
+
+func (c *consumer) applyImport(a *Action, o *mcs.ServiceImport) {
+	c.t.Helper()
+	if a.Verb != Create && (c.imp == nil || o.UID != c.imp.UID || o.ResourceVersion != c.imp.ResourceVersion) {
+		c.t.Fatalf("%s of an import that is not as it is held: %s", a.Verb, a.Patch)
+	}
+	switch a.Verb {
+	case Create:
+		if c.imp != nil {
+			c.t.Fatal("the import exists")
+		}
+		c.putImport(o)
+		c.imp.Status = mcs.ServiceImportStatus{}
+	case Patch, PatchStatus:
+		next := mergeInto(c.t, c.imp, a.Patch)
+		if a.Verb == Patch {
+			next.Status = c.imp.Status
+		} else {
+			next.Spec, next.Labels, next.Annotations = c.imp.Spec, c.imp.Labels, c.imp.Annotations
+		}
+		before := c.imp
+		c.putImport(next)
+		same := before.DeepCopy()
+		same.ResourceVersion, same.Generation = c.imp.ResourceVersion, c.imp.Generation
+		if reflect.DeepEqual(same, c.imp) {
+			c.t.Fatalf("a patch that changes nothing: %s", a.Patch)
+		}
+	case Delete:
+		c.imp = nil
+	default:
+		c.t.Fatalf("%s of an import", a.Verb)
+	}
+}
+
+// putImport stores o as the CRD would: what it does not know is gone, what it refuses is an error.
+func (c *consumer) putImport(o *mcs.ServiceImport) {
+	c.t.Helper()
+	next := roundTrip(c.t, o)
+	if next.Spec.Ports == nil {
+		c.t.Fatalf("spec.ports of the import is null")
+	}
+	if c.Drops["spec.ipFamilies"] {
+		next.Spec.IPFamilies = nil
+	}
+	if c.Drops["spec.internalTrafficPolicy"] {
+		next.Spec.InternalTrafficPolicy = nil
+	}
+	if c.Drops["spec.trafficDistribution"] {
+		next.Spec.TrafficDistribution = nil
+	}
+	if c.Drops["spec.ips[1]"] && len(next.Spec.IPs) > 1 {
+		c.t.Fatalf("spec.ips: %v: must have at most 1 item", next.Spec.IPs)
+	}
+	if c.Drops["status.conditions"] {
+		next.Status.Conditions = nil
+	}
+	if c.Drops["status.endpointSliceObjects"] {
+		next.Status.EndpointSliceObjects = ""
+	}
+	checkMeta(c.t, next)
+	for _, condition := range next.Status.Conditions {
+		if len(condition.Message) > 32768 || condition.Reason == "" || len(condition.Reason) > 1024 || condition.LastTransitionTime.IsZero() {
+			c.t.Fatalf("condition that the CRD refuses: %+v", condition)
+		}
+	}
+	if c.imp == nil || !reflect.DeepEqual(c.imp.Spec, next.Spec) {
+		next.Generation++
+	}
+	c.stamp(next)
+	c.imp = next
+}
+
+func checkMeta(t testing.TB, o metav1.Object) {
+	t.Helper()
+	for k, v := range o.GetLabels() {
+		if errs := append(validation.IsQualifiedName(k), validation.IsValidLabelValue(v)...); len(errs) > 0 {
+			t.Fatalf("label %s=%s of %T: %v", k, v, o, errs)
+		}
+	}
+	size := 0
+	for k, v := range o.GetAnnotations() {
+		size += len(k) + len(v)
+		if errs := validation.IsQualifiedName(strings.ToLower(k)); len(errs) > 0 {
+			t.Fatalf("annotation %s of %T: %v", k, o, errs)
+		}
+	}
+	if size > 256<<10 {
+		t.Fatalf("%d bytes of annotations on %T", size, o)
+	}
+}
+
+func (c *consumer) applyService(a *Action, o *corev1.Service) {
+	c.t.Helper()
+	if len(a.Patch) > 0 || a.Verb != Create && (c.svc == nil || o.UID != c.svc.UID || o.ResourceVersion != c.svc.ResourceVersion) {
+		c.t.Fatalf("%s of a Service that is not as it is held", a.Verb)
+	}
+	switch a.Verb {
+	case Create:
+		if c.svc != nil {
+			c.t.Fatal("the Service exists")
+		}
+		next := roundTrip(c.t, o)
+		c.putService(next)
+	case Update:
+		if c.svc.Spec.ClusterIP != "" && o.Spec.ClusterIP != c.svc.Spec.ClusterIP {
+			c.t.Fatalf("spec.clusterIP: Invalid value: %q: field is immutable", o.Spec.ClusterIP)
+		}
+		if len(c.svc.Spec.IPFamilies) > 0 && o.Spec.IPFamilies[0] != c.svc.Spec.IPFamilies[0] {
+			c.t.Fatalf("spec.ipFamilies[0]: Invalid value: %q: primary family is immutable", o.Spec.IPFamilies[0])
+		}
+		before := c.svc
+		c.putService(roundTrip(c.t, o))
+		same := before.DeepCopy()
+		same.ResourceVersion = c.svc.ResourceVersion
+		if reflect.DeepEqual(same, c.svc) {
+			c.t.Fatalf("an update that changes nothing: %v", c.svc)
+		}
+	case Delete:
+		c.svc = nil
+	default:
+		c.t.Fatalf("%s of a Service", a.Verb)
+	}
+}
+
+// putService stores s with addresses, as the API server does, and refuses what it refuses.
+func (c *consumer) putService(s *corev1.Service) {
+	c.t.Helper()
+	checkMeta(c.t, s)
+	spec := &s.Spec
+	if errs := validation.IsDNS1035Label(s.Name); len(errs) > 0 {
+		c.t.Fatalf("name of the Service: %v", errs)
+	}
+	for _, f := range spec.IPFamilies {
+		if !slices.Contains(c.Families, f) {
+			c.t.Fatalf("spec.ipFamilies: %s is not configured on this cluster", f)
+		}
+	}
+	if want := 1 + len(spec.IPFamilies)/2; (*spec.IPFamilyPolicy == corev1.IPFamilyPolicyRequireDualStack) != (want == 2) {
+		c.t.Fatalf("ipFamilyPolicy %s with %v", *spec.IPFamilyPolicy, spec.IPFamilies)
+	}
+	c.checkPorts(spec)
+	if spec.ClusterIP != corev1.ClusterIPNone {
+		for i := len(spec.ClusterIPs); i < len(spec.IPFamilies); i++ {
+			spec.ClusterIPs = append(spec.ClusterIPs, c.allocate(spec.IPFamilies[i]))
+		}
+		spec.ClusterIP = spec.ClusterIPs[0]
+		for i, ip := range spec.ClusterIPs {
+			if netip.MustParseAddr(ip).Is4() != (spec.IPFamilies[i] == corev1.IPv4Protocol) {
+				c.t.Fatalf("clusterIPs %v with ipFamilies %v", spec.ClusterIPs, spec.IPFamilies)
+			}
+		}
+	}
+	c.stamp(s)
+	c.svc = s
+}
+
+func (c *consumer) checkPorts(spec *corev1.ServiceSpec) {
+	c.t.Helper()
+	if spec.ClusterIP != corev1.ClusterIPNone && len(spec.Ports) == 0 {
+		c.t.Fatal("spec.ports: Required value")
+	}
+	names, slots := make(map[string]bool), make(map[string]bool)
+	for _, p := range spec.Ports {
+		slot := fmt.Sprint(p.Protocol, p.Port)
+		if names[p.Name] || slots[slot] || p.Name == "" && len(spec.Ports) > 1 {
+			c.t.Fatalf("spec.ports: %+v is a duplicate or lacks a name", p)
+		}
+		if p.Name != "" && len(validation.IsDNS1123Label(p.Name)) > 0 {
+			c.t.Fatalf("spec.ports: name %q", p.Name)
+		}
+		names[p.Name], slots[slot] = true, true
+	}
+}
+
+func (c *consumer) allocate(f corev1.IPFamily) string {
+	c.address++
+	if f == corev1.IPv6Protocol {
+		return fmt.Sprintf("fd00:96::%x", c.address)
+	}
+	return fmt.Sprintf("10.96.0.%d", c.address)
+}
+
+func (c *consumer) applySlice(a *Action, o *discoveryv1.EndpointSlice) {
+	c.t.Helper()
+	held := c.slices[o.Name]
+	if len(a.Patch) > 0 || a.Verb != Create && (held == nil || o.UID != held.UID || o.ResourceVersion != held.ResourceVersion) {
+		c.t.Fatalf("%s of a slice that is not as it is held", a.Verb)
+	}
+	switch a.Verb {
+	case Create:
+		if held != nil {
+			c.t.Fatalf("slice %s exists", o.Name)
+		}
+	case Update:
+		if held.AddressType != o.AddressType {
+			c.t.Fatal("addressType: field is immutable")
+		}
+	case Delete:
+		delete(c.slices, o.Name)
+		return
+	default:
+		c.t.Fatalf("%s of a slice", a.Verb)
+	}
+	next := roundTrip(c.t, o)
+	checkMeta(c.t, next)
+	names := make(map[string]bool)
+	for _, p := range next.Ports {
+		if p.Name == nil || p.Protocol == nil || names[*p.Name] {
+			c.t.Fatalf("ports of slice %s: %+v is a duplicate or needs defaulting", next.Name, p)
+		}
+		names[*p.Name] = true
+	}
+	for _, r := range next.OwnerReferences {
+		if c.imp == nil || r.UID != c.imp.UID || r.APIVersion != mcsapi.Group+"/"+c.ImportVersion {
+			c.t.Fatalf("slice %s is owned by %+v", next.Name, r)
+		}
+	}
+	if held != nil {
+		same := held.DeepCopy()
+		same.ResourceVersion = next.ResourceVersion
+		if reflect.DeepEqual(same, next) {
+			c.t.Fatalf("an update that changes nothing: %v", next)
+		}
+	}
+	c.stamp(next)
+	c.slices[o.Name] = next
+}
+
+// collect does what the garbage collector does once the import that owned them is gone.
+func (c *consumer) collect() {
+	orphan := func(o metav1.Object) bool {
+		return slices.ContainsFunc(o.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return c.imp == nil || c.imp.UID != r.UID })
+	}
+	if c.svc != nil && orphan(c.svc) {
+		c.svc = nil
+	}
+	maps.DeleteFunc(c.slices, func(_ string, s *discoveryv1.EndpointSlice) bool { return orphan(s) })
+}
+
+func roundTrip[T any](t testing.TB, in *T) *T {
+	t.Helper()
+	text, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := new(T)
+	if err := json.Unmarshal(text, out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// mergeInto applies a JSON merge patch (RFC 7386).
+func mergeInto[T any](t testing.TB, in *T, patch []byte) *T {
+	t.Helper()
+	text, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var target, change any
+	decode := func(text []byte, into *any) {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		if err := d.Decode(into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decode(text, &target)
+	decode(patch, &change)
+	text, err = json.Marshal(merge7386(target, change))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := new(T)
+	if err := json.Unmarshal(text, out); err != nil {
+		t.Fatalf("patch %s: %v", patch, err)
+	}
+	return out
+}
+
+func merge7386(target, patch any) any {
+	p, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	t, ok := target.(map[string]any)
+	if !ok {
+		t = make(map[string]any)
+	}
+	for k, v := range p {
+		if v == nil {
+			delete(t, k)
+		} else {
+			t[k] = merge7386(t[k], v)
+		}
+	}
+	return t
+}

@@ -1,0 +1,151 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// automatic says whether the import is one that this clusterset's controller created and so may change and delete
+// (SPEC I2). Every other is a person's.
+func (p *pass) automatic(i *mcs.ServiceImport) bool {
+	return i.Labels[mcsapi.LabelAutomatic] == "true" && i.Labels[mcsapi.LabelClusterSet] == p.ClusterSet
+}
+
+// otherImplementations are domains under which other implementations of the MCS API label or annotate the imports that
+// they manage.
+var otherImplementations = []string{
+	"submariner.io", "submariner-io", "cilium.io", "antrea.io", "gke.io", "liqo.io", "linkerd.io",
+	"multiclusterservice.karmada.io", "endpointslice.karmada.io", "networking.fleet.azure.com",
+}
+
+// otherManagers are what such implementations write as app.kubernetes.io/managed-by.
+var otherManagers = []string{"cilium", "submariner", "lighthouse", "karmada", "antrea", "liqo", "linkerd", "gke-mcs", "aws-cloud-map-mcs-controller"}
+
+// foreign names who else manages the import, or "" if it is ours to serve (SPEC I3, X5).
+func (p *pass) foreign(i *mcs.ServiceImport) string {
+	for _, set := range []string{i.Labels[mcsapi.LabelClusterSet], i.Annotations[mcsapi.AnnotationClusterSet]} {
+		if set != "" && set != p.ClusterSet {
+			return "clusterset " + set
+		}
+	}
+	if p.automatic(i) || i.Annotations[mcsapi.AnnotationClusterSet] == p.ClusterSet {
+		return ""
+	}
+	if d := i.Annotations[mcsapi.AnnotationDerivedService]; d != "" && d != p.derived {
+		return "the owner of its derived Service " + d
+	}
+	if by := i.Labels["app.kubernetes.io/managed-by"]; slices.Contains(otherManagers, by) {
+		return by
+	}
+	for _, keys := range []map[string]string{i.Labels, i.Annotations} {
+		for key := range keys {
+			if domain, _, ok := strings.Cut(key, "/"); ok && otherImplementation(domain) {
+				return "another implementation of the MCS API"
+			}
+		}
+	}
+	return ""
+}
+
+func otherImplementation(domain string) bool {
+	return slices.ContainsFunc(otherImplementations, func(d string) bool {
+		return domain == d || strings.HasSuffix(domain, "."+d)
+	})
+}
+
+// owns says whether the Service under the derived name is this controller's work for this very import.
+func (p *pass) owns(s *corev1.Service) bool {
+	if s == nil || s.Labels[mcsapi.LabelClusterSet] != p.ClusterSet {
+		return false
+	}
+	name := s.Labels[mcsapi.LabelServiceName]
+	return name == p.Key.Name || name == "" || slices.ContainsFunc(s.OwnerReferences, func(r metav1.OwnerReference) bool {
+		return isImport(&r) && r.Name == p.Key.Name
+	})
+}
+
+// ownSlices are the held slices that this controller wrote for this service.
+func (p *pass) ownSlices() []*discoveryv1.EndpointSlice {
+	own := func(s *discoveryv1.EndpointSlice) bool {
+		return s.Labels[mcsapi.LabelClusterSet] == p.ClusterSet && s.Labels[discoveryv1.LabelManagedBy] == mcsapi.ManagedBy
+	}
+	if !slices.ContainsFunc(p.Slices, func(s *discoveryv1.EndpointSlice) bool { return !own(s) }) {
+		return p.Slices
+	}
+	var out []*discoveryv1.EndpointSlice
+	for _, s := range p.Slices {
+		if own(s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func isImport(r *metav1.OwnerReference) bool {
+	return r.Kind == mcs.ServiceImportKindName && strings.HasPrefix(r.APIVersion, mcsapi.Group+"/")
+}
+
+// owned returns refs with the import as owner, by its UID and a served version (SPEC S1), and the owners that others set.
+// It blocks no deletion and is no controller reference: setting those takes rights on the import's finalizers.
+func (p *pass) owned(refs []metav1.OwnerReference) []metav1.OwnerReference {
+	want := metav1.OwnerReference{
+		APIVersion: mcsapi.Group + "/" + p.ImportVersion,
+		Kind:       mcs.ServiceImportKindName,
+		Name:       p.Import.Name,
+		UID:        p.Import.UID,
+	}
+	out := []metav1.OwnerReference{want}
+	for i := range refs {
+		if !isImport(&refs[i]) {
+			out = append(out, refs[i])
+		}
+	}
+	return out
+}
+
+// involved are the clusters that the consumer has something of: listed in the import's status, remembered, or with slices.
+func (p *pass) involved() map[string]bool {
+	out := make(map[string]bool)
+	if p.Import != nil {
+		for _, c := range p.Import.Status.Clusters {
+			out[c.Cluster] = true
+		}
+		remembered, err := Remembered(p.Import)
+		if err == nil { // what can't be read says nothing
+			for i := range remembered {
+				out[remembered[i].Cluster] = true
+			}
+		}
+	}
+	for _, s := range p.ownSlices() {
+		out[s.Labels[mcsapi.LabelSourceCluster]] = true
+	}
+	return out
+}
+
+// doubtful says whether a cluster of which nothing is known now may be one that this service is made of without counting
+// in the merge. Then nothing may be deleted or replaced on the ground of the merge (SPEC L6, L9).
+func (p *pass) doubtful() bool {
+	unknown := false
+	for cluster := range p.Unsure {
+		if p.Service == nil || !slices.Contains(p.Service.Clusters, cluster) {
+			unknown = true
+		}
+	}
+	if !unknown {
+		return false
+	}
+	for cluster := range p.involved() {
+		if p.Unsure[cluster] && (p.Service == nil || !slices.Contains(p.Service.Clusters, cluster)) {
+			return true
+		}
+	}
+	return false
+}

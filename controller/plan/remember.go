@@ -1,0 +1,70 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// maxRemembered bounds the annotation that holds the remembered exports, in bytes: an object's annotations together may
+// have 256 KiB, and the exported ones stand beside it.
+const maxRemembered = 160 << 10
+
+// remember returns exports, sorted by precedence, as the JSON that an import keeps (SPEC L9). Where it would be too long,
+// the exports of least precedence lose their labels and annotations first, which only matter once all older exports are
+// gone, and are left out next.
+func remember(exports []merge.Export) string {
+	text := encode(exports)
+	if len(text) <= maxRemembered {
+		return text
+	}
+	short := append([]merge.Export(nil), exports...)
+	for i := len(short) - 1; i > 0 && len(text) > maxRemembered; i-- {
+		short[i].Labels, short[i].Annotations = nil, nil
+		text = encode(short)
+	}
+	for len(text) > maxRemembered {
+		short = short[:len(short)-1]
+		text = encode(short)
+	}
+	return text
+}
+
+func encode(exports []merge.Export) string {
+	text, err := json.Marshal(exports)
+	if err != nil {
+		panic(err) // strings, numbers and times in years that MarshalJSON takes: see merge.Export.Check
+	}
+	return string(text)
+}
+
+// Remembered returns the exports that the import was last made of, by precedence; none if it was never made. The
+// annotation is where anyone who may write the import can change it, so what does not look like this controller's work is
+// an error, and says nothing about the exports.
+func Remembered(i *mcs.ServiceImport) ([]merge.Export, error) {
+	text, ok := i.Annotations[mcsapi.AnnotationExports]
+	if !ok {
+		return nil, nil
+	}
+	var exports []merge.Export
+	if err := json.Unmarshal([]byte(text), &exports); err != nil {
+		return nil, fmt.Errorf("annotation %s of ServiceImport %s/%s: %w", mcsapi.AnnotationExports, i.Namespace, i.Name, err)
+	}
+	seen := make(map[string]bool, len(exports))
+	for n := range exports {
+		e := &exports[n]
+		err := e.Check()
+		if err == nil && seen[e.Cluster] {
+			err = fmt.Errorf("cluster %s twice", e.Cluster)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("annotation %s of ServiceImport %s/%s: %w", mcsapi.AnnotationExports, i.Namespace, i.Name, err)
+		}
+		seen[e.Cluster] = true
+	}
+	return exports, nil
+}

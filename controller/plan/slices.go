@@ -1,0 +1,217 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// planSlices mirrors every source slice into one of its own: what is to be written first, and what is to be removed.
+// Nothing is repacked, so that one changed slice costs one write (SPEC S5).
+func (p *pass) planSlices() (add, remove []Action) {
+	own := p.ownSlices()
+	held := make(map[string]*discoveryv1.EndpointSlice, len(own))
+	for _, s := range own {
+		held[s.Name] = s
+	}
+	wanted := make(map[string]bool, len(own))
+	known := make(map[string]*Source, len(p.Sources))
+	for i := range p.Sources {
+		source := &p.Sources[i]
+		known[source.Cluster] = source
+		if source.Withdrawn {
+			continue
+		}
+		routes := p.routes(source.Cluster)
+		for _, from := range source.Slices {
+			if !p.mirrors(from, routes) {
+				continue
+			}
+			name := SliceName(p.derived, source.Cluster, from.Name, from.AddressType)
+			wanted[name] = true
+			if a, ok := p.mirror(source.Cluster, from, held[name], name, routes); ok {
+				add = append(add, a)
+			}
+		}
+	}
+	for _, s := range own {
+		if wanted[s.Name] {
+			continue
+		}
+		if a, ok := p.leftover(s, known); ok && a.Verb == Delete {
+			remove = append(remove, a)
+		} else if ok {
+			add = append(add, a)
+		}
+	}
+	return add, remove
+}
+
+// leftover decides on a held slice that mirrors nothing that is known: it goes, unless it is not known now what its cluster
+// has. Then its endpoints stay, but it is kept in the hands of the import that is there now, or it would be collected
+// with the one that was.
+func (p *pass) leftover(s *discoveryv1.EndpointSlice, known map[string]*Source) (Action, bool) {
+	cluster := s.Labels[mcsapi.LabelSourceCluster]
+	source := known[cluster]
+	switch {
+	case source != nil && source.Withdrawn:
+		return Action{Verb: Delete, Object: s, Reason: cluster + " is unreachable; its endpoints are withdrawn"}, true
+	case source != nil:
+		return Action{Verb: Delete, Object: s, Reason: cluster + " has no such slice any more"}, true
+	case !p.Unsure[cluster] && !slices.Contains(p.Service.Clusters, cluster):
+		return Action{Verb: Delete, Object: s, Reason: cluster + " does not export the service any more"}, true
+	}
+	kept := s.DeepCopy()
+	p.label(kept, cluster)
+	if sameSlice(s, kept) {
+		return Action{}, false
+	}
+	return Action{Verb: Update, Object: kept, Reason: "to belong to the present ServiceImport"}, true
+}
+
+// mirrors says whether a source slice is imported: one of endpoints of a family that is served here (SPEC S3), which is
+// not itself imported (SPEC X4), and which has a port to send traffic to, since there is no other use of a slice but in a
+// headless service (SPEC M3).
+func (p *pass) mirrors(from *discoveryv1.EndpointSlice, routes map[string][]string) bool {
+	if _, imported := from.Labels[mcsapi.LabelSourceCluster]; imported || !slices.Contains(p.shape.families, corev1.IPFamily(from.AddressType)) {
+		return false
+	}
+	return p.shape.headless || slices.ContainsFunc(from.Ports, func(port discoveryv1.EndpointPort) bool {
+		return len(routes[portName(&port)]) > 0
+	})
+}
+
+// mirror is the write that makes held, or a new slice, mirror from, if one is due.
+func (p *pass) mirror(cluster string, from, held *discoveryv1.EndpointSlice, name string, routes map[string][]string) (Action, bool) {
+	to := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: p.Key.Namespace, Name: name}}
+	if held != nil {
+		to.ObjectMeta = *held.ObjectMeta.DeepCopy()
+	}
+	to.AddressType = from.AddressType
+	to.Ports = p.slicePorts(from, routes)
+	to.Endpoints = p.endpoints(cluster, from)
+	p.label(to, cluster)
+	switch {
+	case held == nil:
+		return Action{Verb: Create, Object: to, Reason: fmt.Sprintf("%s has slice %s", cluster, from.Name)}, true
+	case sameSlice(held, to):
+		return Action{}, false
+	}
+	return Action{Verb: Update, Object: to, Reason: fmt.Sprintf("slice %s of %s changed", from.Name, cluster)}, true
+}
+
+// label gives s the labels and the owner of an imported slice (SPEC S1). Labels that others put on it stay; those of the
+// source slice never came.
+func (p *pass) label(s *discoveryv1.EndpointSlice, cluster string) {
+	labels := maps.Clone(s.Labels)
+	if labels == nil {
+		labels = make(map[string]string, 6)
+	}
+	labels[mcsapi.LabelServiceName] = p.Key.Name
+	labels[mcsapi.LabelSourceCluster] = cluster
+	labels[mcsapi.LabelClusterSet] = p.ClusterSet
+	labels[discoveryv1.LabelServiceName] = p.derived
+	labels[discoveryv1.LabelManagedBy] = mcsapi.ManagedBy
+	delete(labels, corev1.IsHeadlessService)
+	if p.shape.headless {
+		labels[corev1.IsHeadlessService] = ""
+	}
+	s.Labels = labels
+	s.OwnerReferences = p.owned(s.OwnerReferences)
+}
+
+// routes are the names under which a port of the cluster's own slices is published here, by its own name: that on the
+// derived Service as it should be, and, until that is updated, that on the Service as it is, so that a port that only
+// changes its name is never without endpoints.
+func (p *pass) routes(cluster string) map[string][]string {
+	taken := make(map[string]bool, len(p.shape.ports))
+	slots := make(map[string]merge.Port, len(p.shape.ports))
+	for _, port := range p.shape.ports {
+		taken[port.Published] = true
+		slots[port.Published] = port
+	}
+	out := make(map[string][]string, len(slots))
+	for own, published := range p.Service.Routes[cluster] {
+		port, served := slots[published]
+		if !served {
+			continue // filtered out
+		}
+		names := []string{published}
+		if p.owns(p.Derived) {
+			for i := range p.Derived.Spec.Ports {
+				now := &p.Derived.Spec.Ports[i]
+				if now.Protocol == port.Protocol && now.Port == port.Number && !taken[now.Name] {
+					names = append(names, now.Name)
+				}
+			}
+		}
+		out[own] = names
+	}
+	return out
+}
+
+// slicePorts are the source's ports under their published names; those that no merged port stands for are left out.
+func (p *pass) slicePorts(from *discoveryv1.EndpointSlice, routes map[string][]string) []discoveryv1.EndpointPort {
+	out := make([]discoveryv1.EndpointPort, 0, len(from.Ports))
+	for i := range from.Ports {
+		port := &from.Ports[i]
+		for _, name := range routes[portName(port)] {
+			protocol := corev1.ProtocolTCP
+			if port.Protocol != nil {
+				protocol = *port.Protocol
+			}
+			to := discoveryv1.EndpointPort{Name: &name, Port: port.Port, Protocol: &protocol}
+			to.AppProtocol = p.appProtocol(name)
+			out = append(out, to)
+		}
+	}
+	return out
+}
+
+func (p *pass) appProtocol(published string) *string {
+	for i := range p.shape.ports {
+		if port := &p.shape.ports[i]; port.Published == published && port.AppProtocol != "" {
+			return &port.AppProtocol
+		}
+	}
+	return nil
+}
+
+func portName(p *discoveryv1.EndpointPort) string {
+	if p.Name == nil {
+		return ""
+	}
+	return *p.Name
+}
+
+// endpoints are the source's, with what means something in another cluster: addresses, conditions, hostname and zone, the
+// node only if it is this cluster's (SPEC S2).
+func (p *pass) endpoints(cluster string, from *discoveryv1.EndpointSlice) []discoveryv1.Endpoint {
+	hinted := knownDistribution(p.Service.TrafficDistribution)
+	out := make([]discoveryv1.Endpoint, len(from.Endpoints))
+	for i := range from.Endpoints {
+		e := &from.Endpoints[i]
+		out[i] = discoveryv1.Endpoint{Addresses: e.Addresses, Conditions: e.Conditions, Hostname: e.Hostname, Zone: e.Zone}
+		if cluster == p.Cluster {
+			out[i].NodeName = e.NodeName
+		}
+		if hinted && e.Zone != nil && *e.Zone != "" {
+			out[i].Hints = &discoveryv1.EndpointHints{ForZones: []discoveryv1.ForZone{{Name: *e.Zone}}}
+		}
+	}
+	return out
+}
+
+func sameSlice(a, b *discoveryv1.EndpointSlice) bool {
+	return a.AddressType == b.AddressType && maps.Equal(a.Labels, b.Labels) &&
+		apiequality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences) &&
+		apiequality.Semantic.DeepEqual(a.Ports, b.Ports) && apiequality.Semantic.DeepEqual(a.Endpoints, b.Endpoints)
+}
