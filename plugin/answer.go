@@ -1,0 +1,93 @@
+package multicluster
+
+import (
+	"github.com/clusterset/multicluster/plugin/view"
+
+	"github.com/coredns/coredns/request"
+	"github.com/miekg/dns"
+)
+
+// message is a reply with its question, and room for the OPT record that the server adds, in one allocation.
+type message struct {
+	dns.Msg
+	question [1]dns.Question
+	spare    [1]dns.RR
+}
+
+// reply makes the message that answers r with set, or with nothing. Its records are shared: who writes to them has to
+// copy them first, as the plugins of CoreDNS do.
+func (z *zone) reply(w dns.ResponseWriter, r *dns.Msg, set *view.RRset, exists bool) *dns.Msg {
+	m := &message{}
+	m.question[0] = r.Question[0]
+	m.Question = m.question[:]
+	m.Extra = m.spare[:0]
+	m.MsgHdr = dns.MsgHdr{
+		Id: r.Id, Response: true, Opcode: r.Opcode, Authoritative: true,
+		RecursionDesired: r.RecursionDesired, CheckingDisabled: r.CheckingDisabled,
+	}
+	if set.Len() == 0 {
+		if !exists {
+			m.Rcode = dns.RcodeNameError
+		}
+		m.Ns = z.authority().All() // RFC 2308 section 3
+		return &m.Msg
+	}
+	used, room := space(w, r)
+	answer, extra, cut := set.Fit(used, room)
+	m.Answer, m.Truncated = inCaseOf(m.question[0].Name, answer), cut
+	if len(extra) > 0 {
+		m.Extra = extra
+	}
+	return &m.Msg
+}
+
+// space returns the octets that the reply to r has before its records, and how many are left for them in what the client
+// accepts.
+func space(w dns.ResponseWriter, r *dns.Msg) (used, room int) {
+	const header, fixed = 12, 4
+	used = header + len(r.Question[0].Name) + 1 + fixed
+	state := request.Request{W: w, Req: r}
+	room = state.Size() - used
+	if opt := r.IsEdns0(); opt != nil {
+		room -= dns.Len(opt) // the server returns it
+	}
+	return used, max(room, 0)
+}
+
+// inCaseOf returns records whose owner is spelled like qname (RFC 4343, and clients that check it), the same ones where
+// it already is.
+func inCaseOf(qname string, shared []dns.RR) []dns.RR {
+	if len(shared) == 0 || shared[0].Header().Name == qname {
+		return shared
+	}
+	switch shared[0].(type) {
+	case *dns.A:
+		return spelled[dns.A](qname, shared)
+	case *dns.AAAA:
+		return spelled[dns.AAAA](qname, shared)
+	case *dns.SRV:
+		return spelled[dns.SRV](qname, shared)
+	}
+	own := make([]dns.RR, len(shared))
+	for i, rr := range shared {
+		own[i] = dns.Copy(rr)
+		own[i].Header().Name = qname
+	}
+	return own
+}
+
+// spelled copies records of one type into one block, with another spelling of their owner. Their data stays shared.
+func spelled[T any, P interface {
+	*T
+	dns.RR
+}](qname string, shared []dns.RR) []dns.RR {
+	block := make([]T, len(shared))
+	own := make([]dns.RR, len(shared))
+	for i, rr := range shared {
+		block[i] = *rr.(P)
+		p := P(&block[i])
+		p.Header().Name = qname
+		own[i] = p
+	}
+	return own
+}

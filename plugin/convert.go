@@ -1,0 +1,181 @@
+package multicluster
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"unique"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/plugin/view"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+)
+
+const (
+	maxLabel = 63 // octets of a DNS label (RFC 1035 section 2.3.4)
+	maxPort  = 1<<16 - 1
+)
+
+// oddities collects what is wrong with an object: it is left out, the rest of the object serves.
+type oddities []string
+
+func (o *oddities) add(format string, args ...any) { *o = append(*o, fmt.Sprintf(format, args...)) }
+
+func (o oddities) String() string { return strings.Join(o, "; ") }
+
+// convertImport takes from a ServiceImport what DNS needs. It returns nil where the whole object has to be ignored.
+func convertImport(si *mcs.ServiceImport) (*view.Import, oddities) {
+	var odd oddities
+	if !isLabel(si.Name) {
+		odd.add("ignored: its name is no DNS label")
+		return nil, odd
+	}
+	imp := &view.Import{Headless: si.Spec.Type == mcs.Headless}
+	if imp.Headless {
+		return imp, nil // its addresses and ports are those of its slices
+	}
+	for _, ip := range si.Spec.IPs {
+		addr, err := parseAddr(ip)
+		if err != nil {
+			odd.add("spec.ips: %q is not an IP address", ip)
+		} else if !slices.Contains(imp.IPs, addr) {
+			imp.IPs = append(imp.IPs, addr)
+		}
+	}
+	for i := range si.Spec.Ports {
+		p := &si.Spec.Ports[i]
+		imp.Ports = appendPort(imp.Ports, p.Name, p.Protocol, p.Port, &odd)
+	}
+	return imp, odd
+}
+
+// convertSlice takes from an EndpointSlice what DNS needs, and the name of the service that it belongs to. It returns
+// nil where the whole object has to be ignored.
+func convertSlice(es *discoveryv1.EndpointSlice) (service string, slice *view.Slice, odd oddities) {
+	service = es.Labels[mcsapi.LabelServiceName]
+	if !isLabel(service) {
+		odd.add("ignored: label %s is %q, which is no DNS label", mcsapi.LabelServiceName, service)
+		return "", nil, odd
+	}
+	if es.AddressType != discoveryv1.AddressTypeIPv4 && es.AddressType != discoveryv1.AddressTypeIPv6 {
+		odd.add("ignored: its addressType is %s", es.AddressType)
+		return "", nil, odd
+	}
+	cluster := clusterOf(es, &odd)
+	var ports []view.Port
+	for _, p := range es.Ports {
+		ports = appendSlicePort(ports, p, &odd)
+	}
+	endpoints := readyEndpoints(es, &odd)
+	return service, view.NewSlice(es.Name, cluster, slices.Clip(ports), endpoints), odd
+}
+
+// clusterOf returns the cluster that a slice comes from, or "": its endpoints have no names of their own then.
+func clusterOf(es *discoveryv1.EndpointSlice, odd *oddities) string {
+	cluster := strings.ToLower(es.Labels[mcsapi.LabelSourceCluster])
+	if cluster == "" {
+		odd.add("it has no label %s: its endpoints get no names", mcsapi.LabelSourceCluster)
+		return ""
+	}
+	if slices.Contains(strings.Split(cluster, "."), "") {
+		odd.add("label %s is %q, which is no DNS name: its endpoints get no names", mcsapi.LabelSourceCluster, cluster)
+		return ""
+	}
+	return intern(cluster)
+}
+
+func appendSlicePort(ports []view.Port, p discoveryv1.EndpointPort, odd *oddities) []view.Port {
+	if p.Name == nil || *p.Name == "" {
+		return ports // unnamed ports have no SRV records
+	}
+	if p.Port == nil {
+		odd.add("port %q has no number", *p.Name)
+		return ports
+	}
+	protocol := corev1.ProtocolTCP
+	if p.Protocol != nil {
+		protocol = *p.Protocol
+	}
+	return appendPort(ports, *p.Name, protocol, *p.Port, odd)
+}
+
+func appendPort(ports []view.Port, name string, protocol corev1.Protocol, number int32, odd *oddities) []view.Port {
+	if name == "" {
+		return ports // unnamed ports have no SRV records
+	}
+	if protocol == "" {
+		protocol = corev1.ProtocolTCP
+	}
+	name, proto := strings.ToLower(name), strings.ToLower(string(protocol))
+	switch {
+	case !isLabel(name) || len(name) >= maxLabel:
+		odd.add("port %q: its name makes no DNS label", name)
+	case !isLabel(proto) || len(proto) >= maxLabel:
+		odd.add("port %q: its protocol %q makes no DNS label", name, protocol)
+	case number <= 0 || number > maxPort:
+		odd.add("port %q: %d is no port number", name, number)
+	default:
+		p := view.Port{Name: intern(name), Protocol: intern(proto), Number: uint16(number)}
+		if !slices.Contains(ports, p) {
+			ports = append(ports, p)
+		}
+	}
+	return ports
+}
+
+func readyEndpoints(es *discoveryv1.EndpointSlice, odd *oddities) []view.Endpoint {
+	endpoints := make([]view.Endpoint, 0, len(es.Endpoints))
+	for i := range es.Endpoints {
+		e := &es.Endpoints[i]
+		if e.Conditions.Ready != nil && !*e.Conditions.Ready {
+			continue // nil means ready
+		}
+		host := ""
+		if e.Hostname != nil {
+			host = strings.ToLower(*e.Hostname)
+			if host != "" && !isLabel(host) {
+				odd.add("hostname %q is no DNS label", host)
+				host = ""
+			}
+		}
+		for _, text := range e.Addresses {
+			addr, err := parseAddr(text)
+			if err != nil || addr.Is4() != (es.AddressType == discoveryv1.AddressTypeIPv4) {
+				odd.add("%q is not an %s address", text, es.AddressType)
+				continue
+			}
+			endpoints = append(endpoints, view.Endpoint{Addr: addr, Hostname: host})
+		}
+	}
+	return endpoints
+}
+
+// parseAddr parses an IP address without a zone. An IPv4 address that is mapped into IPv6 is an IPv4 address.
+func parseAddr(text string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(text)
+	if err == nil && addr.Zone() != "" {
+		err = fmt.Errorf("%s has a zone", text)
+	}
+	return addr.Unmap(), err
+}
+
+// isLabel reports whether s is a DNS label as Kubernetes has it (RFC 1123), in lower case.
+func isLabel(s string) bool {
+	if s == "" || len(s) > maxLabel || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return true
+}
+
+// intern returns one and the same string for all equal ones.
+func intern(s string) string { return unique.Make(s).Value() }

@@ -1,0 +1,129 @@
+package multicluster
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/clusterset/multicluster/plugin/view"
+
+	"k8s.io/client-go/rest"
+)
+
+// sourceKey is what makes two sources the same: asked so, the API server gives the same objects.
+type sourceKey struct {
+	server      string // "in-cluster", or the file and context of a kubeconfig
+	credentials string // digest of the kubeconfig's content
+	namespaces  string // joined, sorted; empty means all
+	labels      string // selector for ServiceImports
+	noEndpoints bool
+}
+
+// source keeps one view up to date, for all zones of all server blocks that ask for the same. It lives as long as one of
+// them does: when the configuration is reloaded the new instance of the server takes it over before the old one lets it
+// go, so that nothing is read twice.
+type source struct {
+	key    sourceKey
+	view   *view.View
+	serial serial
+	health *health
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	users map[*stanza]struct{} // guarded by registry.mu
+}
+
+// registry holds the running sources of this process.
+var registry = struct {
+	mu      sync.Mutex
+	sources map[sourceKey]*source
+}{sources: map[sourceKey]*source{}}
+
+// acquire gives a stanza its source, which is started unless it runs already.
+func acquire(st *stanza) {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	s := registry.sources[st.key]
+	if s == nil {
+		s = startSource(st.key, st.config)
+		registry.sources[st.key] = s
+	}
+	s.users[st] = struct{}{}
+	for _, z := range st.zones {
+		z.source = s
+	}
+}
+
+// release takes their sources from the stanzas that match. A source without users stops.
+func release(match func(*stanza) bool) {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	for key, s := range registry.sources {
+		before := s.zones()
+		maps.DeleteFunc(s.users, func(st *stanza, _ struct{}) bool { return match(st) })
+		if len(s.users) == 0 {
+			delete(registry.sources, key)
+			s.cancel()
+			s.done.Wait()
+		} else if len(s.zones()) < len(before) {
+			s.view.Forget() // the records of a zone that nobody serves any more
+		}
+	}
+}
+
+// zones returns the different zones of the users.
+func (s *source) zones() map[view.Zone]struct{} {
+	all := map[view.Zone]struct{}{}
+	for st := range s.users {
+		for _, z := range st.zones {
+			all[z.Zone] = struct{}{}
+		}
+	}
+	return all
+}
+
+func startSource(key sourceKey, cfg *rest.Config) *source {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &source{key: key, view: view.New(), cancel: cancel, users: map[*stanza]struct{}{}}
+	streams := newStreams(s, cfg)
+	s.health = newHealth(streams)
+	for _, st := range streams {
+		st.health = s.health
+		s.done.Go(func() { st.run(ctx) })
+	}
+	return s
+}
+
+// synced reports whether everything has been read once.
+func (s *source) synced() bool { return s.health.synced.Load() }
+
+// serial gives out the serial numbers of the SOA record (RFC 1912 section 2.2: by date, here by second).
+type serial struct {
+	mu      sync.Mutex
+	changes uint64
+	value   uint32
+}
+
+// lastSerial is the greatest serial that this process gave out: another source, after a reload that changed the
+// configuration, goes on from there.
+var lastSerial atomic.Uint32
+
+// at returns the serial for a state of the view: a new one, greater than all before and not less than the present second,
+// if the state was not asked for before.
+func (s *serial) at(changes uint64) uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.value != 0 && changes <= s.changes {
+		return s.value
+	}
+	for {
+		last := lastSerial.Load()
+		next := max(last+1, uint32(time.Now().Unix()))
+		if lastSerial.CompareAndSwap(last, next) {
+			s.changes, s.value = changes, next
+			return next
+		}
+	}
+}

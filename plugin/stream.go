@@ -1,0 +1,211 @@
+package multicluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+)
+
+const (
+	pageSize     = 500 // objects per page, where the server can't stream
+	firstBackoff = 200 * time.Millisecond
+	maxBackoff   = 5 * time.Second
+	minWatch     = 5 * time.Minute // the server ends a watch after this to twice this
+	briefWatch   = time.Second     // a watch that ends earlier without an event is a failure
+)
+
+// sink takes the objects of one kind as they come.
+type sink interface {
+	set(runtime.Object)    // an object that is there, new or not
+	remove(runtime.Object) // an object that is gone
+	begin()                // all objects will be set once, beginning now
+	end()                  // what was not set since begin is gone
+}
+
+// stream follows one kind of objects: it reads all of them once, then their changes, and starts over where the server
+// forgot since when. It converts each object on arrival and keeps none. While the server is away it keeps trying.
+type stream struct {
+	kind     string // the resource and its group, for people
+	resource string
+	selector string // label selector
+	connect  func(context.Context) (rest.Interface, error)
+	sink     sink
+	health   *health
+
+	version string // resourceVersion seen last; empty: everything has to be read
+	paged   bool   // the server can't stream what exists
+}
+
+// run follows the objects until ctx ends.
+func (s *stream) run(ctx context.Context) {
+	backoff := firstBackoff
+	for {
+		began := time.Now()
+		err := s.follow(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		s.health.failed(s.kind, err)
+		if time.Since(began) > maxBackoff {
+			backoff = firstBackoff
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(backoff/2 + rand.N(backoff)):
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+// follow connects and follows the objects until something goes wrong.
+func (s *stream) follow(ctx context.Context) error {
+	client, err := s.connect(ctx)
+	for err == nil {
+		switch {
+		case s.version != "":
+			err = s.watch(ctx, client)
+		case s.paged:
+			err = s.list(ctx, client)
+		default:
+			err = s.streamAll(ctx, client)
+		}
+		if forgotten(err) && s.version != "" {
+			s.version, err = "", nil
+		}
+	}
+	return err
+}
+
+// forgotten reports whether the server doesn't know the resourceVersion that it was asked for, any more or yet.
+func forgotten(err error) bool {
+	return err != nil && (apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsInvalid(err) ||
+		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge))
+}
+
+// list reads all objects page by page.
+func (s *stream) list(ctx context.Context, client rest.Interface) error {
+	s.sink.begin()
+	opts := metav1.ListOptions{LabelSelector: s.selector, Limit: pageSize}
+	for {
+		page, err := client.Get().Resource(s.resource).VersionedParams(&opts, metav1.ParameterCodec).Do(ctx).Get()
+		if err != nil {
+			return err
+		}
+		if err := meta.EachListItem(page, func(o runtime.Object) error { s.sink.set(o); return nil }); err != nil {
+			return err
+		}
+		list, err := meta.ListAccessor(page)
+		if err != nil {
+			return err
+		}
+		if opts.Continue = list.GetContinue(); opts.Continue == "" {
+			s.complete(list.GetResourceVersion())
+			return nil
+		}
+	}
+}
+
+// streamAll reads all objects as events of a watch, then their changes (KEP-3157), if the server can do that.
+func (s *stream) streamAll(ctx context.Context, client rest.Interface) error {
+	opts := metav1.ListOptions{
+		SendInitialEvents:    ptr.To(true),
+		ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
+	}
+	w, err := s.open(ctx, client, opts)
+	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
+		s.paged = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.sink.begin()
+	return s.consume(ctx, w)
+}
+
+// watch follows the changes since the version seen last.
+func (s *stream) watch(ctx context.Context, client rest.Interface) error {
+	w, err := s.open(ctx, client, metav1.ListOptions{ResourceVersion: s.version})
+	if err != nil {
+		return err
+	}
+	s.health.fine(s.kind)
+	return s.consume(ctx, w)
+}
+
+func (s *stream) open(ctx context.Context, client rest.Interface, opts metav1.ListOptions) (watch.Interface, error) {
+	opts.Watch = true
+	opts.AllowWatchBookmarks = true
+	opts.LabelSelector = s.selector
+	opts.TimeoutSeconds = ptr.To(int64((minWatch + rand.N(minWatch)).Seconds()))
+	return client.Get().Resource(s.resource).VersionedParams(&opts, metav1.ParameterCodec).Watch(ctx)
+}
+
+// consume hands the events of a watch to the sink. It returns nil when the server ended the watch in the ordinary way.
+func (s *stream) consume(ctx context.Context, w watch.Interface) error {
+	defer w.Stop()
+	began, events := time.Now(), 0
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case event, ok := <-w.ResultChan():
+			if ok {
+				events++
+				if err := s.take(event); err != nil {
+					return err
+				}
+				continue
+			}
+			if s.version == "" || events == 0 && time.Since(began) < briefWatch {
+				return errors.New("the API server ended the watch early")
+			}
+			return nil
+		}
+	}
+}
+
+func (s *stream) take(event watch.Event) error {
+	switch event.Type {
+	case watch.Error:
+		return apierrors.FromObject(event.Object)
+	case watch.Added, watch.Modified:
+		s.sink.set(event.Object)
+		s.health.event(s.kind)
+	case watch.Deleted:
+		s.sink.remove(event.Object)
+		s.health.event(s.kind)
+	case watch.Bookmark:
+	default:
+		return fmt.Errorf("unknown event %q from the API server", event.Type)
+	}
+	object, err := meta.Accessor(event.Object)
+	if err != nil {
+		return err
+	}
+	if s.version != "" {
+		s.version = object.GetResourceVersion()
+	} else if object.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" && event.Type == watch.Bookmark {
+		s.complete(object.GetResourceVersion())
+	}
+	return nil
+}
+
+// complete notes that everything was read, as of a version.
+func (s *stream) complete(version string) {
+	s.sink.end()
+	s.version = version
+	s.health.fine(s.kind)
+	s.health.loaded(s.kind)
+}

@@ -1,0 +1,145 @@
+package view
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// maxName is the length of the longest name that fits into 255 octets (RFC 1035 section 2.3.4): each label of a name is
+// preceded by one octet, as it is followed by a dot in text, and the root takes one more.
+const maxName = 254
+
+// Node is a name below that of a service: an endpoint, a port, or only a parent of such names (RFC 4592 section 2.2.2).
+type Node struct {
+	records *Records
+	target  string   // the name of the endpoint in full
+	octets  [][]byte // its addresses
+	ports   []Port   // its ports, or those that the name of a port stands for
+	srv     lazy[RRset]
+	port    bool // the name of a port
+}
+
+// A returns the IPv4 addresses of an endpoint.
+func (n *Node) A() *RRset { return n.addresses(4) }
+
+// AAAA returns the IPv6 addresses of an endpoint.
+func (n *Node) AAAA() *RRset { return n.addresses(16) }
+
+func (n *Node) addresses(width int) *RRset {
+	octets := n.octets
+	if slices.ContainsFunc(octets, func(o []byte) bool { return len(o) != width }) {
+		octets = slices.DeleteFunc(slices.Clone(octets), func(o []byte) bool { return len(o) != width })
+	}
+	return NewRRset(addressRecords(n.target, n.records.zone.TTL, octets), nil)
+}
+
+// SRV returns the service records at the name of a port, none at the name of an endpoint.
+func (n *Node) SRV() *RRset {
+	if !n.port {
+		return nil
+	}
+	return n.srv.get(func() *RRset {
+		return n.records.services(n.target, func(p Port) bool { return p.Name == n.ports[0].Name && p.Protocol == n.ports[0].Protocol })
+	})
+}
+
+// Below returns every name that exists below that of the service, by its labels above the service's ("<hostname>.<cluster>",
+// "<cluster>", "_<port>._<protocol>", "_<protocol>").
+func (r *Records) Below() map[string]*Node {
+	return *r.below.get(func() *map[string]*Node {
+		m := map[string]*Node{}
+		if r.service.Headless {
+			r.nameEndpoints(m)
+		} else {
+			r.namePorts(m, r.service.Ports)
+		}
+		return &m
+	})
+}
+
+func (r *Records) nameEndpoints(m map[string]*Node) {
+	for _, e := range r.service.ready() {
+		sub := e.name()
+		target := sub + "." + r.owner
+		if sub == "" || len(target) > maxName {
+			continue
+		}
+		node := r.node(m, target[:len(sub)])
+		node.target = target
+		if !slices.ContainsFunc(node.octets, func(o []byte) bool { return string(o) == string(e.octets) }) {
+			node.octets = append(node.octets, e.octets)
+		}
+		for _, p := range e.slice.ports {
+			if !slices.Contains(node.ports, p) {
+				node.ports = append(slices.Clip(node.ports), p)
+			}
+		}
+		r.namePorts(m, e.slice.ports)
+	}
+}
+
+func (r *Records) namePorts(m map[string]*Node, ports []Port) {
+	for _, p := range ports {
+		sub := "_" + p.Name + "._" + p.Protocol
+		if n := m[sub]; n != nil && n.port || len(sub)+1+len(r.owner) > maxName {
+			continue
+		}
+		node := r.node(m, sub)
+		node.port, node.target, node.ports = true, sub+"."+r.owner, []Port{p}
+	}
+}
+
+// node returns the node called sub, which begins to exist, as do its parents up to the name of the service.
+func (r *Records) node(m map[string]*Node, sub string) *Node {
+	if n := m[sub]; n != nil {
+		return n
+	}
+	n := &Node{records: r}
+	m[sub] = n
+	if i := strings.IndexByte(sub, '.'); i >= 0 {
+		r.node(m, sub[i+1:])
+	}
+	return n
+}
+
+// hostname makes a DNS label from an address: its canonical text (RFC 5952) with dashes, and a zero where a dash would
+// begin or end it (KEP-1645, DNS specification 2.4.1).
+func hostname(octets []byte) string {
+	addr, _ := netip.AddrFromSlice(octets)
+	label := dashes.Replace(addr.String())
+	if label[0] == '-' {
+		label = "0" + label
+	}
+	if label[len(label)-1] == '-' {
+		label += "0"
+	}
+	return label
+}
+
+// Walk calls yield with every set of records of the service in the zone, each once.
+func (r *Records) Walk(yield func([]dns.RR)) {
+	if !r.Exist() {
+		return
+	}
+	all := func(sets ...*RRset) {
+		for _, set := range sets {
+			if set.Len() > 0 {
+				yield(set.All())
+			}
+		}
+	}
+	all(r.A(), r.AAAA(), r.SRV())
+	below := r.Below()
+	names := make([]string, 0, len(below))
+	for name := range below {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		node := below[name]
+		all(node.A(), node.AAAA(), node.SRV())
+	}
+}

@@ -1,0 +1,189 @@
+package multicluster
+
+import (
+	"context"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/plugin/view"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+)
+
+// newStreams returns what a source follows: ServiceImports, and EndpointSlices unless they are not wanted.
+func newStreams(s *source, cfg *rest.Config) []*stream {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1 // requests are few, and failures have a back-off of their own
+	cfg.UserAgent = "coredns-" + pluginName
+	cfg.WarningHandlerWithContext = rest.NoWarnings{}
+	wanted := newWanted(s.key.namespaces)
+	streams := []*stream{{
+		kind:     "serviceimports." + mcsapi.Group,
+		resource: "serviceimports",
+		selector: s.key.labels,
+		connect:  importClient(cfg),
+		sink:     &importSink{view: s.view, wanted: wanted, told: told{}},
+	}}
+	if s.key.noEndpoints {
+		return streams
+	}
+	return append(streams, &stream{
+		kind:     "endpointslices." + discoveryv1.GroupName,
+		resource: "endpointslices",
+		selector: mcsapi.LabelServiceName,
+		connect:  sliceClient(cfg),
+		sink:     &sliceSink{view: s.view, wanted: wanted, told: told{}},
+	})
+}
+
+// importClient returns a function that asks which version of the API is served, each time, and returns a client for it.
+func importClient(cfg *rest.Config) func(context.Context) (rest.Interface, error) {
+	clients := map[string]rest.Interface{}
+	return func(context.Context) (rest.Interface, error) {
+		d, err := discovery.NewDiscoveryClientForConfig(cfg)
+		if err != nil {
+			return nil, err
+		}
+		version, err := mcsapi.ServedVersion(d, "serviceimports")
+		if err != nil {
+			return nil, err
+		}
+		if clients[version] == nil {
+			if clients[version], err = mcsapi.NewClient(cfg, version); err != nil {
+				return nil, err
+			}
+		}
+		return clients[version], nil
+	}
+}
+
+// sliceClient returns a function that returns a client for EndpointSlices.
+func sliceClient(cfg *rest.Config) func(context.Context) (rest.Interface, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.APIPath = "/apis"
+	cfg.GroupVersion = &discoveryv1.SchemeGroupVersion
+	cfg.ContentType = runtime.ContentTypeProtobuf
+	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	scheme := runtime.NewScheme()
+	scheme.AddKnownTypes(discoveryv1.SchemeGroupVersion, &discoveryv1.EndpointSlice{}, &discoveryv1.EndpointSliceList{})
+	metav1.AddToGroupVersion(scheme, discoveryv1.SchemeGroupVersion)
+	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	client, err := rest.RESTClientFor(cfg)
+	return func(context.Context) (rest.Interface, error) { return client, err }
+}
+
+// importSink puts ServiceImports into the view.
+type importSink struct {
+	view   *view.View
+	wanted wanted
+	told   told
+	seen   map[string]struct{}
+}
+
+func (s *importSink) set(o runtime.Object) {
+	si, ok := o.(*mcs.ServiceImport)
+	if !ok || !s.wanted.namespace(si.Namespace) {
+		return
+	}
+	imp, odd := convertImport(si)
+	s.told.tell("ServiceImport", si.Namespace, si.Name, odd)
+	if imp == nil {
+		return // its name can't have been another before
+	}
+	if s.seen != nil {
+		s.seen[si.Name+"."+si.Namespace] = struct{}{}
+	}
+	s.view.SetImport(si.Namespace, si.Name, *imp)
+}
+
+func (s *importSink) remove(o runtime.Object) {
+	if si, ok := o.(*mcs.ServiceImport); ok {
+		s.told.forget(si.Namespace, si.Name)
+		s.view.DeleteImport(si.Namespace, si.Name)
+	}
+}
+
+func (s *importSink) begin() { s.seen = map[string]struct{}{} }
+
+func (s *importSink) end() {
+	s.view.RetainImports(s.seen)
+	s.seen = nil
+}
+
+// sliceSink puts EndpointSlices into the view.
+type sliceSink struct {
+	view   *view.View
+	wanted wanted
+	told   told
+	seen   map[view.SliceKey]struct{}
+}
+
+func (s *sliceSink) set(o runtime.Object) {
+	es, ok := o.(*discoveryv1.EndpointSlice)
+	if !ok || !s.wanted.namespace(es.Namespace) {
+		return
+	}
+	service, slice, odd := convertSlice(es)
+	s.told.tell("EndpointSlice", es.Namespace, es.Name, odd)
+	if slice == nil {
+		s.view.DeleteSlice(es.Namespace, es.Name)
+		return
+	}
+	if s.seen != nil {
+		s.seen[view.SliceKey{Namespace: es.Namespace, Name: es.Name}] = struct{}{}
+	}
+	s.view.SetSlice(es.Namespace, service, slice)
+}
+
+func (s *sliceSink) remove(o runtime.Object) {
+	if es, ok := o.(*discoveryv1.EndpointSlice); ok {
+		s.told.forget(es.Namespace, es.Name)
+		s.view.DeleteSlice(es.Namespace, es.Name)
+	}
+}
+
+func (s *sliceSink) begin() { s.seen = map[view.SliceKey]struct{}{} }
+
+func (s *sliceSink) end() {
+	s.view.RetainSlices(s.seen)
+	s.seen = nil
+}
+
+// wanted are the namespaces to serve; none means all.
+type wanted map[string]struct{}
+
+func newWanted(joined string) wanted {
+	w := wanted{}
+	for _, ns := range splitNamespaces(joined) {
+		w[ns] = struct{}{}
+	}
+	return w
+}
+
+func (w wanted) namespace(name string) bool {
+	_, ok := w[name]
+	return ok || len(w) == 0
+}
+
+// told remembers what was logged about each odd object, so that it is logged once.
+type told map[string]string
+
+func (t told) tell(kind, namespace, name string, odd oddities) {
+	key, text := namespace+"/"+name, odd.String()
+	if t[key] == text {
+		return
+	}
+	if text == "" {
+		delete(t, key)
+		return
+	}
+	t[key] = text
+	log.Warningf("%s %s: %s", kind, key, text)
+}
+
+func (t told) forget(namespace, name string) { delete(t, namespace+"/"+name) }
