@@ -56,6 +56,7 @@ func (s *Set) Members() []*Member { return *s.members.Load() }
 // more. It is called once.
 func (s *Set) Run(ctx context.Context, sources ...Source) error {
 	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	s.ctx, s.reports = ctx, make([][]Registration, len(sources))
 	for i, source := range sources {
 		s.running.Go(func() {
@@ -101,7 +102,9 @@ func (s *Set) settle() {
 	}
 	var left, fresh []*Member
 	for origin, m := range s.joined {
-		if reg, ok := byOrigin[origin]; !ok || !sameMember(reg, m.Registration()) {
+		// Another id or role is another member; but what can't be read says neither.
+		reg, ok := byOrigin[origin]
+		if !ok || reg.ID != m.ID() || reg.Err == nil && !sameMember(reg, m.Registration()) {
 			delete(s.joined, origin)
 			left = append(left, m)
 		}
@@ -149,6 +152,9 @@ func (s *Set) wanted() []Registration {
 			if reg.ID == "" {
 				reg.ID = s.learned[reg.Origin]
 			}
+			if m := s.joined[reg.Origin]; m != nil && reg.ID == "" {
+				reg.ID = m.ID()
+			}
 			if !origins[reg.Origin] {
 				origins[reg.Origin] = true
 				all = append(all, s.opts.role(reg))
@@ -178,6 +184,12 @@ func (s *Set) wanted() []Registration {
 		holder[reg.ID] = reg.Origin
 		return false
 	})
+	for origin := range refused {
+		// What was a member, and is registered still, stays what it was (SPEC L6).
+		if m := s.joined[origin]; m != nil {
+			wanted = append(wanted, m.Registration())
+		}
+	}
 	for origin, reason := range refused {
 		if s.refused[origin] != reason {
 			s.log.Error("registration refused", "origin", origin, "err", reason)

@@ -1,0 +1,176 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/rest"
+)
+
+// pollInterval is how often files are looked at. Polling is slower than file notifications by seconds at most, and works
+// wherever a file can be read, mounted Secrets and network file systems included.
+const pollInterval = 2 * time.Second
+
+// Flag is one --cluster flag: id=kubeconfig[:context].
+type Flag struct {
+	ID, Path, Context string
+}
+
+// ParseFlag parses id=kubeconfig[:context]. What follows the last colon is a context only if no file has the whole name.
+func ParseFlag(value string) (Flag, error) {
+	id, path, ok := strings.Cut(value, "=")
+	if !ok || path == "" {
+		return Flag{}, fmt.Errorf("%q: want id=kubeconfig[:context], such as c1=/etc/mcs/c1.kubeconfig", value)
+	}
+	if err := ValidID(id); err != nil {
+		return Flag{}, err
+	}
+	f := Flag{ID: id, Path: path}
+	if _, err := os.Stat(path); err != nil {
+		if file, name, ok := cutLast(path, ":"); ok && file != "" && name != "" {
+			f.Path, f.Context = file, name
+		}
+	}
+	return f, nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+func (f Flag) String() string {
+	if f.Context == "" {
+		return f.ID + "=" + f.Path
+	}
+	return f.ID + "=" + f.Path + ":" + f.Context
+}
+
+// Flags is a [Source] of members given one by one. The set of members is fixed; their credentials follow the files.
+type Flags struct {
+	Flags []Flag
+	// Registration is what the members have in common: their roles.
+	Registration Registration
+	// Poll is the time between two looks at the files; 0 means 2 s.
+	Poll time.Duration
+}
+
+// Check says which of the flags can't be used now, as one error per flag, and whether none can.
+func (s Flags) Check() (bad []error, none bool) {
+	regs := s.read(nil)
+	for _, reg := range regs {
+		if reg.Err != nil {
+			bad = append(bad, reg.Err)
+		}
+	}
+	return bad, len(regs) > 0 && len(bad) == len(regs)
+}
+
+// Run implements [Source].
+func (s Flags) Run(ctx context.Context, update func([]Registration)) error {
+	return poll(ctx, s.Poll, update, func(last map[string]Registration) ([]Registration, error) { return s.read(last), nil })
+}
+
+func (s Flags) read(last map[string]Registration) []Registration {
+	regs := make([]Registration, 0, len(s.Flags))
+	for _, f := range s.Flags {
+		reg := s.Registration
+		reg.ID, reg.Origin = f.ID, "--cluster "+f.String()
+		regs = append(regs, fromFile(reg, f.Path, f.Context, last))
+	}
+	return regs
+}
+
+// fromFile completes a registration with the credentials of a kubeconfig file. The present ones are kept, not made anew,
+// while the file is the same.
+func fromFile(reg Registration, path, context string, last map[string]Registration) Registration {
+	cfg, revision, err := kubeconfigFile(path, context)
+	if err != nil {
+		reg.Err = fmt.Errorf("%s: %w; want a readable kubeconfig", reg.Origin, err)
+		return reg
+	}
+	if held, ok := last[reg.Origin]; ok && held.Err == nil && held.Revision == revision {
+		return held
+	}
+	reg.Config, reg.Revision = cfg, revision
+	return reg
+}
+
+// poll calls read again and again, and update at first and whenever something differs. An error of read changes nothing.
+func poll(
+	ctx context.Context, every time.Duration, update func([]Registration),
+	read func(last map[string]Registration) ([]Registration, error),
+) error {
+	if every == 0 {
+		every = pollInterval
+	}
+	var last map[string]Registration
+	for {
+		if regs, err := read(last); err == nil {
+			now := byOrigin(regs)
+			if last == nil || !sameRegistrations(last, now) {
+				update(regs)
+			}
+			last = now
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(every):
+		}
+	}
+}
+
+func byOrigin(regs []Registration) map[string]Registration {
+	m := make(map[string]Registration, len(regs))
+	for _, reg := range regs {
+		m[reg.Origin] = reg
+	}
+	return m
+}
+
+func sameRegistrations(a, b map[string]Registration) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for origin, reg := range a {
+		other, ok := b[origin]
+		if !ok || !sameMember(reg, other) || !sameCredentials(reg, other) {
+			return false
+		}
+	}
+	return true
+}
+
+// Self is a [Source] of the cluster that the controller runs in, for the member role. With an empty path the credentials
+// are those of the pod, which the client reads anew as they are rotated.
+type Self struct {
+	Flag         Flag
+	Registration Registration
+}
+
+// Run implements [Source].
+func (s Self) Run(ctx context.Context, update func([]Registration)) error {
+	if s.Flag.Path != "" {
+		return Flags{Flags: []Flag{s.Flag}, Registration: s.Registration}.Run(ctx, update)
+	}
+	cfg, err := rest.InClusterConfig()
+	if errors.Is(err, rest.ErrNotInCluster) {
+		return errors.New("--self: this is not a pod of a cluster; want --kubeconfig with the own cluster's kubeconfig")
+	}
+	if err != nil {
+		return fmt.Errorf("--self: %w", err)
+	}
+	reg := s.Registration
+	reg.ID, reg.Origin, reg.Config = s.Flag.ID, "--self "+s.Flag.ID, cfg
+	update([]Registration{reg})
+	<-ctx.Done()
+	return nil
+}

@@ -1,0 +1,165 @@
+package clusters
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// What a Secret that registers a member carries.
+const (
+	// LabelMember marks the Secret; its value is the cluster id. An empty value is filled in with the id that the
+	// cluster's ClusterProperty gives at first contact.
+	LabelMember = mcsapi.Domain + "/member"
+	// AnnotationRole is "provider", "consumer", or "both", which is also what its absence means.
+	AnnotationRole = mcsapi.Domain + "/role"
+	// KeyKubeconfig is the key of the Secret's data that holds the kubeconfig.
+	KeyKubeconfig = "kubeconfig"
+)
+
+// Secrets is a [Source] of the Secrets of one namespace that carry [LabelMember]: one member each (DESIGN 4).
+type Secrets struct {
+	Client    kubernetes.Interface
+	Namespace string
+	// Registration is what the members have in common; their roles are what a Secret's annotation may restrict.
+	Registration Registration
+	Log          *slog.Logger
+}
+
+// Run implements [Source].
+func (s Secrets) Run(ctx context.Context, update func([]Registration)) error {
+	wake := make(chan struct{}, 1)
+	look := func() {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	}
+	secrets := newStore(nil, func(_, _ *corev1.Secret) { look() })
+	secrets.live.Store(true)
+	f := newFeed(s.kind(), secrets, look)
+	var running sync.WaitGroup
+	running.Go(func() { f.run(ctx) })
+	defer running.Wait()
+
+	var last map[string]Registration
+	failed := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wake:
+		}
+		state := f.State()
+		if state.Err != nil && !failed {
+			orDiscard(s.Log).Error("the Secrets of members can't be read; the members stay as they are",
+				"namespace", s.Namespace, "err", state.Err)
+		}
+		failed = state.Err != nil
+		if !state.Synced {
+			continue
+		}
+		regs := s.registrations(secrets, last)
+		if now := byOrigin(regs); last == nil || !sameRegistrations(last, now) {
+			last = now
+			update(regs)
+		}
+	}
+}
+
+func (s Secrets) kind() kind[*corev1.Secret] {
+	client := s.Client.CoreV1().Secrets(s.Namespace)
+	return kind[*corev1.Secret]{
+		resource: "secrets",
+		list: func(ctx context.Context, opts metav1.ListOptions) ([]*corev1.Secret, metav1.ListMeta, error) {
+			opts.LabelSelector = LabelMember
+			list, err := client.List(ctx, opts)
+			if err != nil {
+				return nil, metav1.ListMeta{}, err
+			}
+			return own(list.Items), list.ListMeta, nil
+		},
+		watch: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+			opts.LabelSelector = LabelMember
+			return client.Watch(ctx, opts)
+		},
+		trim: func(o *corev1.Secret) {
+			o.ManagedFields = nil
+			delete(o.Annotations, corev1.LastAppliedConfigAnnotation)
+		},
+	}
+}
+
+func (s Secrets) registrations(secrets *store[*corev1.Secret], last map[string]Registration) []Registration {
+	var regs []Registration
+	secrets.each(func(_ types.NamespacedName, secret *corev1.Secret) {
+		reg := s.registration(secret)
+		if held, ok := last[reg.Origin]; ok && sameMember(held, reg) && sameCredentials(held, reg) {
+			reg = held
+		}
+		regs = append(regs, reg)
+	})
+	slices.SortFunc(regs, func(a, b Registration) int { return strings.Compare(a.Origin, b.Origin) })
+	return regs
+}
+
+// registration reads one Secret. What is wrong with it is in the registration's Err, which never quotes its data.
+func (s Secrets) registration(secret *corev1.Secret) Registration {
+	reg := s.Registration
+	reg.ID = secret.Labels[LabelMember]
+	reg.Origin = fmt.Sprintf("Secret %s/%s", secret.Namespace, secret.Name)
+	reg.Pin = func(ctx context.Context, id string) error { return s.pin(ctx, secret, id) }
+	if err := applyRole(&reg, secret.Annotations[AnnotationRole]); err != nil {
+		reg.Err = fmt.Errorf("%s: %w", reg.Origin, err)
+		return reg
+	}
+	content, ok := secret.Data[KeyKubeconfig]
+	if !ok {
+		reg.Err = fmt.Errorf("%s: no key %q; it has %s; want a kubeconfig under that key", reg.Origin, KeyKubeconfig, names(secret.Data))
+		return reg
+	}
+	cfg, revision, err := kubeconfigData(content)
+	if err != nil {
+		reg.Err = fmt.Errorf("%s: key %q: %w", reg.Origin, KeyKubeconfig, err)
+		return reg
+	}
+	reg.Config, reg.Revision = cfg, revision
+	return reg
+}
+
+func applyRole(reg *Registration, role string) error {
+	switch role {
+	case "", "both":
+	case "provider":
+		reg.Consumer = false
+	case "consumer":
+		reg.Provider, reg.ExportStatus = false, false
+	default:
+		return fmt.Errorf("annotation %s is %q; want provider, consumer or both", AnnotationRole, role)
+	}
+	return nil
+}
+
+// pin writes the id into the Secret's label, if it is still that Secret and still without an id.
+func (s Secrets) pin(ctx context.Context, secret *corev1.Secret, id string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": secret.UID, "resourceVersion": secret.ResourceVersion, "labels": map[string]string{LabelMember: id},
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = s.Client.CoreV1().Secrets(s.Namespace).Patch(ctx, secret.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
+}
