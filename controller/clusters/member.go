@@ -251,6 +251,14 @@ func (m *Member) Deleted(obj metav1.Object) {
 	}
 }
 
+// contact returns what the last probe of the connection in use found; the zero value before the first contact.
+func (m *Member) contact() contact {
+	if c := m.conn.Load(); c != nil {
+		return *c.heard.Load()
+	}
+	return contact{}
+}
+
 func sorted[T object](list []T) []T {
 	slices.SortFunc(list, func(a, b T) int { return strings.Compare(a.GetName(), b.GetName()) })
 	return list

@@ -22,7 +22,8 @@ type Set struct {
 	log     *slog.Logger
 	opts    Options
 
-	members atomic.Pointer[[]*Member] // sorted by id
+	members  atomic.Pointer[[]*Member] // sorted by id
+	complete atomic.Bool
 
 	mu      sync.Mutex // held while a change of the registrations is carried out
 	ctx     context.Context
@@ -51,6 +52,9 @@ func NewSet(h Handler, log *slog.Logger, opts Options) *Set {
 
 // Members returns the present members, sorted by id. The slice must not be changed.
 func (s *Set) Members() []*Member { return *s.members.Load() }
+
+// Complete says whether every source has reported, so that Members are all there are.
+func (s *Set) Complete() bool { return s.complete.Load() }
 
 // Run keeps the set as the sources say until ctx ends, or a source fails, and returns when nothing of any member runs any
 // more. It is called once.
@@ -117,6 +121,7 @@ func (s *Set) settle() {
 		}
 	}
 	s.publish()
+	s.complete.Store(true)
 	for _, m := range left {
 		s.remove(m)
 	}

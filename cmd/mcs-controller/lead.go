@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// Times of leader election, as Kubernetes' own controllers have them. A leader that can't renew stops writing after
+// renewDeadline, well before another may start after leaseDuration.
+const (
+	leaseDuration = 15 * time.Second
+	renewDeadline = 10 * time.Second
+	retryPeriod   = 2 * time.Second
+)
+
+// leadership decides when this replica works.
+type leadership struct {
+	lock    resourcelock.Interface // nil: always
+	log     *slog.Logger
+	leads   atomic.Bool
+	healthy *leaderelection.HealthzAdaptor
+}
+
+func newLeadership(o *options, h *home, log *slog.Logger, metrics prometheus.Registerer) (*leadership, error) {
+	l := &leadership{log: log, healthy: leaderelection.NewLeaderHealthzAdaptor(leaseDuration)}
+	metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "mcs_controller_leader", Help: "1 if this replica works, 0 if it stands by.",
+	}, func() float64 {
+		if l.leads.Load() {
+			return 1
+		}
+		return 0
+	}))
+	if !*o.leaderElect {
+		return l, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("naming this replica for the leader election: %w", err)
+	}
+	cfg := rest.CopyConfig(h.config)
+	cfg.Timeout = renewDeadline / 2 // a request that hangs must not use up the time to renew
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the leader election: %w", err)
+	}
+	l.lock, err = resourcelock.New(resourcelock.LeasesResourceLock, h.namespace, "mcs-controller-"+o.clusterSet,
+		client.CoreV1(), client.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())})
+	return l, err
+}
+
+// run calls work whenever this replica leads, with a context that ends with its lead, until ctx ends. The Lease is given up
+// when work has returned, so that no other replica starts while a write is under way.
+func (l *leadership) run(ctx context.Context, work func(context.Context) error) error {
+	if l.lock == nil {
+		l.leads.Store(true)
+		return work(ctx)
+	}
+	for ctx.Err() == nil {
+		if err := l.term(ctx, work); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// term campaigns for the lead, and works until it is lost or ctx ends.
+func (l *leadership) term(ctx context.Context, work func(context.Context) error) error {
+	campaign, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	started := make(chan context.Context, 1)
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock: l.lock, Name: "mcs-controller", WatchDog: l.healthy,
+		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod, ReleaseOnCancel: true,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(lead context.Context) { started <- lead },
+			OnStoppedLeading: func() {},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		elector.Run(campaign)
+	}()
+	select {
+	case <-ctx.Done():
+	case lead := <-started:
+		err = l.lead(ctx, lead, work)
+	}
+	stop()
+	<-over
+	return err
+}
+
+// lead works until either context ends: that of the program or that of the lead.
+func (l *leadership) lead(ctx, lead context.Context, work func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(lead, cancel)()
+	l.log.Info("this replica leads", "lease", l.lock.Describe(), "identity", l.lock.Identity())
+	l.leads.Store(true)
+	defer l.leads.Store(false)
+	err := work(ctx)
+	l.log.Info("this replica leads no more", "lost", lead.Err() != nil)
+	return err
+}

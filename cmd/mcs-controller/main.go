@@ -1,0 +1,110 @@
+// Command mcs-controller keeps every consuming cluster of a clusterset true to what its providers export.
+//
+// This package reads flags and wires: options.go is what can be asked for, log.go where its log goes, serve.go what is
+// served to probes and Prometheus, lead.go who of several replicas works. What it does is in package controller.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/pflag"
+
+	"github.com/clusterset/multicluster/controller"
+	"github.com/clusterset/multicluster/controller/clusters"
+)
+
+// version is set by the linker.
+var version = "unknown"
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // something that ran failed
+	exitUsage  = 2 // what was asked for can't be done
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program, but for the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	opts, err := parse(args, stdout)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(stderr, "mcs-controller: %v (see mcs-controller --help)\n", err)
+		return exitUsage
+	case opts.version:
+		fmt.Fprintf(stdout, "mcs-controller %s\n", version)
+		return exitOK
+	}
+	log := newLog(stderr, opts)
+	home, err := findHome(opts)
+	if err == nil {
+		err = opts.complete(home)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "mcs-controller: %v\n", err)
+		return exitUsage
+	}
+	sources, err := opts.sources(home, log)
+	if err != nil {
+		fmt.Fprintf(stderr, "mcs-controller: %v\n", err)
+		return exitUsage
+	}
+	if err := work(ctx, opts, home, sources, log); err != nil {
+		log.Error("ended", "err", err)
+		return exitFailed
+	}
+	log.Info("ended")
+	return exitOK
+}
+
+// work runs everything until ctx ends.
+func work(ctx context.Context, opts *options, home *home, sources []clusters.Source, log *slog.Logger) error {
+	log.Info("starting", "version", version, "clusterset", opts.clusterSet, "self", opts.self, "leaderElection", *opts.leaderElect)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	engine := controller.New(controller.Options{
+		ClusterSet: opts.clusterSet, Automatic: opts.automatic, Workers: opts.workers, Log: log, Registerer: metrics,
+	})
+	set := clusters.NewSet(engine, log, clusters.Options{
+		ClusterSet: opts.clusterSet, Self: opts.self, UserAgent: "mcs-controller/" + version,
+	})
+	metrics.MustRegister(clusters.NewCollector(set))
+	lead, err := newLeadership(opts, home, log, metrics)
+	if err != nil {
+		return err
+	}
+	servers, err := serve(opts, set, lead, metrics, log)
+	if err != nil {
+		return err
+	}
+	defer servers.stop()
+
+	done := make(chan error, 1)
+	go func() {
+		err := set.Run(ctx, sources...)
+		cancel()
+		done <- err
+	}()
+	err = lead.run(ctx, func(ctx context.Context) error { return engine.Run(ctx, set) })
+	cancel()
+	return errors.Join(err, <-done)
+}

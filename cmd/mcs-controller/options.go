@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+)
+
+// options is what can be asked for on the command line.
+type options struct {
+	members     []string
+	clustersDir string
+	self        string
+	kubeconfig  string
+	namespace   string
+
+	clusterSet string
+	automatic  bool
+	workers    int
+
+	leaderElect   *bool // nil until [options.complete]
+	metricsAddr   string
+	probeAddr     string
+	logFormat     string
+	verbosity     int
+	version       bool
+	parsedMembers []clusters.Flag
+}
+
+const usage = `mcs-controller makes Services that some clusters export available in others, by the
+Multi-Cluster Services API (KEP-1645). It watches the ServiceExports of every member
+cluster and keeps ServiceImports, amcs-… Services and EndpointSlices in every member.
+
+The smallest clusterset, from a shell:
+
+  mcs-controller --cluster c1=a.kubeconfig --cluster c2=b.kubeconfig
+
+In a pod it needs no flags: members are the Secrets of its namespace with the label
+clusterset.dev/member=<cluster id> and a kubeconfig under the key "kubeconfig".
+
+`
+
+// parse reads the command line. Help is written to w, and returned as pflag.ErrHelp.
+func parse(args []string, w io.Writer) (*options, error) {
+	o := &options{}
+	f := pflag.NewFlagSet("mcs-controller", pflag.ContinueOnError)
+	f.SortFlags = false
+	f.SetOutput(io.Discard)
+
+	f.StringArrayVar(&o.members, "cluster", nil, "a member, as `id=kubeconfig[:context]`; may be repeated. The file is read again when it changes")
+	f.StringVar(&o.clustersDir, "clusters-dir", "", "a `directory` of kubeconfig files, one member each, named after the file without its extension; watched")
+	f.StringVar(&o.namespace, "namespace", "", "the `namespace` of the members' Secrets and of the leader's Lease (default: $POD_NAMESPACE, else that of the pod)")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "the `file` to reach the own cluster with: the one with the Secrets and the Lease, and that of --self (default: the pod's credentials)")
+	f.StringVar(&o.self, "self", "", "the `id` of the own cluster. With it, only the own cluster is written to, and all other members are only read: one controller per cluster. Without it, one controller writes to all members")
+
+	f.StringVar(&o.clusterSet, "clusterset", "default", "the `name` of the clusterset, which all objects made here carry; controllers of other names don't touch them")
+	f.BoolVar(&o.automatic, "automatic-imports", true, "make a ServiceImport wherever an exported service's namespace exists; with =false, only serve ServiceImports that somebody made")
+	f.IntVar(&o.workers, "workers", 4, "the `number` of names worked on at once, per member")
+
+	elect := f.Bool("leader-elect", false, "let only one of several replicas work (default: true where a namespace is known, else false)")
+	f.StringVar(&o.metricsAddr, "metrics-bind-address", "", "the `address` to serve Prometheus metrics on, at /metrics; 0 for none (default: :8080 in a pod, else 0)")
+	f.StringVar(&o.probeAddr, "health-probe-bind-address", "", "the `address` to serve /healthz and /readyz on; 0 for none (default: :8081 in a pod, else 0)")
+	f.StringVar(&o.logFormat, "log-format", "text", "`text` or json")
+	f.CountVarP(&o.verbosity, "verbose", "v", "log every write, too")
+	f.BoolVar(&o.version, "version", false, "print the version and exit")
+	help := f.BoolP("help", "h", false, "print this and exit")
+
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if *help {
+		fmt.Fprint(w, usage, f.FlagUsagesWrapped(100))
+		return nil, pflag.ErrHelp
+	}
+	if f.Changed("leader-elect") {
+		o.leaderElect = elect
+	}
+	if rest := f.Args(); len(rest) > 0 {
+		return nil, fmt.Errorf("unexpected argument %q; members are given as --cluster id=kubeconfig[:context]", rest[0])
+	}
+	return o, o.check()
+}
+
+// check looks at what can be judged from the command line alone.
+func (o *options) check() error {
+	held := map[string]bool{}
+	for _, value := range o.members {
+		f, err := clusters.ParseFlag(value)
+		if err != nil {
+			return fmt.Errorf("--cluster: %w", err)
+		}
+		if held[f.ID] {
+			return fmt.Errorf("--cluster %s: cluster id %q is given twice; want another id", f, f.ID)
+		}
+		held[f.ID] = true
+		o.parsedMembers = append(o.parsedMembers, f)
+	}
+	if o.self != "" {
+		if err := clusters.ValidID(o.self); err != nil {
+			return fmt.Errorf("--self: %w", err)
+		}
+	}
+	if bad := validation.IsDNS1123Label(o.clusterSet); len(bad) > 0 {
+		return fmt.Errorf("--clusterset %q: want lower-case letters, digits and '-', 1 to 63 of them", o.clusterSet)
+	}
+	if o.workers < 1 {
+		return fmt.Errorf("--workers %d: want at least 1", o.workers)
+	}
+	if o.logFormat != "text" && o.logFormat != "json" {
+		return fmt.Errorf("--log-format %q: want text or json", o.logFormat)
+	}
+	return nil
+}
+
+// complete fills in the defaults that depend on where the program runs.
+func (o *options) complete(h *home) error {
+	elect := h.known()
+	if o.leaderElect == nil {
+		o.leaderElect = &elect
+	}
+	if *o.leaderElect && !h.known() {
+		return fmt.Errorf("--leader-elect: needs a cluster and a namespace for its Lease; want --kubeconfig and --namespace, or a pod")
+	}
+	byDefault := func(addr *string, inPod string) {
+		if *addr == "" && h.pod {
+			*addr = inPod
+		}
+		if *addr == ":0" {
+			*addr = "0"
+		}
+	}
+	byDefault(&o.metricsAddr, ":8080")
+	byDefault(&o.probeAddr, ":8081")
+	return nil
+}
+
+// sources returns where members come from.
+func (o *options) sources(h *home, log *slog.Logger) ([]clusters.Source, error) {
+	both := clusters.Registration{Provider: true, Consumer: true, ExportStatus: true}
+	var sources []clusters.Source
+	if o.self != "" {
+		own := clusters.Self{Flag: clusters.Flag{ID: o.self, Path: o.kubeconfig}, Registration: both}
+		if o.kubeconfig == "" && !h.pod {
+			return nil, fmt.Errorf("--self %s: this is not a pod; want --kubeconfig with the own cluster's kubeconfig", o.self)
+		}
+		sources = append(sources, own)
+	}
+	if len(o.parsedMembers) > 0 {
+		flags := clusters.Flags{Flags: o.parsedMembers, Registration: both}
+		if bad, none := flags.Check(); none && o.clustersDir == "" && o.self == "" && !h.known() {
+			return nil, fmt.Errorf("no member can be reached: %s", joined(bad))
+		}
+		sources = append(sources, flags)
+	}
+	if o.clustersDir != "" {
+		sources = append(sources, clusters.Directory{Path: o.clustersDir, Registration: both, Log: log})
+	}
+	if h.known() {
+		client, err := kubernetes.NewForConfig(h.config)
+		if err != nil {
+			return nil, fmt.Errorf("--kubeconfig: %w", err)
+		}
+		sources = append(sources, clusters.Secrets{Client: client, Namespace: h.namespace, Registration: both, Log: log})
+	}
+	if len(sources) == 0 {
+		return nil, fmt.Errorf("no members: want --cluster id=kubeconfig, --clusters-dir, or --kubeconfig and --namespace for members in Secrets")
+	}
+	return sources, nil
+}
+
+func joined(errs []error) string {
+	lines := make([]string, len(errs))
+	for i, err := range errs {
+		lines[i] = err.Error()
+	}
+	return strings.Join(lines, "; ")
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+)
+
+// servers are what probes and Prometheus ask.
+type servers struct{ all []*http.Server }
+
+// serve opens the addresses that were asked for, and answers there until stop.
+func serve(o *options, set *clusters.Set, lead *leadership, metrics *prometheus.Registry, log *slog.Logger) (*servers, error) {
+	s := &servers{}
+	m := http.NewServeMux()
+	m.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics}))
+	if err := s.open("--metrics-bind-address", o.metricsAddr, m, log); err != nil {
+		return nil, err
+	}
+	h := http.NewServeMux()
+	h.HandleFunc("GET /healthz", answer(func(r *http.Request) error { return lead.healthy.Check(r) }))
+	h.HandleFunc("GET /readyz", answer(func(*http.Request) error {
+		if !set.Complete() {
+			return errors.New("not all sources of members have reported yet")
+		}
+		return nil
+	}))
+	if err := s.open("--health-probe-bind-address", o.probeAddr, h, log); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open listens on an address and answers there.
+func (s *servers) open(flag, addr string, handler http.Handler, log *slog.Logger) error {
+	if addr == "" || addr == "0" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w; want host:port, :port, or 0 for none", flag, addr, err)
+	}
+	log.Info("serving", "flag", flag, "address", listener.Addr().String())
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	s.all = append(s.all, server)
+	go func() { _ = server.Serve(listener) }()
+	return nil
+}
+
+// stop ends all servers, once requests under way are answered.
+func (s *servers) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	for _, server := range s.all {
+		_ = server.Shutdown(ctx)
+	}
+}
+
+// answer makes a handler out of a check, in the manner of Kubernetes' own components.
+func answer(check func(*http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := check(r); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprint(w, "ok")
+	}
+}
