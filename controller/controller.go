@@ -1,0 +1,160 @@
+// Package controller keeps every consuming cluster true to what the clusterset exports.
+//
+// An event of any cluster becomes a key, namespace/name, in the queue of every cluster (DESIGN 2). A worker takes a key and
+// reconciles it in three places: gather reads all state of the name from the informer caches of all members, the pure packages
+// merge and plan compute, apply writes. Which event came is never asked. Each cluster has a lane of its own, queue, back-off
+// and workers, so that a slow or dead one never delays the others (SPEC L5).
+//
+// The package never reads from an API server itself, never decides what a service looks like (merge) or what to write
+// (plan), and never holds connections or credentials (clusters).
+package controller
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+)
+
+// Options configure a [Controller].
+type Options struct {
+	// ClusterSet is the name that managed objects carry; objects with another are not touched (SPEC X5).
+	ClusterSet string
+	// Automatic says whether imports are created for every exported service (SPEC I2).
+	Automatic bool
+	// Workers is the number of names reconciled at once per cluster.
+	Workers int
+	// Log receives one record per failure and per change of a cluster's state.
+	Log *slog.Logger
+	// Registerer takes the metrics; nil for none.
+	Registerer prometheus.Registerer
+}
+
+// Controller is the engine. It implements [clusters.Handler].
+type Controller struct {
+	opts    Options
+	metrics *metrics
+	merged  memory
+
+	mu    sync.Mutex
+	ctx   context.Context // nil until Run: a replica that does not lead keeps no lanes
+	set   *clusters.Set
+	lanes map[*clusters.Member]*lane
+}
+
+// everything, as a key, stands for every name that is known; a key without a name for every name of the namespace. A
+// worker expands them, so that announcing them costs nothing.
+var everything = types.NamespacedName{}
+
+// New returns a controller that does nothing until [Controller.Run].
+func New(opts Options) *Controller {
+	return &Controller{
+		opts:    opts,
+		metrics: newMetrics(opts.Registerer),
+		lanes:   map[*clusters.Member]*lane{},
+	}
+}
+
+// Run reconciles every name of every member of set until ctx ends, and returns once no write is under way. It is to be
+// called when this replica leads.
+func (c *Controller) Run(ctx context.Context, set *clusters.Set) error {
+	c.mu.Lock()
+	c.ctx, c.set = ctx, set
+	for _, m := range set.Members() {
+		c.open(m)
+	}
+	c.mu.Unlock()
+
+	<-ctx.Done()
+
+	c.mu.Lock()
+	lanes := c.lanes
+	c.ctx, c.lanes = nil, map[*clusters.Member]*lane{}
+	c.mu.Unlock()
+	for _, l := range lanes {
+		l.close()
+	}
+	return nil
+}
+
+// open starts the lane of m, with everything to do. c.mu is held.
+func (c *Controller) open(m *clusters.Member) {
+	if c.ctx == nil || c.lanes[m] != nil {
+		return
+	}
+	c.lanes[m] = newLane(c.ctx, c, m)
+	c.lanes[m].add(everything)
+}
+
+// Joined implements [clusters.Handler].
+func (c *Controller) Joined(m *clusters.Member) {
+	c.mu.Lock()
+	c.open(m)
+	c.mu.Unlock()
+	c.all(everything)
+}
+
+// Left implements [clusters.Handler]: what m exported is withdrawn everywhere else (SPEC L3).
+func (c *Controller) Left(m *clusters.Member) {
+	c.mu.Lock()
+	l := c.lanes[m]
+	delete(c.lanes, m)
+	c.mu.Unlock()
+	if l != nil {
+		l.stop()
+	}
+	c.all(everything)
+}
+
+// Changed implements [clusters.Handler].
+func (c *Controller) Changed(_ *clusters.Member, key types.NamespacedName) {
+	c.all(key)
+}
+
+// NamespaceChanged implements [clusters.Handler]: imports into m follow its namespaces (SPEC I1).
+func (c *Controller) NamespaceChanged(m *clusters.Member, namespace string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l := c.lanes[m]; l != nil {
+		l.add(types.NamespacedName{Namespace: namespace})
+	}
+}
+
+// Synced implements [clusters.Handler].
+func (c *Controller) Synced(m *clusters.Member) {
+	c.mu.Lock()
+	if l := c.lanes[m]; l != nil {
+		l.forgetSchema()
+	}
+	c.mu.Unlock()
+	c.all(everything)
+}
+
+// all forgets what was merged for key and puts it into every lane.
+func (c *Controller) all(key types.NamespacedName) {
+	c.merged.forget(key)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.lanes {
+		l.add(key)
+	}
+}
+
+// expand returns the names that key stands for: itself, or all that any member knows.
+func (c *Controller) expand(key types.NamespacedName) []types.NamespacedName {
+	seen := map[types.NamespacedName]bool{}
+	var keys []types.NamespacedName
+	for _, m := range c.set.Members() {
+		for _, k := range m.Keys() {
+			if (key.Namespace == "" || key.Namespace == k.Namespace) && !seen[k] {
+				seen[k] = true
+				keys = append(keys, k)
+			}
+		}
+	}
+	return keys
+}

@@ -1,0 +1,58 @@
+package controller
+
+import (
+	"context"
+	"log/slog"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
+
+	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// recorder writes Events into one cluster, off the reconciling path; what the cluster refuses is dropped.
+type recorder struct {
+	broadcaster events.EventBroadcaster
+	events      events.EventRecorder
+}
+
+func newRecorder(ctx context.Context, kube func() kubernetes.Interface, log *slog.Logger) *recorder {
+	b := events.NewBroadcaster(eventSink(kube))
+	if err := b.StartRecordingToSinkWithContext(ctx); err != nil {
+		log.Error("Events will not be recorded", "err", err)
+	}
+	return &recorder{broadcaster: b, events: b.NewRecorder(scheme.Scheme, mcsapi.ManagedBy)}
+}
+
+func (r *recorder) stop() { r.broadcaster.Shutdown() }
+
+func (r *recorder) record(about *corev1.ObjectReference, what []plan.Event) {
+	for _, e := range what {
+		kind := corev1.EventTypeNormal
+		if e.Warning {
+			kind = corev1.EventTypeWarning
+		}
+		r.events.Eventf(about, nil, kind, e.Reason, "Reconcile", "%s", e.Message)
+	}
+}
+
+// eventSink writes Events with the client that is current when each is written: credentials may have been rotated.
+type eventSink func() kubernetes.Interface
+
+func (s eventSink) Create(ctx context.Context, e *eventsv1.Event) (*eventsv1.Event, error) {
+	return s().EventsV1().Events(e.Namespace).Create(ctx, e, metav1.CreateOptions{})
+}
+
+func (s eventSink) Update(ctx context.Context, e *eventsv1.Event) (*eventsv1.Event, error) {
+	return s().EventsV1().Events(e.Namespace).Update(ctx, e, metav1.UpdateOptions{})
+}
+
+func (s eventSink) Patch(ctx context.Context, e *eventsv1.Event, data []byte) (*eventsv1.Event, error) {
+	return s().EventsV1().Events(e.Namespace).Patch(ctx, e.Name, types.StrategicMergePatchType, data, metav1.PatchOptions{})
+}

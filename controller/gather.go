@@ -1,0 +1,132 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/controller/plan"
+)
+
+// offer is what the whole clusterset says of one name. It is the same for every consumer and is not changed once made.
+type offer struct {
+	service *merge.Result // nil when nobody exports the name
+	sources []plan.Source
+	invalid map[string]*merge.Invalid // by cluster: exports that take no part
+	unsure  map[string]bool           // clusters of which nothing is known at present
+}
+
+// wanted is the offer as plan takes it.
+func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
+	return plan.Wanted{Key: key, Service: o.service, Sources: o.sources, Unsure: o.unsure}
+}
+
+// gather reads all state of key from the caches of every provider and merges it.
+func (c *Controller) gather(key types.NamespacedName) *offer {
+	return c.merged.get(key, func() *offer { return gather(key, c.set.Members(), time.Now()) })
+}
+
+func gather(key types.NamespacedName, members []*clusters.Member, now time.Time) *offer {
+	o := &offer{invalid: map[string]*merge.Invalid{}, unsure: map[string]bool{}}
+	var exports []merge.Export
+	for _, m := range members {
+		if !m.Registration().Provider {
+			continue
+		}
+		if !m.ProviderSynced() {
+			o.unsure[m.ID()] = true
+			continue
+		}
+		export := m.Export(key)
+		if export == nil {
+			continue
+		}
+		e, invalid := merge.Of(m.ID(), export, m.Service(key))
+		if invalid != nil {
+			o.invalid[m.ID()] = invalid
+			continue
+		}
+		exports = append(exports, e)
+		o.sources = append(o.sources, plan.Source{Cluster: m.ID(), Slices: m.SourceSlices(key)})
+	}
+	exports = append(exports, remembered(key, members, o.unsure)...)
+	if len(exports) > 0 {
+		service := merge.Merge(exports, now)
+		o.service = &service
+	}
+	return o
+}
+
+// remembered returns the last known exports of the clusters in unsure, from what the consumers keep (SPEC L9). All
+// consumers were told the same, so the first that remembers a cluster is as good as any.
+func remembered(key types.NamespacedName, members []*clusters.Member, unsure map[string]bool) []merge.Export {
+	if len(unsure) == 0 {
+		return nil
+	}
+	var exports []merge.Export
+	found := map[string]bool{}
+	for _, m := range members {
+		if !m.Registration().Consumer {
+			continue
+		}
+		i := m.Import(key)
+		if i == nil {
+			continue
+		}
+		kept, err := plan.Remembered(i)
+		if err != nil {
+			continue // hostile or from another version: as good as nothing remembered
+		}
+		for _, e := range kept {
+			if unsure[e.Cluster] && !found[e.Cluster] {
+				found[e.Cluster] = true
+				exports = append(exports, e)
+			}
+		}
+	}
+	return exports
+}
+
+// memory keeps one offer per name until something about the name changes, so that it is merged once and not once per
+// consumer. The zero value is ready for use.
+type memory struct {
+	mu     sync.Mutex
+	epoch  uint64 // counts what was forgotten: an offer computed across a change is used, but not kept
+	offers map[types.NamespacedName]*offer
+}
+
+func (m *memory) forget(key types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch++
+	if key.Name == "" {
+		m.offers = nil
+		return
+	}
+	delete(m.offers, key)
+}
+
+func (m *memory) get(key types.NamespacedName, compute func() *offer) *offer {
+	m.mu.Lock()
+	if o, ok := m.offers[key]; ok {
+		m.mu.Unlock()
+		return o
+	}
+	epoch := m.epoch
+	m.mu.Unlock()
+
+	o := compute()
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.epoch == epoch {
+		if m.offers == nil {
+			m.offers = map[types.NamespacedName]*offer{}
+		}
+		m.offers[key] = o
+	}
+	return o
+}

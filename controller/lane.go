@@ -1,0 +1,131 @@
+package controller
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/plan"
+)
+
+// The first retry of a name comes after retryFirst; each further one waits twice as long, up to retryMost.
+const (
+	retryFirst = 10 * time.Millisecond
+	retryMost  = 2 * time.Minute
+)
+
+// lane is the queue and the workers of one member cluster.
+type lane struct {
+	c      *Controller
+	member *clusters.Member
+	queue  workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	events *recorder
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	mu    sync.Mutex
+	drops plan.Fields // what this cluster's ServiceImport schema does not keep (SPEC A7); replaced, never changed
+}
+
+func newLane(ctx context.Context, c *Controller, m *clusters.Member) *lane {
+	ctx, cancel := context.WithCancel(ctx)
+	l := &lane{
+		c: c, member: m, cancel: cancel,
+		queue: workqueue.NewTypedRateLimitingQueue(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](retryFirst, retryMost)),
+		events: newRecorder(ctx, m.Kube, c.opts.Log),
+	}
+	c.metrics.watchQueue(m.ID(), l.queue.Len)
+	for range max(c.opts.Workers, 1) {
+		l.done.Go(func() { l.work(ctx) })
+	}
+	return l
+}
+
+func (l *lane) add(key types.NamespacedName) { l.queue.Add(key) }
+
+// stop ends the lane without waiting for a write that is under way.
+func (l *lane) stop() {
+	l.cancel()
+	l.queue.ShutDown()
+	l.events.stop()
+	l.c.metrics.unwatchQueue(l.member.ID())
+}
+
+// close ends the lane and waits until its workers are done.
+func (l *lane) close() {
+	l.stop()
+	l.done.Wait()
+}
+
+func (l *lane) work(ctx context.Context) {
+	for {
+		key, shutdown := l.queue.Get()
+		if shutdown {
+			return
+		}
+		l.one(ctx, key)
+	}
+}
+
+// one reconciles what key stands for. It is the only place that logs a failure, and what decides about the next try.
+func (l *lane) one(ctx context.Context, key types.NamespacedName) {
+	defer l.queue.Done(key)
+	if key.Name == "" {
+		for _, k := range l.c.expand(key) {
+			l.queue.Add(k)
+		}
+		return
+	}
+	start := time.Now()
+	err := l.reconcile(ctx, key)
+	if ctx.Err() != nil {
+		return
+	}
+	l.c.metrics.reconciled(l.member.ID(), time.Since(start), err)
+	if err == nil {
+		l.queue.Forget(key)
+		return
+	}
+	if !stale(err) {
+		l.c.opts.Log.Error("reconcile failed, will be tried again", "cluster", l.member.ID(), "service", key.String(),
+			"tries", l.queue.NumRequeues(key)+1, "err", err)
+	}
+	l.queue.AddRateLimited(key)
+}
+
+// dropped returns the fields that this cluster's ServiceImport schema is known not to keep.
+func (l *lane) dropped() plan.Fields {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.drops
+}
+
+// learn adds to the fields that this cluster's schema does not keep and says so once per field.
+func (l *lane) learn(paths []string, why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	drops := plan.Fields{}
+	for p := range l.drops {
+		drops[p] = true
+	}
+	for _, p := range paths {
+		if !drops[p] {
+			l.c.opts.Log.Warn("the cluster's ServiceImport CRD does not keep a field; it is left out there",
+				"cluster", l.member.ID(), "field", p, "why", why)
+		}
+		drops[p] = true
+	}
+	l.drops = drops
+}
+
+// forgetSchema lets the schema be learnt again, after the CRD may have changed.
+func (l *lane) forgetSchema() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drops = nil
+}

@@ -1,0 +1,103 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/controller/plan"
+)
+
+// passes is how often a name is planned and applied in a row. A whole import takes four (import, slices and derived Service,
+// addresses, status); more means that the API server keeps undoing a write.
+const passes = 8
+
+// reconcile makes this lane's cluster true for one name: gather → merge → plan → apply.
+func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) error {
+	offer := l.c.gather(key)
+	var errs []error
+	if r := l.member.Registration(); r.Consumer && l.member.ConsumerSynced() {
+		errs = append(errs, l.converge(ctx, key, offer))
+	}
+	if r := l.member.Registration(); r.Provider && r.ExportStatus && l.member.ProviderSynced() {
+		errs = append(errs, l.report(ctx, key, offer))
+	}
+	return errors.Join(errs...)
+}
+
+// converge plans and applies until the consumer holds what it should (SPEC I, S).
+func (l *lane) converge(ctx context.Context, key types.NamespacedName, o *offer) error {
+	wanted := o.wanted(key)
+	var last string
+	for range passes {
+		actions := plan.For(l.consumer(), wanted, l.held(key), time.Now())
+		if len(actions) == 0 {
+			return nil
+		}
+		for _, a := range actions {
+			if err := l.apply(ctx, a); err != nil {
+				return errors.Join(err, l.blocked(ctx, wanted, err))
+			}
+		}
+		last = actions[0].Reason
+	}
+	return fmt.Errorf("%s in cluster %s does not settle after %d passes, last for: %s", key, l.member.ID(), passes, last)
+}
+
+// blocked says on the import why a write was refused, where the refusal is the API server's last word: people look there
+// first.
+func (l *lane) blocked(ctx context.Context, w plan.Wanted, refusal error) error {
+	if !apierrors.IsInvalid(refusal) && !apierrors.IsForbidden(refusal) {
+		return nil
+	}
+	action, needed := plan.Blocked(l.consumer(), w, l.held(w.Key), refusal.Error(), time.Now())
+	if !needed {
+		return nil
+	}
+	return l.apply(ctx, action)
+}
+
+// consumer says what plan must know of this lane's cluster.
+func (l *lane) consumer() plan.Consumer {
+	return plan.Consumer{
+		Cluster:       l.member.ID(),
+		ClusterSet:    l.c.opts.ClusterSet,
+		Automatic:     l.c.opts.Automatic,
+		Families:      l.member.Families(),
+		ImportVersion: l.member.ImportVersion(),
+		Drops:         l.dropped(),
+	}
+}
+
+// held reads what this lane's cluster holds for key.
+func (l *lane) held(key types.NamespacedName) plan.Held {
+	derived := types.NamespacedName{Namespace: key.Namespace, Name: plan.DerivedName(key.Name)}
+	return plan.Held{
+		Namespace: l.member.NamespaceActive(key.Namespace),
+		Import:    l.member.Import(key),
+		Derived:   l.member.Service(derived),
+		Slices:    l.member.ImportedSlices(key),
+	}
+}
+
+// report writes the verdict on this cluster's own export into its status (SPEC E3).
+func (l *lane) report(ctx context.Context, key types.NamespacedName, o *offer) error {
+	export := l.member.Export(key)
+	if export == nil {
+		return nil
+	}
+	verdict := plan.Verdict{Invalid: o.invalid[l.member.ID()], Refused: merge.RefusedKeys(export)}
+	if o.service != nil {
+		verdict.Conflicts = o.service.Conflicts
+	}
+	action, needed := plan.ExportStatus(export, verdict, time.Now())
+	if !needed {
+		return nil
+	}
+	return l.apply(ctx, action)
+}

@@ -1,0 +1,82 @@
+package controller
+
+import (
+	"encoding/json"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/controller/plan"
+)
+
+// Older ServiceImport CRDs drop fields that newer ones have, silently, and refuse others (SPEC A7). What a cluster does is
+// learnt from its answers, because reading its CRDs would need a permission that nothing else needs.
+
+// learnDropped compares what was asked for with what the API server made of it.
+func (l *lane) learnDropped(a plan.Action, got object) {
+	result, ok := got.(*mcs.ServiceImport)
+	if !ok {
+		return
+	}
+	asked := a.Patch
+	if a.Verb == plan.Create || a.Verb == plan.Update {
+		asked, _ = json.Marshal(a.Object)
+	}
+	if paths := absent(asked, result); len(paths) > 0 {
+		l.learn(paths, "dropped")
+	}
+}
+
+// absent returns the paths of spec and status fields that asked, a JSON object, sets and got lacks, sorted.
+func absent(asked []byte, got *mcs.ServiceImport) []string {
+	var want, have map[string]any
+	body, err := json.Marshal(got)
+	if err != nil || json.Unmarshal(body, &have) != nil || json.Unmarshal(asked, &want) != nil {
+		return nil
+	}
+	var paths []string
+	for _, part := range []string{"spec", "status"} {
+		wanted, _ := want[part].(map[string]any)
+		held, _ := have[part].(map[string]any)
+		for field, value := range wanted {
+			if _, kept := held[field]; !kept && !empty(value) {
+				paths = append(paths, part+"."+field)
+			}
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// empty reports whether a JSON value is one that an encoder may leave out.
+func empty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
+}
+
+// learnRefused takes from a refusal which field the schema has no room for: the v0.1.0 CRD allows one address only.
+func (l *lane) learnRefused(a plan.Action, err error) {
+	if _, ok := a.Object.(*mcs.ServiceImport); !ok || !apierrors.IsInvalid(err) {
+		return
+	}
+	status, ok := err.(apierrors.APIStatus)
+	if !ok || status.Status().Details == nil {
+		return
+	}
+	for _, cause := range status.Status().Details.Causes {
+		if cause.Field == "spec.ips" && cause.Type != metav1.CauseTypeFieldValueRequired {
+			l.learn([]string{"spec.ips[1]"}, cause.Message)
+		}
+	}
+}
