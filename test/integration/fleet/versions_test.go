@@ -1,0 +1,72 @@
+package fleet
+
+import (
+	"fmt"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/test/controlplane"
+	"testing"
+)
+
+// TestSchemaV010_A7: a consumer with the CRDs of mcs-api v0.1.0 gets what its schema has room for, without endless writes.
+func TestSchemaV010_A7(t *testing.T) {
+	a := start(t, controlplane.Options{Name: "a", AuditLog: true})[0]
+	old := connect(t, controlplane.ForTest(t, controlplane.Options{Name: "old", AuditLog: true, ServiceCIDRs: []string{"10.98.0.0/16", "fd00:98::/112"}}))
+	must(t, old.InstallCRDsV010(t.Context()))
+	client, err := mcsapi.NewClient(old.Config(), "v1alpha1")
+	must(t, err)
+	old.mcs = client
+	run(t, register(a, old), nil)
+	const ns = "old-schema"
+	namespace(t, ns, a, old)
+	a.service(t, ns, "web")
+	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
+	a.export(t, ns, "web")
+	served := func() error {
+		i, err := old.getImport(ns, "web")
+		if err != nil {
+			return err
+		}
+		derived, err := old.getService(ns, "amcs-web")
+		if err != nil {
+			return err
+		}
+		if len(i.Spec.IPs) != 1 || i.Spec.IPs[0] != derived.Spec.ClusterIP {
+			return fmt.Errorf("ips %v of %v", i.Spec.IPs, derived.Spec.ClusterIPs)
+		}
+		return nil
+	}
+	eventually(t, "imported", served)
+	eventually(t, "endpoints", old.wantAddresses(ns, "web", "a/10.1.0.5"))
+	settle(t, old)
+
+	// And the other way: an export of the old schema has no room for Ready, or it has; either way it is not written again.
+	old.service(t, ns, "db")
+	old.slice(t, ns, "db", "x", []string{"10.8.0.5"})
+	old.export(t, ns, "db")
+	eventually(t, "exported from the old one", a.wantImported(ns, "db"))
+	settle(t, old, a)
+}
+
+// TestVersionSwitch_A7: a cluster that serves another version of the API while the controller runs is followed.
+func TestVersionSwitch_A7(t *testing.T) {
+	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"})
+	a, b := list[0], list[1]
+	must(t, b.SetServedVersions(t.Context(), "v1alpha1"))
+	alpha, err := mcsapi.NewClient(b.Config(), "v1alpha1")
+	must(t, err)
+	beta := b.mcs
+	b.mcs = alpha
+	run(t, register(list...), nil)
+	const ns = "versions"
+	namespace(t, ns, a, b)
+	a.service(t, ns, "one")
+	a.export(t, ns, "one")
+	eventually(t, "v1alpha1 only", b.wantImported(ns, "one"))
+
+	must(t, b.SetServedVersions(t.Context(), "v1beta1"))
+	b.mcs = beta
+	a.service(t, ns, "two")
+	a.export(t, ns, "two")
+	eventuallyWithin(t, 60e9, "v1beta1 only", b.wantImported(ns, "two"))
+	must(t, b.wantImported(ns, "one")())
+}
