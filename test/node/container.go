@@ -14,19 +14,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/clusterset/multicluster/test/node/container"
+	"github.com/clusterset/multicluster/test/programs"
 )
 
 // A Container is a running program in the namespaces of a node or a pod.
 type Container struct {
 	spec *container.Spec
 	cmd  *exec.Cmd
-	log  *tail
+	log  *programs.Tail
 	done chan struct{}
 }
 
 // run starts a container of the node in the network ns, and returns once its program runs, or its server listens.
 func (n *Node) run(ns *netns, spec *container.Spec) (*Container, error) {
-	c := &Container{spec: spec, log: &tail{limit: 256 << 10}, done: make(chan struct{})}
+	c := &Container{spec: spec, log: programs.NewTail(), done: make(chan struct{})}
 	if err := c.start(n, ns); err != nil {
 		return nil, fmt.Errorf("starting a container on %s: %w", n.name, err)
 	}
