@@ -1,0 +1,344 @@
+package clusters
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/test/controlplane"
+)
+
+// goroutines counts those that run code of the package under test or hold a connection.
+func goroutines() (int, string) {
+	var b bytes.Buffer
+	_ = pprof.Lookup("goroutine").WriteTo(&b, 2)
+	var found []string
+	for _, g := range strings.Split(b.String(), "\n\n") {
+		if strings.Contains(g, "controller/clusters.(") || strings.Contains(g, "http2") || strings.Contains(g, "net/http.(*persistConn)") {
+			found = append(found, g)
+		}
+	}
+	return len(found), strings.Join(found, "\n\n")
+}
+
+// TestLeave_L3 holds that of a member that leaves nothing runs on, no watch and no goroutine, while the others stay, and
+// that the same holds of the whole set.
+func TestLeave_L3(t *testing.T) {
+	a, b := start(t, controlplane.Options{Name: "a"}), start(t, controlplane.Options{Name: "b"})
+	before, _ := goroutines() // those of the test's own clients
+	s := newSource(a.as("a"))
+	r := run(t, s)
+	r.synced(t, "a")
+	alone, _ := goroutines()
+
+	s.set(a.as("a"), b.as("b"))
+	gone := r.synced(t, "b")
+	s.set(a.as("a"))
+	eventually(t, "b left", func() bool { return r.has("left b") && len(r.Members()) == 1 })
+	eventually(t, "nothing of b runs", func() bool {
+		n, _ := goroutines()
+		return n <= alone
+	})
+	if gone.Keys() == nil && gone.Registration().ID != "b" {
+		t.Error("a member that left can't be read")
+	}
+	r.stop()
+	n, dump := goroutines()
+	if n > before {
+		t.Errorf("%d goroutines before, %d after:\n%s", before, n, dump)
+	}
+}
+
+// TestLateCRDs_L6 holds that a cluster without CRDs is not synced, is told of once and not asked in a busy loop, and is
+// complete seconds after they are installed.
+func TestLateCRDs_L6(t *testing.T) {
+	c := bare(t, controlplane.Options{})
+	r := run(t, newSource(c.as("c1")))
+	m := r.member(t, "c1")
+	eventually(t, "the missing CRDs are told of", func() bool { return r.log.count("not served") > 0 })
+	if m.ProviderSynced() || m.ConsumerSynced() || m.ImportVersion() != "" {
+		t.Error("synced without CRDs")
+	}
+	if err := c.InstallCRDs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	installed := time.Now()
+	r.synced(t, "c1")
+	t.Logf("complete %v after the CRDs were served", time.Since(installed))
+	if n := r.log.count("serviceexports.multicluster.x-k8s.io: not served"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, r.log)
+	}
+	if m.ImportVersion() != "v1beta1" {
+		t.Errorf("the version is %q", m.ImportVersion())
+	}
+}
+
+// TestRemovedCRDs_L6 holds that a CRD that goes away makes the cluster unsynced.
+func TestRemovedCRDs_L6(t *testing.T) {
+	c := start(t, controlplane.Options{})
+	c.namespace("n")
+	r := run(t, newSource(c.as("c1")))
+	m := r.synced(t, "c1")
+	if err := c.UninstallCRDs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the cluster is not synced", func() bool { return !m.ProviderSynced() && !m.ConsumerSynced() })
+	if err := c.InstallCRDs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.synced(t, "c1")
+	c.export("n", "s")
+	eventually(t, "exports are followed again", func() bool { return m.Export(key("n", "s")) != nil })
+}
+
+// TestVersions_A7 holds that another served version replaces the one before without readers seeing less in between.
+func TestVersions_A7(t *testing.T) {
+	c := start(t, controlplane.Options{})
+	c.namespace("n")
+	c.export("n", "s")
+	r := run(t, newSource(c.as("c1")))
+	m := r.synced(t, "c1")
+	stop := watchExport(t, m)
+	for _, versions := range [][]string{{"v1alpha1"}, {"v1alpha1", "v1beta1"}, {"v1alpha1"}, {"v1beta1"}} {
+		if err := c.SetServedVersions(t.Context(), versions...); err != nil {
+			t.Fatal(err)
+		}
+		want := versions[len(versions)-1]
+		eventually(t, "version "+want+" is in use", func() bool { return m.ImportVersion() == want && m.ProviderSynced() && m.ConsumerSynced() })
+	}
+	stop()
+	c.export("n", "t")
+	eventually(t, "exports are followed at the last version", func() bool { return m.Export(key("n", "t")) != nil })
+}
+
+// watchExport checks without pause that export n/s can be read, until stop.
+func watchExport(t *testing.T, m *clusters.Member) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int)
+	go func() {
+		reads := 0
+		for ; ctx.Err() == nil; reads++ {
+			if m.Export(key("n", "s")) == nil {
+				t.Error("the export is not there")
+				cancel()
+			}
+		}
+		done <- reads
+	}()
+	return func() {
+		cancel()
+		t.Logf("%d reads", <-done)
+	}
+}
+
+// TestRotation_L8 holds that other credentials of a member replace the old ones without a gap, and that credentials that
+// don't work leave the old ones in use.
+func TestRotation_L8(t *testing.T) {
+	c := start(t, controlplane.Options{})
+	c.namespace("n")
+	c.export("n", "s")
+	c.bind("consumer", "second")
+	c.bind("provider-read", "second")
+	first := c.as("c1")
+	s := newSource(first)
+	r := run(t, s)
+	m := r.synced(t, "c1")
+	stop := watchExport(t, m)
+	r.take()
+
+	second := first
+	second.Config = c.ConfigFor("second")
+	s.set(second)
+	eventually(t, "the new credentials are in use", func() bool { return r.log.count("new credentials are in use") == 1 })
+	for _, e := range r.take() {
+		if e != "synced c1" {
+			t.Errorf("told %q, though nothing changed", e)
+		}
+	}
+
+	worthless := first
+	worthless.Config = c.ConfigFor("nobody")
+	s.set(worthless)
+	eventually(t, "the worthless credentials are told of", func() bool { return r.log.count("forbidden") > 0 })
+	broken := first
+	broken.Config, broken.Err = nil, context.DeadlineExceeded
+	s.set(broken)
+	eventually(t, "the broken credentials are told of", func() bool { return r.log.count("can't be used") > 0 })
+	c.export("n", "t")
+	eventually(t, "the old credentials still work", func() bool { return m.Export(key("n", "t")) != nil })
+	if !m.ProviderSynced() || !m.ConsumerSynced() || r.Members()[0] != m {
+		t.Error("the member did not stay what it was")
+	}
+	s.set(first)
+	eventually(t, "good credentials are in use again", func() bool { return r.log.count("new credentials are in use") == 2 })
+	stop()
+}
+
+// TestOutage holds that a cluster that is away stays known, and is followed again at once when it is back, by resuming
+// watches: what was deleted meanwhile is seen as deleted (SPEC L6).
+func TestOutage(t *testing.T) {
+	c := start(t, controlplane.Options{})
+	c.namespace("n")
+	c.export("n", "s")
+	c.export("n", "t")
+	r := run(t, newSource(c.as("c1")))
+	m := r.synced(t, "c1")
+	for name, outage := range map[string][2]func() error{
+		"killed": {c.KillAPIServer, func() error { return c.StartAPIServer(t.Context()) }},
+		"paused": {c.PauseAPIServer, c.ResumeAPIServer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			told := r.log.count("problem=unreachable")
+			if err := outage[0](); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the outage is told of", func() bool { return r.log.count("problem=unreachable") == told+1 })
+			if m.Export(key("n", "s")) == nil || !m.ProviderSynced() {
+				t.Error("what was known is gone")
+			}
+			if err := outage[1](); err != nil {
+				t.Fatal(err)
+			}
+			back := time.Now()
+			c.export("n", "after-"+name)
+			eventually(t, "the cluster is followed", func() bool { return m.Export(key("n", "after-"+name)) != nil })
+			t.Logf("followed %v after it was back", time.Since(back))
+			eventually(t, "the recovery is told of", func() bool { return r.log.count("reachable and complete again") > 0 })
+			if n := r.log.count("problem=unreachable"); n != told+1 {
+				t.Errorf("the outage was told of %d times", n-told)
+			}
+		})
+	}
+}
+
+// TestForbidden_L6 holds that a permission that is missing or taken away is not taken for absence.
+func TestForbidden_L6(t *testing.T) {
+	c := start(t, controlplane.Options{})
+	c.namespace("n")
+	c.export("n", "s")
+	reg := c.as("c1")
+	reg.Config = c.ConfigFor("weak")
+	r := run(t, newSource(reg))
+	m := r.member(t, "c1")
+	eventually(t, "the missing permissions are told of", func() bool { return r.log.count("forbidden") > 0 })
+	if m.ProviderSynced() || m.ConsumerSynced() {
+		t.Error("synced without permission")
+	}
+	c.bind("consumer", "weak")
+	c.bind("provider-read", "weak")
+	r.synced(t, "c1")
+
+	if err := c.kube.RbacV1().ClusterRoleBindings().Delete(t.Context(), "provider-read:weak", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	reopenWatches(t, c)
+	eventually(t, "the loss is told of", func() bool { return r.log.count("serviceexports: Forbidden") > 0 })
+	if m.Export(key("n", "s")) == nil {
+		t.Error("what was known is gone")
+	}
+}
+
+// reopenWatches makes the API server, which checks permission only as a watch opens, check again.
+func reopenWatches(t *testing.T, c *cluster) {
+	t.Helper()
+	if err := c.StopAPIServer(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.StartAPIServer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestIdentity_X4 holds that one id has one cluster, and one cluster one id; who came first keeps it.
+func TestIdentity_X4(t *testing.T) {
+	a, b := start(t, controlplane.Options{Name: "a"}), start(t, controlplane.Options{Name: "b"})
+	again := b.as("a")
+	again.Origin = "test again"
+	s := newSource(a.as("a"), again)
+	r := run(t, s)
+	m := r.synced(t, "a")
+	if len(r.Members()) != 1 || r.log.count(`cluster id \"a\" is held by test a; want another id`) != 1 {
+		t.Errorf("two registrations with one id gave %d members; log:\n%s", len(r.Members()), r.log)
+	}
+	if host := m.Registration().Config.Host; host != a.Config().Host {
+		t.Errorf("the second registration won: %s", host)
+	}
+
+	twin := a.as("twin")
+	s.set(a.as("a"), twin)
+	eventually(t, "the twin is refused", func() bool { return r.log.count("it is the same cluster as member a") > 0 })
+	if refused := r.member(t, "twin"); refused.ProviderSynced() || refused.Keys() != nil {
+		t.Error("the twin is read")
+	}
+	s.set(twin)
+	r.synced(t, "twin")
+
+	s.set(again)
+	r.synced(t, "a")
+	if got := r.Members(); len(got) != 1 || got[0].Registration().Config.Host != b.Config().Host {
+		t.Error("the id is not free after its holder left")
+	}
+}
+
+// TestHidden holds that a cluster that hides its kube-system namespace is a member all the same.
+func TestHidden(t *testing.T) {
+	c := start(t, controlplane.Options{})
+	role, err := c.kube.RbacV1().ClusterRoles().Get(t.Context(), "multicluster:provider-read", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	role.Rules = slices.DeleteFunc(role.Rules, func(r rbacv1.PolicyRule) bool { return slices.Contains(r.Resources, "namespaces") })
+	if _, err := c.kube.RbacV1().ClusterRoles().Update(t.Context(), role, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.bind("provider-read", "hidden")
+	reg := c.as("c1")
+	reg.Config, reg.Consumer = c.ConfigFor("hidden"), false
+	r := run(t, newSource(reg))
+	m := r.member(t, "c1")
+	eventually(t, "the provider is synced", m.ProviderSynced)
+}
+
+// TestDead_L5 holds that members that can't be reached, refuse, or say nothing, don't delay the others.
+func TestDead_L5(t *testing.T) {
+	c := start(t, controlplane.Options{})
+	closed, silent := c.as("closed"), c.as("silent")
+	closed.Config = &rest.Config{Host: "https://127.0.0.1:1"}
+	silent.Config = &rest.Config{Host: "http://" + silence(t)}
+	r := run(t, newSource(closed, silent, c.as("c1")))
+	r.synced(t, "c1")
+	eventually(t, "both are told of", func() bool { return r.log.count("problem=unreachable") == 2 })
+	if m := r.member(t, "silent"); m.ProviderSynced() || m.Export(key("n", "s")) != nil || m.Kube() != nil {
+		t.Error("a silent cluster is read")
+	}
+}
+
+// silence listens, takes connections, and never says a word.
+func silence(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+		}
+	}()
+	return l.Addr().String()
+}
