@@ -11,6 +11,7 @@
 #   BASE_IMAGE     what the final images stand on; "scratch" needs no registry
 #   ENGINE         docker, podman or buildah
 #   ENGINE_FLAGS   further flags of the engine, before its command (as --root DIR)
+#   BUILD_FLAGS    further flags of its command (as --no-cache)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -53,6 +54,6 @@ for target in "${targets[@]}"; do
 	esac
 	[[ $engine == docker || ${PLATFORMS:-} != *,* ]] && tag=--tag || tag=--manifest
 	echo "build.sh: $name with $engine"
-	# shellcheck disable=SC2086 # ENGINE_FLAGS are words
-	"$engine" ${ENGINE_FLAGS:-} build "${flags[@]}" --target "$target" "$tag" "$name" .
+	# shellcheck disable=SC2086 # both hold words
+	"$engine" ${ENGINE_FLAGS:-} build ${BUILD_FLAGS:-} "${flags[@]}" --target "$target" "$tag" "$name" .
 done

@@ -1,0 +1,19 @@
+{{/* Has the Prometheus operator scrape the port "metrics" of a Service. Call with (list $ "component" .Values....serviceMonitor). */}}
+{{- define "multicluster.serviceMonitor" -}}
+{{- $root := index . 0 }}{{ $values := index . 2 }}
+---
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata:
+  name: {{ index . 1 }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- merge (deepCopy $values.labels) (include "multicluster.labels" . | fromYaml) | toYaml | nindent 4 }}
+spec:
+  selector:
+    matchLabels:
+      {{- include "multicluster.selector" . | nindent 6 }}
+  endpoints:
+    - port: metrics
+      interval: {{ $values.interval }}
+{{- end }}
