@@ -19,7 +19,7 @@ type property struct {
 	show func(e *Export) string
 }
 
-var properties1645 = []property{
+var globalProperties = []property{
 	{"type", mcs.ServiceExportReasonTypeConflict,
 		func(w, o *Export) bool { return w.Headless == o.Headless },
 		func(e *Export) string { return string(e.Type()) }},
@@ -71,7 +71,7 @@ func SameDistribution(a, b string) bool {
 func conflicts(exports []Export) []Conflict {
 	var out []Conflict
 	winner := &exports[0]
-	for _, p := range properties1645 {
+	for _, p := range globalProperties {
 		var losers []int
 		for i := 1; i < len(exports); i++ {
 			if !p.same(winner, &exports[i]) {
@@ -121,16 +121,26 @@ func samePorts(a, b []Port) bool {
 }
 
 func (c *clash) say(exports []Export) string {
-	winner, loser := exports[c.winner.by].Cluster, exports[c.loser.by].Cluster
-	age := "older export"
-	if c.winner.by == 0 {
-		age = "oldest export"
+	losers := make([]string, len(c.losers))
+	for i, l := range c.losers {
+		value := l.String()
+		if !c.sameName {
+			value = orNone(l.Name)
+		}
+		losers[i] = value + " of " + exports[l.by].Cluster
 	}
 	if c.sameName {
-		return fmt.Sprintf("%s: %s from %s (%s) wins over %s of %s", c.winner.title(), c.winner.Port, winner, age, c.loser.Port, loser)
+		return fmt.Sprintf("%s: %s from %s wins over %s", c.winner.title(), c.winner.Port, c.winner.from(exports), few(losers, ", "))
 	}
-	return fmt.Sprintf("port %s: name %s from %s (%s) wins over %s of %s",
-		c.winner.Port, orNone(c.winner.Name), winner, age, orNone(c.loser.Name), loser)
+	return fmt.Sprintf("port %s: name %s from %s wins over %s", c.winner.Port, orNone(c.winner.Name), c.winner.from(exports), few(losers, ", "))
+}
+
+// from names the cluster that brings the port, and why it prevails.
+func (o *offer) from(exports []Export) string {
+	if o.by == 0 {
+		return exports[0].Cluster + " (oldest export)"
+	}
+	return exports[o.by].Cluster + " (older export)"
 }
 
 func (p *Port) title() string {
@@ -165,7 +175,7 @@ func partial(exports []Export, port *offer) []string {
 			return orNone(e.Ports[at].AppProtocol)
 		}
 		clauses = append(clauses, fmt.Sprintf("%s: appProtocol %s from %s wins over %s",
-			port.title(), orNone(port.AppProtocol), exports[port.by].Cluster, others(exports, app, show)))
+			port.title(), orNone(port.AppProtocol), port.from(exports), others(exports, app, show)))
 	}
 	return clauses
 }

@@ -26,10 +26,11 @@ type offer struct {
 	by int // index into the exports, by precedence
 }
 
-// clash is a port that lost to an older one and is not served as its cluster has it.
+// clash is a port with those that lost to it and are not served as their clusters have them, by precedence.
 type clash struct {
-	winner, loser offer
-	sameName      bool // else they share protocol and number
+	winner   offer
+	losers   []offer
+	sameName bool // else they share protocol and number
 }
 
 // union merges the ports of exports, which are sorted by precedence: first those of one name, then those of one protocol
@@ -39,29 +40,42 @@ type clash struct {
 // The two rounds are separate on purpose. Were a name free again once its port was absorbed by another name, a third
 // cluster's number would be served under it, and change when the first cluster leaves.
 func union(exports []Export) (ports []offer, clashes []clash) {
-	byName := make(map[string]int)
-	var named []offer
+	var all []offer
 	for by := range exports {
 		for _, p := range exports[by].Ports {
-			o := offer{p, by}
-			if at, taken := byName[p.Name]; !taken {
-				byName[p.Name] = len(named)
-				named = append(named, o)
-			} else if first := named[at]; first.slot() != p.slot() {
-				clashes = append(clashes, clash{first, o, true})
-			}
+			all = append(all, offer{p, by})
 		}
 	}
-	bySlot := make(map[slot]int, len(named))
-	for _, o := range named {
-		if at, taken := bySlot[o.slot()]; taken {
-			clashes = append(clashes, clash{ports[at], o, false})
-			continue
-		}
-		bySlot[o.slot()] = len(ports)
-		ports = append(ports, o)
+	ports, names := first(all, func(o *offer) string { return o.Name })
+	ports, slots := first(ports, func(o *offer) slot { return o.slot() })
+	for i := range names {
+		names[i].sameName = true
 	}
-	return ports, clashes
+	return ports, append(names, slots...)
+}
+
+// first returns the first of offers under every key, and for each of them the later ones that are other ports.
+func first[K comparable](offers []offer, key func(*offer) K) (kept []offer, clashes []clash) {
+	at := make(map[K]int, len(offers)) // in kept
+	lost := make(map[int][]offer)      // by place in kept
+	for i := range offers {
+		o := &offers[i]
+		k := key(o)
+		place, taken := at[k]
+		switch {
+		case !taken:
+			at[k] = len(kept)
+			kept = append(kept, *o)
+		case kept[place].Name != o.Name || kept[place].slot() != o.slot():
+			lost[place] = append(lost[place], *o)
+		}
+	}
+	for place := range kept {
+		if losers := lost[place]; losers != nil {
+			clashes = append(clashes, clash{winner: kept[place], losers: losers})
+		}
+	}
+	return kept, clashes
 }
 
 // publish gives every port its name on the derived Service, where names are required as soon as there are two ports.

@@ -39,12 +39,9 @@ func (p *pass) planDerived() (Action, bool) {
 		p.shapeService(s)
 		p.request(s)
 		return Action{Verb: Create, Object: s, Reason: "to carry the address of ServiceImport " + p.Key.Name}, true
-	case p.doubtful():
-		return Action{}, false // what it is made of is not known whole
 	}
 	if why := p.replaces(); why != "" {
-		return Action{Verb: Delete, Object: held, Reason: "to be made anew: " + why,
-			Events: []Event{{Warning: true, Reason: "DerivedServiceReplaced", Message: fmt.Sprintf("Service %s is made anew: %s", p.derived, why)}}}, true
+		return Action{Verb: Delete, Object: held, Reason: "to be made anew: " + why}, true
 	}
 	s := held.DeepCopy()
 	p.shapeService(s)
@@ -57,7 +54,10 @@ func (p *pass) planDerived() (Action, bool) {
 // replaces says why the held Service can't be changed into the wanted one, or "" (SPEC I4, I6): its clusterIP and its first
 // family are immutable.
 func (p *pass) replaces() string {
-	spec := &p.Derived.Spec
+	if p.own.derived == nil {
+		return ""
+	}
+	spec := &p.own.derived.Spec
 	headless := spec.ClusterIP == corev1.ClusterIPNone
 	switch {
 	case spec.Type == corev1.ServiceTypeExternalName || spec.ClusterIP == "":
@@ -139,7 +139,7 @@ func sameService(a, b *corev1.Service) bool {
 
 // addresses are the import's spec.ips: those of the derived Service that stays, one per family, in their order (SPEC I4).
 func (p *pass) addresses() []string {
-	if !p.shape.served || p.shape.headless || !p.owns(p.Derived) || p.Derived.DeletionTimestamp != nil || p.replaces() != "" {
+	if !p.shape.served || p.shape.headless || p.own.derived == nil || p.Derived.DeletionTimestamp != nil || p.replaces() != "" {
 		return nil
 	}
 	var out []string
@@ -177,7 +177,7 @@ func (p *pass) request(s *corev1.Service) {
 	}
 }
 
-// served names what carries the import, for its Ready condition.
+// servedBy names what carries the import, for its Ready condition.
 func (p *pass) servedBy() string {
 	return fmt.Sprintf("exported by %s; served by Service %s", strings.Join(few(p.Service.Clusters), ", "), p.derived)
 }

@@ -20,6 +20,8 @@ type filled struct {
 	// Labels and Annotations are the exported keys that the object carries (SPEC E4).
 	Labels      []string `json:"labels,omitempty"`
 	Annotations []string `json:"annotations,omitempty"`
+	// Claimed says that the controller, not a person, named the clusterset that serves the import.
+	Claimed bool `json:"claimed,omitempty"`
 }
 
 // filledOf reads back what was filled in; an annotation that somebody garbled counts as none, so that nothing of theirs
@@ -34,14 +36,10 @@ func filledOf(o metav1.Object) filled {
 
 // String is the annotation's text, or "" if nothing was filled in.
 func (f filled) String() string {
-	if len(f.Spec)+len(f.Labels)+len(f.Annotations) == 0 {
+	if len(f.Spec)+len(f.Labels)+len(f.Annotations) == 0 && !f.Claimed {
 		return ""
 	}
-	text, err := json.Marshal(f)
-	if err != nil {
-		panic(err) // strings only
-	}
-	return string(text)
+	return encode(f)
 }
 
 // fingerprint tells one list of ports from another, short enough for an annotation.

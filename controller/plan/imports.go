@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -32,32 +33,49 @@ func (p *pass) createImport() Action {
 	return Action{Verb: Create, Object: i, Reason: "exported by " + strings.Join(p.Service.Clusters, ", ")}
 }
 
-// metadata are the labels and annotations that the import should have, and which fields of the spec count as filled in.
+// metadata are the labels and annotations that the import should have, and what was filled in before.
 func (p *pass) metadata(i *mcs.ServiceImport, automatic bool) (labels, annotations map[string]string, before filled) {
 	before = filledOf(i)
 	after := filled{Spec: before.Spec}
-	if p.Service == nil {
-		labels, _ = export(i.Labels, nil, before.Labels, !automatic)
-		annotations, _ = export(i.Annotations, nil, before.Annotations, !automatic)
-		for _, key := range []string{mcsapi.AnnotationDerivedService, mcsapi.AnnotationExports, mcsapi.AnnotationClusterSet} {
-			delete(annotations, key)
-		}
-		put(annotations, mcsapi.AnnotationFilled, after.String())
-		return labels, annotations, before
+	var global merge.Result
+	if p.Service != nil {
+		global = *p.Service
 	}
-	labels, after.Labels = export(i.Labels, p.Service.Labels, before.Labels, !automatic)
-	annotations, after.Annotations = export(i.Annotations, p.Service.Annotations, before.Annotations, !automatic)
-	annotations[mcsapi.AnnotationDerivedService] = p.derived
-	annotations[mcsapi.AnnotationExports] = remember(p.Service.Exports)
-	if automatic {
+	labels, after.Labels = export(i.Labels, global.Labels, before.Labels, !automatic)
+	annotations, after.Annotations = export(i.Annotations, global.Annotations, before.Annotations, !automatic)
+	switch {
+	case p.Service == nil:
+		delete(annotations, mcsapi.AnnotationDerivedService)
+		delete(annotations, mcsapi.AnnotationExports)
+		after.Claimed = before.Claimed && p.release(annotations)
+	case automatic:
 		labels[mcsapi.LabelAutomatic], labels[mcsapi.LabelClusterSet] = "true", p.ClusterSet
 		after.Spec = nil
-	} else {
+	default:
+		after.Claimed = before.Claimed || !p.claimed(i)
 		annotations[mcsapi.AnnotationClusterSet] = p.ClusterSet
 		after.Spec = p.fill(i)
 	}
+	if p.Service != nil {
+		annotations[mcsapi.AnnotationDerivedService] = p.derived
+		annotations[mcsapi.AnnotationExports] = remember(p.Service.Exports)
+	}
+	if !p.Drops["status.conditions"] {
+		delete(annotations, mcsapi.AnnotationConditions)
+	}
 	put(annotations, mcsapi.AnnotationFilled, after.String())
 	return labels, annotations, before
+}
+
+// release gives up the claim that this controller laid to a person's import which it serves no more, so that another
+// clusterset can serve it; but only after the status was cleared, because that would look like another's then. It reports
+// whether the claim still stands.
+func (p *pass) release(annotations map[string]string) bool {
+	if len(p.Import.Status.Clusters) > 0 {
+		return true
+	}
+	delete(annotations, mcsapi.AnnotationClusterSet)
+	return false
 }
 
 func put(m map[string]string, key, value string) {
@@ -92,9 +110,6 @@ func (p *pass) fill(i *mcs.ServiceImport) map[string]string {
 // patchImport brings the import's metadata and spec to what they should be. Unless settled, which is when derived Service
 // and slices are in place, addresses are only taken away, not given.
 func (p *pass) patchImport(settled bool) (Action, bool) {
-	if p.doubtful() {
-		return Action{}, false // what it is made of is not known whole
-	}
 	i, automatic := p.Import, p.automatic(p.Import)
 	labels, annotations, before := p.metadata(i, automatic)
 	spec := make(map[string]any)
@@ -123,7 +138,7 @@ func (p *pass) patchImport(settled bool) (Action, bool) {
 	if len(spec) == 0 && len(metadata) == 0 {
 		return Action{}, false
 	}
-	return Action{Verb: Patch, Object: i, Patch: mergePatch(i, metadata, "spec", spec), Reason: changed(metadata, spec), Events: p.precedence()}, true
+	return Action{Verb: Patch, Object: i, Patch: mergePatch(i, metadata, "spec", spec), Reason: changed(metadata, spec), Events: append(p.precedence(), p.replacement()...)}, true
 }
 
 // patchScalars puts those scalar fields into the patch that are the controller's to set and differ.
@@ -164,11 +179,6 @@ func (p *pass) stale() bool {
 	return slices.ContainsFunc(p.Import.Spec.IPs, func(ip string) bool { return !slices.Contains(good, ip) })
 }
 
-// withoutIPs takes the addresses of an import away.
-func (p *pass) withoutIPs(reason string) Action {
-	return Action{Verb: Patch, Object: p.Import, Patch: mergePatch(p.Import, nil, "spec", map[string]any{"ips": nil}), Reason: reason}
-}
-
 // precedence announces that another cluster's export became the oldest while the one that was is still there (SPEC M1).
 func (p *pass) precedence() []Event {
 	before, err := Remembered(p.Import)
@@ -182,6 +192,14 @@ func (p *pass) precedence() []Event {
 	return []Event{{Warning: true, Reason: "PrecedenceChanged", Message: fmt.Sprintf(
 		"the export of %s, created %s, is older than that of %s: its properties win from now on",
 		is, p.Service.Exports[0].Created.Format("2006-01-02 15:04:05 MST"), was)}}
+}
+
+// replacement announces that the derived Service is made anew, which costs the import its addresses.
+func (p *pass) replacement() []Event {
+	if !p.shape.served || p.replaces() == "" {
+		return nil
+	}
+	return []Event{{Warning: true, Reason: "DerivedServiceReplaced", Message: fmt.Sprintf("Service %s is made anew: %s", p.derived, p.replaces())}}
 }
 
 // changed says for people what a patch of an import is about.

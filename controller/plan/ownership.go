@@ -35,7 +35,7 @@ func (p *pass) foreign(i *mcs.ServiceImport) string {
 			return "clusterset " + set
 		}
 	}
-	if p.automatic(i) || i.Annotations[mcsapi.AnnotationClusterSet] == p.ClusterSet {
+	if p.claimed(i) {
 		return ""
 	}
 	if d := i.Annotations[mcsapi.AnnotationDerivedService]; d != "" && d != p.derived {
@@ -51,6 +51,30 @@ func (p *pass) foreign(i *mcs.ServiceImport) string {
 			}
 		}
 	}
+	if by := p.stranger(i); by != "" {
+		return "whoever imports from cluster " + by
+	}
+	return ""
+}
+
+// claimed says that the import is this clusterset's: by its label, or by the annotation that a person or this controller
+// put on it.
+func (p *pass) claimed(i *mcs.ServiceImport) bool {
+	return i.Labels[mcsapi.LabelClusterSet] == p.ClusterSet || i.Annotations[mcsapi.AnnotationClusterSet] == p.ClusterSet
+}
+
+// stranger returns a cluster in the import's status that this clusterset does not know, while nothing of ours is there:
+// an implementation that marks nothing filled that status in. "" if there is none.
+func (p *pass) stranger(i *mcs.ServiceImport) string {
+	if p.own.derived != nil || len(p.own.slices) > 0 {
+		return ""
+	}
+	for _, name := range clusterNames(&i.Status) {
+		known := p.Unsure[name] || slices.Contains(p.Members, name) || p.Service != nil && slices.Contains(p.Service.Clusters, name)
+		if !known {
+			return name
+		}
+	}
 	return ""
 }
 
@@ -60,8 +84,28 @@ func otherImplementation(domain string) bool {
 	})
 }
 
-// owns says whether the Service under the derived name is this controller's work for this very import.
-func (p *pass) owns(s *corev1.Service) bool {
+// own is what of ours the consumer holds for the service.
+type own struct {
+	derived *corev1.Service
+	slices  []*discoveryv1.EndpointSlice
+}
+
+func (p *pass) possessions() own {
+	var o own
+	if p.made(p.Derived) {
+		o.derived = p.Derived
+	}
+	for _, s := range p.Slices {
+		if s.Labels[mcsapi.LabelClusterSet] == p.ClusterSet && s.Labels[discoveryv1.LabelManagedBy] == mcsapi.ManagedBy {
+			o.slices = append(o.slices, s)
+		}
+	}
+	return o
+}
+
+// made says whether the Service under the derived name is this controller's work for this very import. Two imports can
+// only have one derived name by an unlucky hash; the label tells them apart.
+func (p *pass) made(s *corev1.Service) bool {
 	if s == nil || s.Labels[mcsapi.LabelClusterSet] != p.ClusterSet {
 		return false
 	}
@@ -69,23 +113,6 @@ func (p *pass) owns(s *corev1.Service) bool {
 	return name == p.Key.Name || name == "" || slices.ContainsFunc(s.OwnerReferences, func(r metav1.OwnerReference) bool {
 		return isImport(&r) && r.Name == p.Key.Name
 	})
-}
-
-// ownSlices are the held slices that this controller wrote for this service.
-func (p *pass) ownSlices() []*discoveryv1.EndpointSlice {
-	own := func(s *discoveryv1.EndpointSlice) bool {
-		return s.Labels[mcsapi.LabelClusterSet] == p.ClusterSet && s.Labels[discoveryv1.LabelManagedBy] == mcsapi.ManagedBy
-	}
-	if !slices.ContainsFunc(p.Slices, func(s *discoveryv1.EndpointSlice) bool { return !own(s) }) {
-		return p.Slices
-	}
-	var out []*discoveryv1.EndpointSlice
-	for _, s := range p.Slices {
-		if own(s) {
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 func isImport(r *metav1.OwnerReference) bool {
@@ -124,7 +151,7 @@ func (p *pass) involved() map[string]bool {
 			}
 		}
 	}
-	for _, s := range p.ownSlices() {
+	for _, s := range p.own.slices {
 		out[s.Labels[mcsapi.LabelSourceCluster]] = true
 	}
 	return out
@@ -133,17 +160,14 @@ func (p *pass) involved() map[string]bool {
 // doubtful says whether a cluster of which nothing is known now may be one that this service is made of without counting
 // in the merge. Then nothing may be deleted or replaced on the ground of the merge (SPEC L6, L9).
 func (p *pass) doubtful() bool {
-	unknown := false
-	for cluster := range p.Unsure {
-		if p.Service == nil || !slices.Contains(p.Service.Clusters, cluster) {
-			unknown = true
-		}
+	unknown := func(cluster string) bool {
+		return p.Unsure[cluster] && (p.Service == nil || !slices.Contains(p.Service.Clusters, cluster))
 	}
-	if !unknown {
-		return false
+	if !slices.ContainsFunc(sorted(p.Unsure), unknown) {
+		return false // the common case, without a look at what is remembered
 	}
 	for cluster := range p.involved() {
-		if p.Unsure[cluster] && (p.Service == nil || !slices.Contains(p.Service.Clusters, cluster)) {
+		if unknown(cluster) {
 			return true
 		}
 	}

@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -17,11 +15,7 @@ func mergePatch(o metav1.Object, metadata map[string]any, section string, conten
 	if len(content) > 0 {
 		patch[section] = content
 	}
-	text, err := json.Marshal(patch)
-	if err != nil {
-		panic(err) // maps, strings, numbers and API types only
-	}
-	return text
+	return []byte(encode(patch))
 }
 
 // difference is what a merge patch needs to turn one map into another.

@@ -17,7 +17,6 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/merge"
-	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // Consumer is what a plan must know of the consuming cluster besides its objects.
@@ -60,6 +59,11 @@ type Wanted struct {
 	// Unsure are clusters of which it is not known now what they export: their slices, their status entries and an import
 	// that only they may still export are left as they are (SPEC L3, L6).
 	Unsure map[string]bool
+	// Unreachable are exporting clusters that are unreachable past the grace period, for the import's conditions; whether
+	// their endpoints are withdrawn is what Sources say (SPEC L1, L2).
+	Unreachable map[string]bool
+	// Members are the known clusters of the clusterset, for messages and to tell whose an import is; it may be nil.
+	Members []string
 }
 
 // Source is one exporting cluster's EndpointSlices of the Service, as that cluster has them.
@@ -118,97 +122,3 @@ type Event struct {
 
 // Now is when the plan is made, for lastTransitionTime; it moves only with a condition's status (SPEC E3).
 type Now = time.Time
-
-// pass is one call of [For]: its arguments and what is decided from them once.
-type pass struct {
-	Consumer
-	Wanted
-	Held
-	now     Now
-	derived string // name of the derived Service
-	shape   shape
-}
-
-// For returns the writes that bring the consumer nearer to what w says, in the order in which they are to be made; none
-// when it is there. What must wait for an answer of the API server to one of them is not in it: the caller applies the
-// writes and calls For on the outcome, until there are none.
-//
-// The order is that of SPEC I8: import, slices, derived Service, spec.ips, status, and the reverse on removal, so that
-// DNS never hands out an address that nothing serves.
-func For(c Consumer, w Wanted, h Held, now Now) []Action {
-	if !h.Namespace {
-		return nil // nothing can be created, and what is there goes with the namespace
-	}
-	p := &pass{Consumer: c, Wanted: w, Held: h, now: now, derived: DerivedName(w.Key.Name)}
-	switch {
-	case h.Import == nil && c.Automatic && w.Service != nil:
-		p.shape = p.decide()
-		return []Action{p.createImport()}
-	case h.Import == nil && c.Automatic && p.doubtful():
-		return nil
-	case h.Import == nil:
-		return p.clear("there is no ServiceImport")
-	case h.Import.DeletionTimestamp != nil:
-		return p.clear("the ServiceImport is being deleted")
-	case p.foreign(h.Import) != "":
-		return p.clear("the ServiceImport is managed by " + p.foreign(h.Import))
-	case w.Service == nil && p.doubtful():
-		return p.holdStill()
-	case w.Service == nil && p.automatic(h.Import):
-		return p.removeImport()
-	}
-	p.shape = p.decide()
-	return p.converge()
-}
-
-// converge plans for an import that is there and ours to serve.
-func (p *pass) converge() []Action {
-	children := p.children()
-	if patch, ok := p.patchImport(len(children) == 0); ok {
-		return append([]Action{patch}, children...)
-	}
-	if len(children) > 0 {
-		return children
-	}
-	if status, ok := p.patchStatus(); ok {
-		return []Action{status}
-	}
-	return nil
-}
-
-// removeImport takes an automatic import away, whose last export went (SPEC I2): the address first, the import last.
-func (p *pass) removeImport() []Action {
-	const reason = "no cluster exports the service any more"
-	actions := p.clear(reason)
-	if len(p.Import.Spec.IPs) > 0 {
-		return append([]Action{p.withoutIPs(reason)}, actions...)
-	}
-	if len(actions) > 0 {
-		return actions
-	}
-	return []Action{{Verb: Delete, Object: p.Import, Reason: reason}}
-}
-
-// clear removes what of ours belongs to an import that is not to be served: the derived Service, then its slices.
-func (p *pass) clear(reason string) []Action {
-	var actions []Action
-	if p.owns(p.Derived) && p.Derived.DeletionTimestamp == nil {
-		actions = append(actions, Action{Verb: Delete, Object: p.Derived, Reason: reason})
-	}
-	for _, s := range p.ownSlices() {
-		actions = append(actions, Action{Verb: Delete, Object: s, Reason: reason})
-	}
-	return actions
-}
-
-// holdStill is for an import that only clusters of which nothing is known now may still export: nothing is deleted but the
-// slices of clusters that are known not to export it (SPEC L3, L6, L9).
-func (p *pass) holdStill() []Action {
-	var actions []Action
-	for _, s := range p.ownSlices() {
-		if cluster := s.Labels[mcsapi.LabelSourceCluster]; !p.Unsure[cluster] {
-			actions = append(actions, Action{Verb: Delete, Object: s, Reason: cluster + " does not export the service any more"})
-		}
-	}
-	return actions
-}

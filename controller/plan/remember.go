@@ -34,10 +34,11 @@ func remember(exports []merge.Export) string {
 	return text
 }
 
-func encode(exports []merge.Export) string {
-	text, err := json.Marshal(exports)
+// encode is v as JSON, of a type that can always be written so: exports have no time beyond RFC 3339.
+func encode(v any) string {
+	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // strings, numbers and times in years that MarshalJSON takes: see merge.Export.Check
+		panic(err)
 	}
 	return string(text)
 }

@@ -41,7 +41,7 @@ func (p *pass) decide() shape {
 	case len(s.families) == 0:
 		s.refuse(mcs.ServiceImportReasonIPFamilyNotSupported, fmt.Sprintf("the exported Services have %s, this cluster has %s",
 			show(p.Service.IPFamilies), show(p.Families)))
-	case p.Derived != nil && !p.owns(p.Derived):
+	case p.Derived != nil && p.own.derived == nil:
 		s.refuse(mcs.ServiceImportReasonPending, fmt.Sprintf(
 			"a Service %s that this controller did not create is in the way; rename or delete it", p.derived))
 	case !s.headless && len(s.ports) == 0:
@@ -58,11 +58,17 @@ func (s *shape) refuse(reason mcs.ServiceImportConditionReason, message string) 
 	s.served, s.reason, s.message = false, reason, message
 }
 
-// nobody says that there is no exporter, and of whom that is not sure.
+// nobodyIn begins what is said of an import without exporters; the name of the clusterset follows.
+const nobodyIn = "no cluster of clusterset "
+
+// nobody says that there is no exporter, and what is known instead.
 func (p *pass) nobody() string {
-	message := fmt.Sprintf("no cluster of the clusterset exports %s", p.Key)
+	message := fmt.Sprintf("%s%s exports %s", nobodyIn, p.ClusterSet, p.Key)
+	if len(p.Members) > 0 {
+		message += "; known clusters: " + strings.Join(few(p.Members), ", ")
+	}
 	if len(p.Unsure) > 0 {
-		message += "; not known now of " + strings.Join(sorted(p.Unsure), ", ")
+		message += "; not known now of " + strings.Join(few(sorted(p.Unsure)), ", ")
 	}
 	return message
 }
@@ -91,8 +97,8 @@ func (p *pass) families() []corev1.IPFamily {
 
 // primary is the first family of what the consumer holds now, or "".
 func (p *pass) primary() corev1.IPFamily {
-	if p.owns(p.Derived) && len(p.Derived.Spec.IPFamilies) > 0 {
-		return p.Derived.Spec.IPFamilies[0]
+	if s := p.own.derived; s != nil && len(s.Spec.IPFamilies) > 0 {
+		return s.Spec.IPFamilies[0]
 	}
 	if p.Import != nil && p.wasServed() && len(p.Import.Spec.IPFamilies) > 0 {
 		return p.Import.Spec.IPFamilies[0]

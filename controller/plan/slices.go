@@ -17,17 +17,16 @@ import (
 // planSlices mirrors every source slice into one of its own: what is to be written first, and what is to be removed.
 // Nothing is repacked, so that one changed slice costs one write (SPEC S5).
 func (p *pass) planSlices() (add, remove []Action) {
-	own := p.ownSlices()
-	held := make(map[string]*discoveryv1.EndpointSlice, len(own))
-	for _, s := range own {
+	held := make(map[string]*discoveryv1.EndpointSlice, len(p.own.slices))
+	for _, s := range p.own.slices {
 		held[s.Name] = s
 	}
-	wanted := make(map[string]bool, len(own))
+	wanted := make(map[string]bool, len(p.own.slices))
 	known := make(map[string]*Source, len(p.Sources))
 	for i := range p.Sources {
 		source := &p.Sources[i]
 		known[source.Cluster] = source
-		if source.Withdrawn {
+		if source.Withdrawn || !slices.Contains(p.Service.Clusters, source.Cluster) {
 			continue
 		}
 		routes := p.routes(source.Cluster)
@@ -42,7 +41,7 @@ func (p *pass) planSlices() (add, remove []Action) {
 			}
 		}
 	}
-	for _, s := range own {
+	for _, s := range p.own.slices {
 		if wanted[s.Name] {
 			continue
 		}
@@ -62,12 +61,12 @@ func (p *pass) leftover(s *discoveryv1.EndpointSlice, known map[string]*Source) 
 	cluster := s.Labels[mcsapi.LabelSourceCluster]
 	source := known[cluster]
 	switch {
+	case !p.Unsure[cluster] && !slices.Contains(p.Service.Clusters, cluster):
+		return Action{Verb: Delete, Object: s, Reason: cluster + " does not export the service any more"}, true
 	case source != nil && source.Withdrawn:
 		return Action{Verb: Delete, Object: s, Reason: cluster + " is unreachable; its endpoints are withdrawn"}, true
 	case source != nil:
 		return Action{Verb: Delete, Object: s, Reason: cluster + " has no such slice any more"}, true
-	case !p.Unsure[cluster] && !slices.Contains(p.Service.Clusters, cluster):
-		return Action{Verb: Delete, Object: s, Reason: cluster + " does not export the service any more"}, true
 	}
 	kept := s.DeepCopy()
 	p.label(kept, cluster)
@@ -145,9 +144,9 @@ func (p *pass) routes(cluster string) map[string][]string {
 			continue // filtered out
 		}
 		names := []string{published}
-		if p.owns(p.Derived) {
-			for i := range p.Derived.Spec.Ports {
-				now := &p.Derived.Spec.Ports[i]
+		if p.own.derived != nil {
+			for i := range p.own.derived.Spec.Ports {
+				now := &p.own.derived.Spec.Ports[i]
 				if now.Protocol == port.Protocol && now.Port == port.Number && !taken[now.Name] {
 					names = append(names, now.Name)
 				}
@@ -164,6 +163,9 @@ func (p *pass) slicePorts(from *discoveryv1.EndpointSlice, routes map[string][]s
 	for i := range from.Ports {
 		port := &from.Ports[i]
 		for _, name := range routes[portName(port)] {
+			if slices.ContainsFunc(out, func(has discoveryv1.EndpointPort) bool { return *has.Name == name }) {
+				continue // no API server lets a name appear twice
+			}
 			protocol := corev1.ProtocolTCP
 			if port.Protocol != nil {
 				protocol = *port.Protocol

@@ -1,12 +1,16 @@
 package plan
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // Types of conditions on a ServiceImport beside Ready; each is there only while it is true.
@@ -18,39 +22,94 @@ const (
 	ConditionConflict = string(mcs.ServiceExportConditionConflict)
 	// ConditionNoLocalEndpoints says that internalTrafficPolicy Local leaves nothing to reach (SPEC S2).
 	ConditionNoLocalEndpoints = "NoLocalEndpoints"
+	// ConditionUnreachable names the exporting clusters that are unreachable, and what became of their endpoints (SPEC L1).
+	ConditionUnreachable = "Unreachable"
 )
 
-var importConditions = []string{string(mcs.ServiceImportConditionReady), ConditionMismatch, ConditionConflict, ConditionNoLocalEndpoints}
+var importConditions = []string{
+	string(mcs.ServiceImportConditionReady), ConditionMismatch, ConditionConflict, ConditionNoLocalEndpoints, ConditionUnreachable,
+}
 
 // patchStatus brings the import's status to what it should be, once everything else is.
 func (p *pass) patchStatus() (Action, bool) {
+	if p.othersWait() {
+		return Action{}, false
+	}
 	return p.writeStatus(p.reports())
 }
 
 func (p *pass) writeStatus(reports []report) (Action, bool) {
-	held := &p.Import.Status
-	status := make(map[string]any)
-	if names := p.statusClusters(); !p.Drops["status.clusters"] && !slices.Equal(names, clusterNames(held)) {
-		list := make([]mcs.ClusterStatus, len(names))
-		for i, name := range names {
-			list[i].Cluster = name
-		}
-		status["clusters"] = orNull(list)
-	}
-	if presence := p.presence(); !p.Drops["status.endpointSliceObjects"] && held.EndpointSliceObjects != presence {
+	status := p.clusters()
+	if presence := p.presence(); !p.Drops["status.endpointSliceObjects"] && p.Import.Status.EndpointSliceObjects != presence {
 		status["endpointSliceObjects"] = presence
 	}
-	var events []Event
-	if !p.Drops["status.conditions"] {
-		next, changes := conditions(held.Conditions, importConditions, reports, p.Import.Generation, p.now)
-		if !sameConditions(held.Conditions, next) {
-			status["conditions"], events = next, changes
+	held := p.heldConditions()
+	next, events := conditions(held, importConditions, reports, p.Import.Generation, p.now)
+	same := sameConditions(held, next)
+	reason := reports[0].message
+	if p.Drops["status.conditions"] {
+		if !same && len(status) == 0 {
+			annotations := map[string]any{mcsapi.AnnotationConditions: encode(next)}
+			patch := mergePatch(p.Import, map[string]any{"annotations": annotations}, "", nil)
+			return Action{Verb: Patch, Object: p.Import, Patch: patch, Reason: reason, Events: events}, true
 		}
+		same, events = true, nil
 	}
+	if !same {
+		status["conditions"] = next
+	}
+	return p.statusPatch(status, reason, events)
+}
+
+// heldConditions are the import's, which stand in an annotation where the CRD has no place for them (SPEC A7).
+func (p *pass) heldConditions() []metav1.Condition {
+	if !p.Drops["status.conditions"] {
+		return p.Import.Status.Conditions
+	}
+	var held []metav1.Condition
+	if json.Unmarshal([]byte(p.Import.Annotations[mcsapi.AnnotationConditions]), &held) != nil {
+		return nil // none yet, or garbled: written anew
+	}
+	return held
+}
+
+// patchClusters brings only the list of clusters up to date.
+func (p *pass) patchClusters() (Action, bool) {
+	return p.statusPatch(p.clusters(), "to list the exporting clusters", nil)
+}
+
+func (p *pass) statusPatch(status map[string]any, reason string, events []Event) (Action, bool) {
 	if len(status) == 0 {
 		return Action{}, false
 	}
-	return Action{Verb: PatchStatus, Object: p.Import, Patch: mergePatch(p.Import, nil, "status", status), Reason: reports[0].message, Events: events}, true
+	return Action{Verb: PatchStatus, Object: p.Import, Patch: mergePatch(p.Import, nil, "status", status), Reason: reason, Events: events}, true
+}
+
+// clusters is the change that status.clusters needs, if any.
+func (p *pass) clusters() map[string]any {
+	status := make(map[string]any)
+	names := p.statusClusters()
+	if p.Drops["status.clusters"] || slices.Equal(names, clusterNames(&p.Import.Status)) {
+		return status
+	}
+	list := make([]mcs.ClusterStatus, len(names))
+	for i, name := range names {
+		list[i].Cluster = name
+	}
+	status["clusters"] = orNull(list)
+	return status
+}
+
+// othersWait says that an import which nobody exports, and which is no clusterset's yet, has another clusterset's word on it
+// already: the first to say so is enough, or two controllers would take turns (SPEC X5).
+func (p *pass) othersWait() bool {
+	if p.Service != nil || p.claimed(p.Import) {
+		return false
+	}
+	return slices.ContainsFunc(p.heldConditions(), func(c metav1.Condition) bool {
+		return c.Type == string(mcs.ServiceImportConditionReady) && c.Status == metav1.ConditionFalse &&
+			strings.HasPrefix(c.Message, nobodyIn) && !strings.HasPrefix(c.Message, nobodyIn+p.ClusterSet+" ")
+	})
 }
 
 // statusClusters are the exporting clusters, sorted, and those listed already of which it is not known whether they still
@@ -102,7 +161,46 @@ func (p *pass) reports() []report {
 		out = append(out, report{ConditionNoLocalEndpoints, metav1.ConditionTrue, "InternalTrafficPolicyLocal",
 			"the exported Service has internalTrafficPolicy Local, which reaches only endpoints on the client's own node, and this cluster exports none", warning})
 	}
+	if r, ok := p.unreachable(); ok {
+		out = append(out, r)
+	}
 	return out
+}
+
+// unreachable reports the exporting clusters that can't be reached: those whose endpoints are withdrawn, and those whose
+// endpoints are kept, because nobody else has any or because that is the policy (SPEC L2).
+func (p *pass) unreachable() (report, bool) {
+	if p.Service == nil {
+		return report{}, false
+	}
+	withdrawn := make(map[string]bool)
+	for i := range p.Sources {
+		withdrawn[p.Sources[i].Cluster] = p.Sources[i].Withdrawn
+	}
+	var gone, kept []string
+	for _, cluster := range slices.Sorted(slices.Values(p.Service.Clusters)) {
+		switch {
+		case withdrawn[cluster]:
+			gone = append(gone, cluster)
+		case p.Unreachable[cluster]:
+			kept = append(kept, cluster)
+		}
+	}
+	var reasons, messages []string
+	if len(gone) > 0 {
+		reasons = append(reasons, "EndpointsWithdrawn")
+		messages = append(messages, fmt.Sprintf("%s: unreachable, endpoints withdrawn", strings.Join(few(gone), ", ")))
+	}
+	if len(kept) > 0 {
+		reasons = append(reasons, "EndpointsKept")
+		messages = append(messages, fmt.Sprintf("%s: unreachable, endpoints kept as last known", strings.Join(few(kept), ", ")))
+	}
+	return report{ConditionUnreachable, metav1.ConditionTrue, strings.Join(reasons, ","), strings.Join(messages, "; "), warning}, len(messages) > 0
+}
+
+// blocked reports an import for which a write was refused.
+func blocked(message string) report {
+	return report{string(mcs.ServiceImportConditionReady), metav1.ConditionFalse, string(mcs.ServiceImportReasonPending), message, warning}
 }
 
 func (p *pass) ready() report {
@@ -134,18 +232,4 @@ func (p *pass) local() bool {
 		}
 	}
 	return false
-}
-
-// Blocked is the status write that says on the import why a write of the plan can't be made, such as a quota that refuses
-// the derived Service; false if the import says so already, or is not ours to write. The condition goes with the next plan
-// that succeeds.
-func Blocked(c Consumer, w Wanted, h Held, message string, now Now) (Action, bool) {
-	p := &pass{Consumer: c, Wanted: w, Held: h, now: now, derived: DerivedName(w.Key.Name)}
-	if h.Import == nil || h.Import.DeletionTimestamp != nil || p.foreign(h.Import) != "" {
-		return Action{}, false
-	}
-	p.shape = p.decide()
-	reports := p.reports()
-	reports[0] = report{string(mcs.ServiceImportConditionReady), metav1.ConditionFalse, string(mcs.ServiceImportReasonPending), message, warning}
-	return p.writeStatus(reports)
 }

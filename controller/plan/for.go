@@ -1,0 +1,143 @@
+package plan
+
+import (
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// pass is one call of [For]: its arguments and what is decided from them once.
+type pass struct {
+	Consumer
+	Wanted
+	Held
+	now     Now
+	derived string // name of the derived Service
+	own     own
+	shape   shape
+}
+
+func newPass(c Consumer, w Wanted, h Held, now Now) *pass {
+	p := &pass{Consumer: c, Wanted: w, Held: h, now: now, derived: DerivedName(w.Key.Name)}
+	p.own = p.possessions()
+	return p
+}
+
+// For returns the writes that bring the consumer nearer to what w says, in the order in which they are to be made; none
+// when it is there. What must wait for an answer of the API server to one of them is not in it: the caller applies the
+// writes and calls For on the outcome, until there are none.
+//
+// The order is that of SPEC I8: import, slices, derived Service, spec.ips, status, and the reverse on removal, so that
+// DNS never hands out an address that nothing serves.
+func For(c Consumer, w Wanted, h Held, now Now) []Action {
+	if !h.Namespace {
+		return nil // nothing can be created, and what is there goes with the namespace
+	}
+	p := newPass(c, w, h, now)
+	if h.Import == nil || h.Import.DeletionTimestamp != nil {
+		return p.withoutImport()
+	}
+	if by := p.foreign(h.Import); by != "" {
+		return p.clear("the ServiceImport is managed by " + by)
+	}
+	switch {
+	case p.doubtful():
+		return p.holdStill()
+	case w.Service == nil && p.automatic(h.Import):
+		return p.removeImport()
+	}
+	p.shape = p.decide()
+	return p.converge()
+}
+
+// withoutImport plans where there is no import, or none that stays.
+func (p *pass) withoutImport() []Action {
+	switch {
+	case p.Import != nil:
+		return p.clear("the ServiceImport is being deleted")
+	case p.Automatic && p.Service != nil:
+		p.shape = p.decide()
+		return []Action{p.createImport()}
+	case p.Automatic && p.doubtful():
+		return nil
+	}
+	return p.clear("there is no ServiceImport")
+}
+
+// converge plans for an import that is there and ours to serve.
+func (p *pass) converge() []Action {
+	children := p.children()
+	if patch, ok := p.patchImport(len(children) == 0); ok {
+		return append([]Action{patch}, children...)
+	}
+	if len(children) > 0 {
+		return children
+	}
+	if status, ok := p.patchStatus(); ok {
+		return []Action{status}
+	}
+	return nil
+}
+
+// holdStill is for a service that a cluster of which nothing is known now may be part of, without being in the merge. The
+// import and the derived Service stay as they are. So do slices, but those of clusters that are known: what they have
+// changed is carried over where they still take part, and they go where they don't (SPEC L3, L6, L9).
+func (p *pass) holdStill() []Action {
+	var add, remove []Action
+	if p.Service != nil && p.own.derived != nil {
+		p.shape = p.decide()
+		if p.shape.served && p.replaces() == "" {
+			add, remove = p.planSlices()
+		}
+	}
+	for _, s := range p.own.slices {
+		if cluster := s.Labels[mcsapi.LabelSourceCluster]; p.Service == nil && !p.Unsure[cluster] {
+			remove = append(remove, Action{Verb: Delete, Object: s, Reason: cluster + " does not export the service any more"})
+		}
+	}
+	if actions := append(add, remove...); len(actions) > 0 {
+		return actions
+	}
+	if clusters, ok := p.patchClusters(); ok {
+		return []Action{clusters}
+	}
+	return nil
+}
+
+// removeImport takes an automatic import away, whose last export went (SPEC I2): the address first, the import last.
+func (p *pass) removeImport() []Action {
+	const reason = "no cluster exports the service any more"
+	actions := p.clear(reason)
+	if len(p.Import.Spec.IPs) > 0 {
+		patch := mergePatch(p.Import, nil, "spec", map[string]any{"ips": nil})
+		return append([]Action{{Verb: Patch, Object: p.Import, Patch: patch, Reason: reason}}, actions...)
+	}
+	if len(actions) > 0 {
+		return actions
+	}
+	return []Action{{Verb: Delete, Object: p.Import, Reason: reason}}
+}
+
+// clear removes what of ours belongs to an import that is not to be served: the derived Service, then its slices.
+func (p *pass) clear(reason string) []Action {
+	var actions []Action
+	if s := p.own.derived; s != nil && s.DeletionTimestamp == nil {
+		actions = append(actions, Action{Verb: Delete, Object: s, Reason: reason})
+	}
+	for _, s := range p.own.slices {
+		actions = append(actions, Action{Verb: Delete, Object: s, Reason: reason})
+	}
+	return actions
+}
+
+// Blocked is the status write that says on the import why a write of the plan can't be made, such as a quota that refuses
+// the derived Service; false if the import says so already, or is not ours to write. The condition goes with the next plan
+// that succeeds.
+func Blocked(c Consumer, w Wanted, h Held, message string, now Now) (Action, bool) {
+	p := newPass(c, w, h, now)
+	if h.Import == nil || h.Import.DeletionTimestamp != nil || p.foreign(h.Import) != "" || p.doubtful() {
+		return Action{}, false
+	}
+	p.shape = p.decide()
+	reports := p.reports()
+	reports[0] = blocked(message)
+	return p.writeStatus(reports)
+}
