@@ -18,11 +18,10 @@ func (c *Cluster) StartAPIServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := c.launch(&c.apiServer, "kube-apiserver", args)
-	if err != nil {
+	if err := c.launch(&c.apiServer, "kube-apiserver", args); err != nil {
 		return err
 	}
-	return p.await(ctx, func(ctx context.Context) error {
+	return c.await(ctx, &c.apiServer, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		return c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()

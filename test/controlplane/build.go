@@ -29,24 +29,24 @@ func Build(ctx context.Context, progress io.Writer) (*Binaries, error) {
 		b.Dir = dir
 		return b, nil
 	}
-	if b.Dir, err = built(ctx, progress); err != nil {
+	src, err := findSource()
+	if err != nil {
+		return nil, fmt.Errorf("building the test control plane: %w", err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("finding a place to keep the test control plane: %w", err)
+	}
+	b.Dir, err = src.builtIn(ctx, filepath.Join(cache, "multicluster", "controlplane"), progress)
+	if err != nil {
 		return nil, fmt.Errorf("building the test control plane: %w", err)
 	}
 	b.add(b.Dir, Programs)
 	return b, nil
 }
 
-// built returns the directory with the programs built from [findSource], building them if need be.
-func built(ctx context.Context, progress io.Writer) (string, error) {
-	src, err := findSource()
-	if err != nil {
-		return "", err
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("finding a place to keep the binaries: %w", err)
-	}
-	cache = filepath.Join(cache, "multicluster", "controlplane")
+// builtIn returns the directory below cache with the programs built from src, and builds them if need be.
+func (src *source) builtIn(ctx context.Context, cache string, progress io.Writer) (string, error) {
 	dir := filepath.Join(cache, src.key)
 	if exists(dir) {
 		return dir, nil
@@ -65,16 +65,16 @@ func built(ctx context.Context, progress io.Writer) (string, error) {
 	return dir, src.buildInto(ctx, dir, progress)
 }
 
-// buildInto makes dir appear whole, or not at all.
+// buildInto makes dir appear whole, or not at all. The caller holds the lock on it.
 func (src *source) buildInto(ctx context.Context, dir string, progress io.Writer) error {
-	part, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".part-*")
-	if err != nil {
+	part := dir + ".part" // ours alone: we hold the lock
+	if err := os.RemoveAll(part); err != nil {
+		return err
+	}
+	if err := os.Mkdir(part, 0o755); err != nil {
 		return err
 	}
 	defer os.RemoveAll(part)
-	if err := os.Chmod(part, 0o755); err != nil {
-		return err
-	}
 	const binary = "kubernetes"
 	if err := src.compile(ctx, filepath.Join(part, binary), progress); err != nil {
 		return err

@@ -154,21 +154,28 @@ func (c *Cluster) prepare() (err error) {
 }
 
 // launch starts a component that does not run yet.
-func (c *Cluster) launch(component **process, name string, args []string) (*process, error) {
+func (c *Cluster) launch(component **process, name string, args []string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
-		return nil, fmt.Errorf("starting %s: cluster %s is stopped", name, c.opts.Name)
+		return fmt.Errorf("starting %s: cluster %s is stopped", name, c.opts.Name)
 	}
 	if (*component).running() {
-		return nil, fmt.Errorf("starting %s of cluster %s: it is running", name, c.opts.Name)
+		return fmt.Errorf("starting %s of cluster %s: it is running", name, c.opts.Name)
 	}
 	p, err := startProcess(c.opts.Binaries, c.dir, name, append(args, c.opts.ExtraArgs[name]...)...)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		*component = p
 	}
-	*component = p
-	return p, nil
+	return err
+}
+
+// await waits for a component, of which it is known that it needs etcd too; see [process.await].
+func (c *Cluster) await(ctx context.Context, component **process, ready func(context.Context) error) error {
+	c.mu.Lock()
+	p, etcd := *component, c.etcd
+	c.mu.Unlock()
+	return p.await(ctx, ready, etcd)
 }
 
 // Stop ends the cluster and leaves nothing of it behind. It is safe to call it twice, and on a cluster half started.

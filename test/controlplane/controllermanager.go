@@ -2,6 +2,8 @@ package controlplane
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"path/filepath"
 	"strings"
 
@@ -36,11 +38,14 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 	if err := c.writeKubeconfig(kubeconfig, "system:kube-controller-manager"); err != nil {
 		return err
 	}
-	p, err := c.launch(&c.controllerManager, "kube-controller-manager", c.controllerManagerArgs(kubeconfig))
+	args, err := c.controllerManagerArgs(kubeconfig)
 	if err != nil {
 		return err
 	}
-	return p.await(ctx, func(ctx context.Context) error {
+	if err := c.launch(&c.controllerManager, "kube-controller-manager", args); err != nil {
+		return err
+	}
+	return c.await(ctx, &c.controllerManager, func(ctx context.Context) error {
 		if _, err := c.client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{}); err != nil {
 			return err
 		}
@@ -49,12 +54,13 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 	})
 }
 
-func (c *Cluster) controllerManagerArgs(kubeconfig string) []string {
+func (c *Cluster) controllerManagerArgs(kubeconfig string) ([]string, error) {
 	enabled := controllers
 	args := []string{
 		"--kubeconfig=" + kubeconfig,
 		"--secure-port=0", // it serves nothing
 		"--leader-elect=false",
+		"--kube-api-qps=500", "--kube-api-burst=500", // 20 and 30 are for API servers with more to do
 		"--use-service-account-credentials", // each controller with its own role, as in a real cluster
 		"--root-ca-file=" + filepath.Join(c.pki(), caFile),
 		"--service-account-private-key-file=" + filepath.Join(c.pki(), signingKeyFile),
@@ -62,7 +68,30 @@ func (c *Cluster) controllerManagerArgs(kubeconfig string) []string {
 	}
 	if len(c.opts.PodCIDRs) > 0 {
 		enabled = append(enabled[:len(enabled):len(enabled)], "node-ipam-controller")
+		masks, err := nodeMasks(c.opts.PodCIDRs)
+		if err != nil {
+			return nil, err
+		}
 		args = append(args, "--allocate-node-cidrs", "--cluster-cidr="+strings.Join(c.opts.PodCIDRs, ","))
+		args = append(args, masks...)
 	}
-	return append(args, "--controllers="+strings.Join(enabled, ","))
+	return append(args, "--controllers="+strings.Join(enabled, ",")), nil
+}
+
+// nodeMasks returns the arguments that give each node the usual /24 or /64 of its family, or a whole pod range where that
+// is smaller.
+func nodeMasks(podCIDRs []string) ([]string, error) {
+	var args []string
+	for _, cidr := range podCIDRs {
+		prefix, err := netip.ParsePrefix(cidr)
+		if err != nil {
+			return nil, fmt.Errorf("the pod ranges: %w", err)
+		}
+		if prefix.Addr().Is4() {
+			args = append(args, fmt.Sprintf("--node-cidr-mask-size-ipv4=%d", max(24, prefix.Bits())))
+		} else {
+			args = append(args, fmt.Sprintf("--node-cidr-mask-size-ipv6=%d", max(64, prefix.Bits())))
+		}
+	}
+	return args, nil
 }

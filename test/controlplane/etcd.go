@@ -9,7 +9,7 @@ import (
 // startEtcd starts etcd on a Unix socket in the cluster's directory, which takes no port and lets in nobody but this
 // user. It does not wait for it: the API server does.
 func (c *Cluster) startEtcd() error {
-	_, err := c.launch(&c.etcd, "etcd", []string{
+	return c.launch(&c.etcd, "etcd", []string{
 		"--name=default",
 		"--data-dir=" + c.etcdData(),
 		"--listen-client-urls=" + c.etcdURL(),
@@ -18,7 +18,6 @@ func (c *Cluster) startEtcd() error {
 		"--unsafe-no-fsync",
 		"--log-level=warn",
 	})
-	return err
 }
 
 func (c *Cluster) etcdURL() string  { return "unix://" + c.path("etcd.sock") }

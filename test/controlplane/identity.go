@@ -62,15 +62,27 @@ func (c *Cluster) KubeconfigFor(user string, groups ...string) (string, error) {
 	return path, c.writeKubeconfig(path, user, groups...)
 }
 
+// KubeconfigContent returns a kubeconfig for an identity (see [Cluster.ConfigFor]) that calls the API server at another
+// URL than [Cluster.URL]: one that leads to it from where the file will be used. The URL's host must be among
+// [Options.SANs].
+func (c *Cluster) KubeconfigContent(url, user string, groups ...string) ([]byte, error) {
+	cfg := clientcmdapi.NewConfig()
+	c.addTo(cfg, user, groups...)
+	cfg.Clusters[c.opts.Name].Server = url
+	cfg.CurrentContext = c.opts.Name
+	return clientcmd.Write(*cfg)
+}
+
 func (c *Cluster) kubeconfigPath(name string) string {
 	return c.path(name + ".kubeconfig")
 }
 
 func (c *Cluster) writeKubeconfig(path, user string, groups ...string) error {
-	cfg := clientcmdapi.NewConfig()
-	c.addTo(cfg, user, groups...)
-	cfg.CurrentContext = c.opts.Name
-	return writeConfig(cfg, path)
+	content, err := c.KubeconfigContent(c.url, user, groups...)
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, content)
 }
 
 // MergedKubeconfig writes a kubeconfig with one context for each cluster's administrator, named as the cluster is; the
@@ -86,7 +98,11 @@ func MergedKubeconfig(path string, clusters ...*Cluster) error {
 	if len(clusters) > 0 {
 		cfg.CurrentContext = clusters[0].opts.Name
 	}
-	return writeConfig(cfg, path)
+	content, err := clientcmd.Write(*cfg)
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, content)
 }
 
 func (c *Cluster) addTo(cfg *clientcmdapi.Config, user string, groups ...string) {
@@ -96,12 +112,8 @@ func (c *Cluster) addTo(cfg *clientcmdapi.Config, user string, groups ...string)
 	cfg.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name + "-" + user}
 }
 
-// writeConfig replaces the file at path, so that a program that watches it never reads half.
-func writeConfig(cfg *clientcmdapi.Config, path string) error {
-	content, err := clientcmd.Write(*cfg)
-	if err != nil {
-		return err
-	}
+// replaceFile replaces the file at path at once, so that a program that watches it never reads half.
+func replaceFile(path string, content []byte) error {
 	part := path + ".part"
 	if err := os.WriteFile(part, content, 0o600); err != nil {
 		return err

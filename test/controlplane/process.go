@@ -1,7 +1,6 @@
 package controlplane
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -93,33 +93,40 @@ func (p *process) stop(grace time.Duration) {
 	}
 }
 
-// await polls ready until it returns nil. It gives up when ctx is done or p has ended, with an error that holds the
-// last answer of ready and the end of p's log.
-func (p *process) await(ctx context.Context, ready func(context.Context) error) error {
+// startTimeout is for one component, on a machine with much else to do.
+const startTimeout = 2 * time.Minute
+
+var errStartTimeout = fmt.Errorf("it took more than %s", startTimeout)
+
+// await polls ready until it returns nil. It gives up when ctx is done or startTimeout has passed, or when p, or one of
+// the processes that it needs, has ended; the error then holds the end of the log of the one that failed.
+func (p *process) await(ctx context.Context, ready func(context.Context) error, needs ...*process) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errStartTimeout)
+	defer cancel()
+	failed := p
 	err := poll(ctx, func(ctx context.Context) error {
-		if !p.running() {
-			return permanentError{fmt.Errorf("ended with %q", p.cmd.ProcessState)}
+		for _, q := range append(needs, p) {
+			if !q.running() {
+				failed = q
+				return permanentError{fmt.Errorf("%s ended with %q", q.name, q.cmd.ProcessState)}
+			}
 		}
 		return ready(ctx)
 	})
 	if err != nil {
-		return fmt.Errorf("%s did not become ready: %w; the end of its log:\n%s", p.name, err, p.tail(20))
+		return fmt.Errorf("%s is not ready: %w; the end of the log of %s:\n%s", p.name, err, failed.name, failed.tail(20))
 	}
 	return nil
 }
 
-// tail returns the last lines of p's log, or what kept it from being read.
-func (p *process) tail(lines int) string {
+// tail returns the last n lines of p's log, or what kept it from being read.
+func (p *process) tail(n int) string {
 	log, err := os.ReadFile(p.logFile)
 	if err != nil {
 		return err.Error()
 	}
-	log = bytes.TrimRight(log, "\n")
-	from := len(log)
-	for ; lines > 0 && from > 0; lines-- {
-		from = max(bytes.LastIndexByte(log[:from], '\n'), 0)
-	}
-	return string(bytes.TrimLeft(log[from:], "\n"))
+	lines := strings.Split(strings.TrimSuffix(string(log), "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 // permanentError ends a poll: asking again cannot help.
