@@ -150,6 +150,29 @@ func (h *health) loaded(kind string) {
 // event notes that a change of a kind came.
 func (h *health) event(kind string) { h.events[kind].Store(time.Now().UnixNano()) }
 
+// kindState is how following a kind is going.
+type kindState struct {
+	name      string
+	watching  bool
+	lastEvent time.Time // zero while none came
+}
+
+// kinds returns the state of each kind.
+func (h *health) kinds() []kindState {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]kindState, 0, len(h.events))
+	for name, event := range h.events {
+		_, broken := h.trouble[name]
+		k := kindState{name: name, watching: !broken && !h.pending[name]}
+		if at := event.Load(); at != 0 {
+			k.lastEvent = time.Unix(0, at)
+		}
+		all = append(all, k)
+	}
+	return all
+}
+
 // hopeless reports whether something has been denied for longer than patience.
 func (h *health) hopeless(patience time.Duration) bool {
 	h.mu.Lock()

@@ -194,6 +194,9 @@ func (s *stream) take(event watch.Event) error {
 	if err != nil {
 		return err
 	}
+	if s.version != "" && (event.Type == watch.Added || event.Type == watch.Modified) {
+		observe(s.kind, object)
+	}
 	if s.version != "" {
 		s.version = object.GetResourceVersion()
 	} else if object.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" && event.Type == watch.Bookmark {

@@ -82,7 +82,8 @@ type importSink struct {
 	view   *view.View
 	wanted wanted
 	told   told
-	seen   map[string]struct{}
+	seen   map[string]struct{} // since begin, where something was there before
+	dirty  bool                // something may be there already
 }
 
 func (s *importSink) set(o runtime.Object) {
@@ -108,10 +109,17 @@ func (s *importSink) remove(o runtime.Object) {
 	}
 }
 
-func (s *importSink) begin() { s.seen = map[string]struct{}{} }
+func (s *importSink) begin() {
+	if s.dirty {
+		s.seen = map[string]struct{}{}
+	}
+	s.dirty = true
+}
 
 func (s *importSink) end() {
-	s.view.RetainImports(s.seen)
+	if s.seen != nil {
+		s.view.RetainImports(s.seen)
+	}
 	s.seen = nil
 }
 
@@ -120,7 +128,8 @@ type sliceSink struct {
 	view   *view.View
 	wanted wanted
 	told   told
-	seen   map[view.SliceKey]struct{}
+	seen   map[view.SliceKey]struct{} // since begin, where something was there before
+	dirty  bool                       // something may be there already
 }
 
 func (s *sliceSink) set(o runtime.Object) {
@@ -147,10 +156,17 @@ func (s *sliceSink) remove(o runtime.Object) {
 	}
 }
 
-func (s *sliceSink) begin() { s.seen = map[view.SliceKey]struct{}{} }
+func (s *sliceSink) begin() {
+	if s.dirty {
+		s.seen = map[view.SliceKey]struct{}{}
+	}
+	s.dirty = true
+}
 
 func (s *sliceSink) end() {
-	s.view.RetainSlices(s.seen)
+	if s.seen != nil {
+		s.view.RetainSlices(s.seen)
+	}
 	s.seen = nil
 }
 

@@ -1,0 +1,112 @@
+package multicluster
+
+import (
+	"strings"
+	"time"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+var programmingDuration = promauto.NewHistogramVec(prometheus.HistogramOpts{
+	Namespace:                   plugin.Namespace,
+	Subsystem:                   pluginName,
+	Name:                        "dns_programming_duration_seconds",
+	Help:                        "Histogram of the time from the change of an object to the first moment that answers show it.",
+	Buckets:                     prometheus.ExponentialBuckets(0.001, 2, 20), // 1 ms to 17 minutes
+	NativeHistogramBucketFactor: plugin.NativeHistogramBucketFactor,
+}, []string{"kind"})
+
+func init() { prometheus.MustRegister(collector{}) }
+
+// collector reports on the sources as they are when it is asked. There are as many values of its label source as there
+// are different sources in the Corefile.
+type collector struct{}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(plugin.Namespace, pluginName, name), help, append([]string{"source"}, labels...), nil)
+}
+
+var (
+	importsDesc   = desc("service_imports", "ServiceImports that are served.", "type")
+	endpointsDesc = desc("endpoints", "Addresses of ready endpoints that are held.")
+	syncedDesc    = desc("synced", "Whether everything has been read once (1) or the zone answers SERVFAIL (0).")
+	watchingDesc  = desc("watching", "Whether a kind of objects can be followed at the moment (1) or not (0).", "kind")
+	lastEventDesc = desc("last_event_age_seconds", "Seconds since the last change of a kind came.", "kind")
+)
+
+func (collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{importsDesc, endpointsDesc, syncedDesc, watchingDesc, lastEventDesc} {
+		ch <- d
+	}
+}
+
+func (collector) Collect(ch chan<- prometheus.Metric) {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	for key, s := range registry.sources {
+		name := key.String()
+		gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{name}, labels...)...)
+		}
+		counts := s.view.Counts()
+		gauge(importsDesc, float64(counts.ClusterSetIP), "ClusterSetIP")
+		gauge(importsDesc, float64(counts.Headless), "Headless")
+		gauge(endpointsDesc, float64(counts.Endpoints))
+		gauge(syncedDesc, number(s.synced()))
+		for _, k := range s.health.kinds() {
+			gauge(watchingDesc, number(k.watching), k.name)
+			if !k.lastEvent.IsZero() {
+				gauge(lastEventDesc, time.Since(k.lastEvent).Seconds(), k.name)
+			}
+		}
+	}
+}
+
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// String names a source in metrics: where it reads, and what it leaves out.
+func (k sourceKey) String() string {
+	parts := []string{k.server}
+	if k.namespaces != "" {
+		parts = append(parts, "namespaces="+strings.ReplaceAll(k.namespaces, " ", ","))
+	}
+	if k.labels != "" {
+		parts = append(parts, "labels="+k.labels)
+	}
+	if k.noEndpoints {
+		parts = append(parts, "noendpoints")
+	}
+	return strings.Join(parts, " ")
+}
+
+// observe notes that a change of an object, which came as an event, shows in answers now.
+func observe(kind string, object metav1.Object) {
+	if changed := changeTime(object); !changed.IsZero() {
+		programmingDuration.WithLabelValues(kind).Observe(max(time.Since(changed), 0).Seconds())
+	}
+}
+
+// changeTime returns when an object changed: what caused the change, if the object says so (Kubernetes "DNS programming
+// latency" SLI), or else when it was written, to the second.
+func changeTime(object metav1.Object) (changed time.Time) {
+	if text, ok := object.GetAnnotations()[corev1.EndpointsLastChangeTriggerTime]; ok {
+		if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			return t
+		}
+	}
+	for _, f := range object.GetManagedFields() {
+		if f.Time != nil && f.Time.After(changed) {
+			changed = f.Time.Time
+		}
+	}
+	return changed
+}
