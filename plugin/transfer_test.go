@@ -1,0 +1,148 @@
+package multicluster
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coredns/coredns/plugin/transfer"
+	"github.com/miekg/dns"
+)
+
+// transferred returns the records of a transfer as text, sorted, without the SOA at its ends.
+func transferred(t testing.TB, f *fixture, origin string) []string {
+	t.Helper()
+	ch, err := f.Transfer(origin, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []dns.RR
+	for rrs := range ch {
+		all = append(all, rrs...)
+	}
+	if len(all) < 2 || all[0].Header().Rrtype != dns.TypeSOA || all[0].String() != all[len(all)-1].String() {
+		t.Fatalf("a transfer begins and ends with the SOA: %v", all)
+	}
+	return texts(all[1 : len(all)-1])
+}
+
+// TestTransfer_D12: a transfer has what queries are answered with, each record once, two clusters' hosts of one name apart.
+func TestTransfer_D12(t *testing.T) {
+	f := newFixture(t, testZone)
+	f.apply(webImport + "\n---\n" + dbImport + "\n---\n" + dbSlices)
+	f.apply("kind: ServiceImport\nmetadata: {name: a.b, namespace: shop}\nspec: {type: ClusterSetIP, ips: [10.96.0.9], ports: []}")
+	f.apply(strings.Replace(dbImport, "name: db", "name: empty", 1))
+	got := transferred(t, f, testZone)
+	names := map[string]bool{}
+	var want []string
+	for _, record := range got {
+		names[strings.Fields(record)[0]] = true
+	}
+	for name := range names {
+		for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypeTXT, dns.TypeNS} {
+			reply, _ := f.ask(overTCP, name, qtype)
+			want = append(want, texts(reply.Answer)...)
+		}
+	}
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("transferred\n  %s\nasked one by one\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+	if len(got) != len(slices.Compact(slices.Clone(got))) {
+		t.Error("a record is there twice")
+	}
+	for _, name := range []string{
+		testZone, "ns.dns." + testZone, "dns-version." + testZone, "web.shop.svc." + testZone, "_http._tcp.web.shop.svc." + testZone,
+		"db.shop.svc." + testZone, "_pg._tcp.db.shop.svc." + testZone, "_stats._tcp.db.shop.svc." + testZone,
+		"db-0.east.db.shop.svc." + testZone, "db-0.west.eu.db.shop.svc." + testZone, "10-2-0-9.west.eu.db.shop.svc." + testZone,
+	} {
+		if !names[name] {
+			t.Errorf("%s is not transferred", name)
+		}
+	}
+}
+
+// TestTransferOther: other zones are not ours; who has the serial of today is told so (RFC 1995).
+func TestTransferOther(t *testing.T) {
+	f := newFixture(t, testZone)
+	for _, origin := range []string{"example.org.", "svc." + testZone, "local."} {
+		if _, err := f.Transfer(origin, 0); !errors.Is(err, transfer.ErrNotAuthoritative) {
+			t.Errorf("%s: %v", origin, err)
+		}
+	}
+	soa, _ := f.ask(roomy, testZone, dns.TypeSOA)
+	serial := soa.Answer[0].(*dns.SOA).Serial
+	for _, c := range []struct {
+		has   uint32
+		whole bool
+	}{{serial, false}, {serial + 1, false}, {serial - 1, true}} {
+		ch, err := f.Transfer(testZone, c.has)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for rrs := range ch {
+			n += len(rrs)
+		}
+		if (n > 1) != c.whole {
+			t.Errorf("a client that has serial %d, of %d, gets %d records", c.has, serial, n)
+		}
+	}
+}
+
+// TestSerial_D14: the serial grows when it is read after a change that answers show, and only then.
+func TestSerial_D14(t *testing.T) {
+	f := newFixture(t, testZone, "other.example.")
+	last := uint32(0)
+	read := func(origin string) uint32 {
+		reply, _ := f.ask(roomy, origin, dns.TypeSOA)
+		return reply.Answer[0].(*dns.SOA).Serial
+	}
+	grown := func() bool {
+		t.Helper()
+		now := read(testZone)
+		if again, other := read(testZone), read("other.example."); again != now || other != now {
+			t.Errorf("serials %d, %d and %d of one state", now, again, other)
+		}
+		defer func() { last = now }()
+		return now > last
+	}
+	if !grown() || last < uint32(time.Now().Unix())-5 {
+		t.Errorf("the first serial is %d", last)
+	}
+	const slice = `
+metadata: {name: %s, namespace: shop, labels: {multicluster.kubernetes.io/service-name: db, multicluster.kubernetes.io/source-cluster: east%s}}
+addressType: IPv4
+ports: [{name: pg, port: %d}]
+endpoints: [{addresses: [10.1.0.1], zone: a}, {addresses: [10.1.0.2], conditions: {ready: %v}}]`
+	for _, step := range []struct {
+		what string
+		do   func()
+		show bool
+	}{
+		{"nothing", func() {}, false},
+		{"an import", func() { f.apply(webImport) }, true},
+		{"the same import", func() { f.apply(webImport) }, false},
+		{"slices of nothing", func() { f.apply(fmt.Sprintf(slice, "s", "", 1, true)) }, false},
+		{"a headless import", func() { f.apply(dbImport) }, true},
+		{"other ports of a headless import", func() { f.apply(strings.Replace(dbImport, "5432", "5433", 1)) }, false},
+		{"an endpoint less", func() { f.apply(fmt.Sprintf(slice, "s", "", 1, false)) }, true},
+		{"another label of the slice", func() { f.apply(fmt.Sprintf(slice, "s", ", x: y", 1, false)) }, false},
+		{"another port number", func() { f.apply(fmt.Sprintf(slice, "s", "", 2, false)) }, true},
+		{"the same endpoints in a second slice", func() { f.apply(fmt.Sprintf(slice, "t", "", 2, false)) }, false},
+		{"one of the two goes", func() { f.remove(fmt.Sprintf(slice, "s", "", 2, false)) }, false},
+		{"the other goes", func() { f.remove(fmt.Sprintf(slice, "t", "", 2, false)) }, true},
+		{"slices of a ClusterSetIP service", func() { f.apply(strings.ReplaceAll(dbSlices, "service-name: db", "service-name: web")) }, false},
+		{"a type", func() { f.apply(strings.Replace(webImport, "type: ClusterSetIP", "type: Headless", 1)) }, true},
+		{"an import goes", func() { f.remove(webImport) }, true},
+		{"it is gone", func() { f.remove(webImport) }, false},
+	} {
+		step.do()
+		if grown() != step.show {
+			t.Errorf("%s: serial %d", step.what, last)
+		}
+	}
+}
