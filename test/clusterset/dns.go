@@ -18,11 +18,6 @@ import (
 	"github.com/clusterset/multicluster/test/programs"
 )
 
-// Corefile is the one of the walk-through, with the stock directives where that has three dots.
-//
-//go:embed Corefile
-var Corefile string
-
 //go:embed manifests/coredns.yaml
 var corednsManifest string
 

@@ -16,7 +16,8 @@ import (
 	"github.com/clusterset/multicluster/test/node/webdemo"
 )
 
-// ReadyPods waits until exactly count pods that the selector selects exist and all are ready, and returns them by name.
+// ReadyPods waits until exactly count pods that the selector selects exist, terminating ones apart, and all are ready,
+// and returns them by name.
 func (c *Cluster) ReadyPods(ctx context.Context, namespace, selector string, count int) ([]*corev1.Pod, error) {
 	var pods []*corev1.Pod
 	err := Await(ctx, func(ctx context.Context) error {
@@ -26,6 +27,9 @@ func (c *Cluster) ReadyPods(ctx context.Context, namespace, selector string, cou
 		}
 		pods = pods[:0]
 		for i := range list.Items {
+			if list.Items[i].DeletionTimestamp != nil {
+				continue
+			}
 			if !isReady(&list.Items[i]) {
 				return fmt.Errorf("pod %s/%s of cluster %s is not ready: %s", namespace, list.Items[i].Name, c.Name, why(&list.Items[i]))
 			}
@@ -43,7 +47,7 @@ func (c *Cluster) ReadyPods(ctx context.Context, namespace, selector string, cou
 func isReady(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	}) && pod.DeletionTimestamp == nil
+	})
 }
 
 func why(pod *corev1.Pod) string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/demo/manifests"
 	"github.com/clusterset/multicluster/test/node"
 	"github.com/clusterset/multicluster/test/programs"
 )
@@ -20,7 +21,7 @@ type Options struct {
 	// Packets gives every cluster a node with pods that run; see [node.Check] for what that needs.
 	Packets bool
 
-	// Corefile is CoreDNS's in every cluster, [Corefile] by default.
+	// Corefile is CoreDNS's in every cluster, the walk-through's by default.
 	Corefile string
 
 	// Progress is told each step as it ends, and which long one begins. Nil is silence.
@@ -75,7 +76,7 @@ func Build(ctx context.Context, log io.Writer) (Programs, error) {
 func New(ctx context.Context, opts Options) (*Set, error) {
 	s := &Set{opts: opts}
 	if s.opts.Corefile == "" {
-		s.opts.Corefile = Corefile
+		s.opts.Corefile = manifests.Corefile
 	}
 	if s.opts.Progress == nil {
 		s.opts.Progress = func(string) {}
