@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -14,9 +15,9 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/connrotation"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -30,6 +31,8 @@ const (
 	clientBurst = 2000
 	// probeTimeout is how long an API server may take to answer a probe before it counts as unreachable.
 	probeTimeout = 5 * time.Second
+	// dialTimeout is how long it may take to open a network connection, and the time between two keep-alives on it.
+	dialTimeout = 15 * time.Second
 )
 
 // connection is one member reached with one set of credentials: clients, the stores, and the feeds that fill them. All of
@@ -41,6 +44,7 @@ type connection struct {
 	log      *slog.Logger
 	config   *rest.Config
 	http     *http.Client
+	hangUp   func()
 	kube     kubernetes.Interface
 
 	exports    track[*mcs.ServiceExport]
@@ -79,13 +83,13 @@ func newConnection(m *Member, reg Registration, opts Options) (*connection, erro
 	cfg.QPS, cfg.Burst = clientQPS, clientBurst
 	cfg.UserAgent = opts.UserAgent
 	cfg.Timeout = 0 // watches live long; requests that must not have timeouts of their own
-	client, err := rest.HTTPClientFor(cfg)
+	client, hangUp, err := httpClient(cfg)
 	if err != nil {
 		return nil, err
 	}
 	c := &connection{
 		member: m, reg: reg, interval: opts.ProbeInterval, log: m.log,
-		config: cfg, http: client, wake: make(chan struct{}, 1),
+		config: cfg, http: client, hangUp: hangUp, wake: make(chan struct{}, 1),
 	}
 	c.heard.Store(&contact{})
 	core := rest.CopyConfig(cfg)
@@ -101,6 +105,18 @@ func newConnection(m *Member, reg Registration, opts Options) (*connection, erro
 	return c, nil
 }
 
+// httpClient returns a client of its own for cfg, and what closes its network connections, in use or not.
+func httpClient(cfg *rest.Config) (client *http.Client, hangUp func(), err error) {
+	dial := (&net.Dialer{Timeout: dialTimeout, KeepAlive: dialTimeout}).DialContext
+	if cfg.Dial != nil {
+		dial = cfg.Dial
+	}
+	dialer := connrotation.NewDialer(dial)
+	cfg.Dial = dialer.DialContext
+	client, err = rest.HTTPClientFor(cfg)
+	return client, dialer.CloseAll, err
+}
+
 // look makes the loop look at once. It never blocks.
 func (c *connection) look() {
 	select {
@@ -113,7 +129,7 @@ func (c *connection) look() {
 func (c *connection) run(ctx context.Context) {
 	defer func() {
 		c.feeds.Wait()
-		utilnet.CloseIdleConnectionsFor(c.http.Transport)
+		c.hangUp()
 	}()
 	for {
 		c.step(ctx)
@@ -198,7 +214,7 @@ func start[T object](ctx context.Context, c *connection, f *feed[T]) {
 func startVersion[T object](
 	ctx context.Context, c *connection, name string, kind func(rest.Interface, string) kind[T], s *store[T],
 ) (*version[T], error) {
-	client, err := mcsapi.NewClient(c.config, name)
+	client, err := mcsapi.NewClientWith(c.config, c.http, name)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for %s/%s: %w", mcsapi.Group, name, err)
 	}

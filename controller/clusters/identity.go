@@ -119,7 +119,12 @@ func clusterProperty(ctx context.Context, kube kubernetes.Interface) (string, er
 func firstContact(ctx context.Context, reg Registration, opts Options) (string, error) {
 	cfg := rest.CopyConfig(reg.Config)
 	cfg.Timeout, cfg.UserAgent = probeTimeout, opts.UserAgent
-	kube, err := kubernetes.NewForConfig(cfg)
+	client, hangUp, err := httpClient(cfg)
+	if err != nil {
+		return "", err
+	}
+	defer hangUp()
+	kube, err := kubernetes.NewForConfigAndClient(cfg, client)
 	if err != nil {
 		return "", err
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -46,13 +47,22 @@ func NewScheme(version string) *runtime.Scheme {
 // NewClient returns a REST client for [Group] at version, built from cfg, which is not changed. Its objects are the
 // v1beta1 Go types; its wire format is JSON, the only one that custom resources have.
 func NewClient(cfg *rest.Config, version string) (*rest.RESTClient, error) {
+	client, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return NewClientWith(cfg, client, version)
+}
+
+// NewClientWith is [NewClient] over connections that the caller has.
+func NewClientWith(cfg *rest.Config, client *http.Client, version string) (*rest.RESTClient, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.APIPath = "/apis"
 	cfg.GroupVersion = &schema.GroupVersion{Group: Group, Version: version}
 	cfg.ContentType = runtime.ContentTypeJSON
 	cfg.AcceptContentTypes = runtime.ContentTypeJSON
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(NewScheme(version)).WithoutConversion()
-	return rest.RESTClientFor(cfg)
+	return rest.RESTClientForConfigAndClient(cfg, client)
 }
 
 // ServedVersion asks the API server which version of [Versions] it serves resource ("serviceimports",

@@ -45,6 +45,12 @@ func TestLeave_L3(t *testing.T) {
 	gone := r.synced(t, "b")
 	s.set(a.as("a"))
 	eventually(t, "b left", func() bool { return r.has("left b") && len(r.Members()) == 1 })
+	defer func() {
+		if t.Failed() {
+			n, dump := goroutines()
+			t.Logf("%d goroutines with one member, %d now:\n%s", alone, n, dump)
+		}
+	}()
 	eventually(t, "nothing of b runs", func() bool {
 		n, _ := goroutines()
 		return n <= alone
@@ -53,10 +59,10 @@ func TestLeave_L3(t *testing.T) {
 		t.Error("a member that left can't be read")
 	}
 	r.stop()
-	n, dump := goroutines()
-	if n > before {
-		t.Errorf("%d goroutines before, %d after:\n%s", before, n, dump)
-	}
+	eventually(t, "nothing of the set runs", func() bool {
+		n, _ := goroutines()
+		return n <= before
+	})
 }
 
 // TestLateCRDs_L6 holds that a cluster without CRDs is not synced, is told of once and not asked in a busy loop, and is
