@@ -1,0 +1,197 @@
+package clusters
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/test/controlplane"
+)
+
+// home is a cluster with a namespace mcs for the Secrets of members, and the identity "home" that may do there what
+// deploy/ allows.
+func home(t *testing.T, opts controlplane.Options) (*cluster, kubernetes.Interface) {
+	t.Helper()
+	c := start(t, opts)
+	c.namespace("mcs")
+	if _, err := c.kube.RbacV1().Roles("mcs").Create(t.Context(), &rbacv1.Role{
+		ObjectMeta: metav1.ObjectMeta{Name: "home"},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list", "watch", "patch"}},
+			{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create", "get", "update"}},
+		},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.kube.RbacV1().RoleBindings("mcs").Create(t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "home"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "home"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "home"}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	client, err := kubernetes.NewForConfig(c.ConfigFor("home"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, client
+}
+
+// secret makes a Secret that registers a member.
+func (c *cluster) secret(name, id string, data map[string][]byte, annotations map[string]string) {
+	c.t.Helper()
+	_, err := c.kube.CoreV1().Secrets("mcs").Create(context.Background(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{clusters.LabelMember: id}, Annotations: annotations},
+		Data:       data,
+	}, metav1.CreateOptions{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cluster) patchSecret(name, patch string) {
+	c.t.Helper()
+	_, err := c.kube.CoreV1().Secrets("mcs").Patch(context.Background(), name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *cluster) credentials(user string) map[string][]byte {
+	c.t.Helper()
+	content, err := c.KubeconfigContent(c.URL(), user)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return map[string][]byte{clusters.KeyKubeconfig: content}
+}
+
+// TestSecrets holds that labelled Secrets are members, at run time, and that a bad one is left out and named while the rest
+// works (DESIGN 4, SPEC L6 L8).
+func TestSecrets(t *testing.T) {
+	h, client := home(t, controlplane.Options{Name: "home"})
+	other := start(t, controlplane.Options{Name: "other"})
+	h.secret("bad", "c9", map[string][]byte{"config": []byte("very secret")}, nil)
+	h.secret("unlabelled", "c8", h.credentials("member"), nil)
+	h.patchSecret("unlabelled", fmt.Sprintf(`{"metadata":{"labels":{%q:null}}}`, clusters.LabelMember))
+	h.secret("first", "c1", h.credentials("member"), nil)
+	r := run(t, clusters.Secrets{
+		Client: client, Namespace: "mcs",
+		Registration: clusters.Registration{Provider: true, Consumer: true, ExportStatus: true},
+	})
+	r.synced(t, "c1")
+
+	bad := r.member(t, "c9")
+	if want := `Secret mcs/bad: no key \"kubeconfig\"; it has config; want a kubeconfig under that key`; r.log.count(want) != 1 {
+		t.Errorf("the log does not say %s:\n%s", want, r.log)
+	}
+	if bad.ProviderSynced() || len(r.Members()) != 2 {
+		t.Errorf("members are %v", r.Members())
+	}
+
+	h.secret("second", "c2", other.credentials("member"), map[string]string{clusters.AnnotationRole: "provider"})
+	m := r.member(t, "c2")
+	eventually(t, "the new member is synced", m.ProviderSynced)
+	if reg := m.Registration(); reg.Consumer || !reg.Provider {
+		t.Errorf("the role is %+v", reg)
+	}
+
+	// What breaks keeps what it was.
+	h.patchSecret("second", `{"data":{"kubeconfig":"AAAA"}}`)
+	eventually(t, "the broken Secret is told of", func() bool { return r.log.count("the old ones stay in use") == 1 })
+	h.patchSecret("second", fmt.Sprintf(`{"metadata":{"labels":{%q:"UPPER"}}}`, clusters.LabelMember))
+	eventually(t, "the bad id is told of", func() bool { return r.log.count(`cluster id \"UPPER\": want`) == 1 })
+	h.patchSecret("second", fmt.Sprintf(`{"metadata":{"labels":{%q:"c2"},"annotations":{%q:"nonsense"}}}`,
+		clusters.LabelMember, clusters.AnnotationRole))
+	eventually(t, "the bad role is told of", func() bool { return r.log.count(`is \"nonsense\"; want provider, consumer or both`) > 0 })
+	if got := r.member(t, "c2"); got != m || !m.ProviderSynced() || r.has("left c2") {
+		t.Error("a Secret that broke took its member away")
+	}
+
+	if err := h.kube.CoreV1().Secrets("mcs").Delete(t.Context(), "second", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the member is gone", func() bool { return r.has("left c2") && len(r.Members()) == 2 })
+
+	for _, secret := range []string{"very secret", "BEGIN", "client-key-data", "LS0t"} {
+		if strings.Contains(r.log.String(), secret) {
+			t.Errorf("the log holds %q, out of a Secret", secret)
+		}
+	}
+}
+
+const clusterPropertyCRD = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: clusterproperties.about.k8s.io
+  annotations: {api-approved.kubernetes.io: "https://github.com/kubernetes/enhancements/pull/1850"}
+spec:
+  group: about.k8s.io
+  scope: Cluster
+  names: {kind: ClusterProperty, plural: clusterproperties, singular: clusterproperty, listKind: ClusterPropertyList}
+  versions:
+  - name: v1beta1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec: {type: object, properties: {value: {type: string}}}
+`
+
+const clusterProperty = `
+apiVersion: about.k8s.io/v1beta1
+kind: ClusterProperty
+metadata: {name: cluster.clusterset.k8s.io}
+spec: {value: %s}
+`
+
+// TestClusterProperty_X4 holds that a member registered without an id has the one that its cluster gives, pinned in its
+// Secret from then on.
+func TestClusterProperty_X4(t *testing.T) {
+	h, client := home(t, controlplane.Options{Name: "home"})
+	h.secret("nameless", "", h.credentials("member"), nil)
+	source := clusters.Secrets{Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true}}
+	r := run(t, source)
+	eventually(t, "the missing id is told of", func() bool { return r.log.count("the cluster has no ClusterProperty") == 1 })
+	if len(r.Members()) != 0 {
+		t.Errorf("members are %v", r.Members())
+	}
+	for _, manifest := range []string{clusterPropertyCRD, fmt.Sprintf(clusterProperty, "hangzhou")} {
+		if err := h.ApplyYAML(t.Context(), []byte(manifest)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.synced(t, "hangzhou")
+	label := func() string {
+		s, err := h.kube.CoreV1().Secrets("mcs").Get(t.Context(), "nameless", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Labels[clusters.LabelMember]
+	}
+	if got := label(); got != "hangzhou" {
+		t.Errorf("the Secret's label is %q", got)
+	}
+	r.stop()
+
+	if err := h.ApplyYAML(t.Context(), []byte(fmt.Sprintf(clusterProperty, "shanghai"))); err != nil {
+		t.Fatal(err)
+	}
+	again := run(t, source)
+	again.synced(t, "hangzhou")
+	eventually(t, "the other id is told of", func() bool { return again.log.count("says=shanghai") == 1 })
+	if len(again.Members()) != 1 || label() != "hangzhou" {
+		t.Error("a ClusterProperty that changed was followed")
+	}
+}
