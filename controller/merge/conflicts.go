@@ -121,18 +121,29 @@ func samePorts(a, b []Port) bool {
 }
 
 func (c *clash) say(exports []Export) string {
+	w := &c.winner
+	if !c.sameName {
+		return fmt.Sprintf("port %s: name %s from %s wins over %s", w.Port, orNone(w.Name), w.from(exports), otherNames(exports, w))
+	}
 	losers := make([]string, len(c.losers))
 	for i, l := range c.losers {
-		value := l.String()
-		if !c.sameName {
-			value = orNone(l.Name)
+		losers[i] = l.String() + " of " + exports[l.by].Cluster
+	}
+	return fmt.Sprintf("%s: %s from %s wins over %s", w.title(), w.Port, w.from(exports), few(losers, ", "))
+}
+
+// otherNames lists what clusters call the port that do not call it as the winner does.
+func otherNames(exports []Export, winner *offer) string {
+	called := func(e *Export) int {
+		return slices.IndexFunc(e.Ports, func(p Port) bool { return p.slot() == winner.slot() && p.Name != winner.Name })
+	}
+	var losers []int
+	for i := range exports {
+		if called(&exports[i]) >= 0 {
+			losers = append(losers, i)
 		}
-		losers[i] = value + " of " + exports[l.by].Cluster
 	}
-	if c.sameName {
-		return fmt.Sprintf("%s: %s from %s wins over %s", c.winner.title(), c.winner.Port, c.winner.from(exports), few(losers, ", "))
-	}
-	return fmt.Sprintf("port %s: name %s from %s wins over %s", c.winner.Port, orNone(c.winner.Name), c.winner.from(exports), few(losers, ", "))
+	return others(exports, losers, func(e *Export) string { return orNone(e.Ports[called(e)].Name) })
 }
 
 // from names the cluster that brings the port, and why it prevails.

@@ -22,7 +22,7 @@ func (p *pass) createImport() Action {
 		Spec:       mcs.ServiceImportSpec{Type: p.Service.Type(), Ports: importPorts(p.Service.Ports)},
 	}
 	if !p.Drops["spec.ipFamilies"] {
-		i.Spec.IPFamilies = p.shape.families
+		i.Spec.IPFamilies = p.importFamilies()
 	}
 	for n := range scalars {
 		f := &scalars[n]
@@ -44,21 +44,24 @@ func (p *pass) metadata(i *mcs.ServiceImport, automatic bool) (labels, annotatio
 	labels, after.Labels = export(i.Labels, global.Labels, before.Labels, !automatic)
 	annotations, after.Annotations = export(i.Annotations, global.Annotations, before.Annotations, !automatic)
 	switch {
-	case p.Service == nil:
-		delete(annotations, mcsapi.AnnotationDerivedService)
-		delete(annotations, mcsapi.AnnotationExports)
-		after.Claimed = before.Claimed && p.release(annotations)
 	case automatic:
 		labels[mcsapi.LabelAutomatic], labels[mcsapi.LabelClusterSet] = "true", p.ClusterSet
 		after.Spec = nil
+	case p.Service == nil:
+		after.Claimed = before.Claimed && p.release(annotations)
 	default:
-		after.Claimed = before.Claimed || !p.claimed(i)
+		delete(labels, mcsapi.LabelClusterSet) // it was handed over to a person
+		after.Claimed = before.Claimed || i.Annotations[mcsapi.AnnotationClusterSet] != p.ClusterSet
 		annotations[mcsapi.AnnotationClusterSet] = p.ClusterSet
 		after.Spec = p.fill(i)
 	}
+	delete(annotations, mcsapi.AnnotationExports)
 	if p.Service != nil {
-		annotations[mcsapi.AnnotationDerivedService] = p.derived
 		annotations[mcsapi.AnnotationExports] = remember(p.Service.Exports)
+	}
+	delete(annotations, mcsapi.AnnotationDerivedService)
+	if p.shape.served {
+		annotations[mcsapi.AnnotationDerivedService] = p.derived
 	}
 	if !p.Drops["status.conditions"] {
 		delete(annotations, mcsapi.AnnotationConditions)

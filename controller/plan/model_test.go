@@ -33,6 +33,8 @@ type consumer struct {
 
 	version, uid, address int
 	log                   []string
+	// after, if set, is called after every write.
+	after func()
 }
 
 func newConsumer(t testing.TB, c Consumer) *consumer {
@@ -86,6 +88,7 @@ func (c *consumer) apply(a *Action) {
 	if a.Reason == "" {
 		c.t.Errorf("%s %T without a reason", a.Verb, a.Object)
 	}
+	c.checkOwnership(a)
 	c.log = append(c.log, fmt.Sprintf("%s %T %s %s: %s", a.Verb, a.Object, a.Object.GetName(), a.Patch, a.Reason))
 	switch o := a.Object.(type) {
 	case *mcs.ServiceImport:
@@ -96,6 +99,31 @@ func (c *consumer) apply(a *Action) {
 		c.applySlice(a, o)
 	default:
 		c.t.Fatalf("%s of a %T", a.Verb, a.Object)
+	}
+	if c.after != nil {
+		c.after()
+	}
+}
+
+// checkOwnership fails if a write touches what this clusterset does not own (SPEC X5): of a person's import, and of one
+// that is somebody else's, nothing is deleted and no field written that is not the controller's.
+func (c *consumer) checkOwnership(a *Action) {
+	c.t.Helper()
+	if _, isImport := a.Object.(*mcs.ServiceImport); !isImport {
+		if a.Object.GetLabels()[mcsapi.LabelClusterSet] != c.ClusterSet {
+			c.t.Fatalf("%s of a foreign %T %s", a.Verb, a.Object, a.Object.GetName())
+		}
+		return
+	}
+	if a.Verb == Create {
+		return
+	}
+	held := c.imp
+	if set := held.Labels[mcsapi.LabelClusterSet]; set != "" && set != c.ClusterSet {
+		c.t.Fatalf("%s of an import of clusterset %s", a.Verb, set)
+	}
+	if automatic := held.Labels[mcsapi.LabelAutomatic] == "true" && held.Labels[mcsapi.LabelClusterSet] != ""; a.Verb == Delete && !automatic {
+		c.t.Fatal("delete of a person's import")
 	}
 }
 
@@ -162,6 +190,9 @@ func (c *consumer) putImport(o *mcs.ServiceImport) {
 	}
 	if c.Drops["status.conditions"] {
 		next.Status.Conditions = nil
+	}
+	if c.Drops["status.clusters"] {
+		next.Status.Clusters = nil
 	}
 	if c.Drops["status.endpointSliceObjects"] {
 		next.Status.EndpointSliceObjects = ""
@@ -246,6 +277,9 @@ func (c *consumer) putService(s *corev1.Service) {
 	}
 	if want := 1 + len(spec.IPFamilies)/2; (*spec.IPFamilyPolicy == corev1.IPFamilyPolicyRequireDualStack) != (want == 2) {
 		c.t.Fatalf("ipFamilyPolicy %s with %v", *spec.IPFamilyPolicy, spec.IPFamilies)
+	}
+	if spec.InternalTrafficPolicy != nil && c.Drops["service.spec.internalTrafficPolicy"] || spec.TrafficDistribution != nil && c.Drops["service.spec.trafficDistribution"] {
+		c.t.Fatal("the Service has a field that the API server does not know")
 	}
 	c.checkPorts(spec)
 	if spec.ClusterIP != corev1.ClusterIPNone {

@@ -10,7 +10,6 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -70,10 +69,13 @@ func (p *pass) leftover(s *discoveryv1.EndpointSlice, known map[string]*Source) 
 	}
 	kept := s.DeepCopy()
 	p.label(kept, cluster)
+	if p.own.derived != nil && slices.Contains(p.Service.Clusters, cluster) {
+		kept.Ports = p.republish(s.Ports)
+	}
 	if sameSlice(s, kept) {
 		return Action{}, false
 	}
-	return Action{Verb: Update, Object: kept, Reason: "to belong to the present ServiceImport"}, true
+	return Action{Verb: Update, Object: kept, Reason: p.whyUpdate(cluster, s, s, kept)}, true
 }
 
 // mirrors says whether a source slice is imported: one of endpoints of a family that is served here (SPEC S3), which is
@@ -104,8 +106,24 @@ func (p *pass) mirror(cluster string, from, held *discoveryv1.EndpointSlice, nam
 	case sameSlice(held, to):
 		return Action{}, false
 	}
-	return Action{Verb: Update, Object: to, Reason: fmt.Sprintf("slice %s of %s changed", from.Name, cluster)}, true
+	return Action{Verb: Update, Object: to, Reason: p.whyUpdate(cluster, from, held, to)}, true
 }
+
+// whyUpdate says what of a mirrored slice is to change.
+func (p *pass) whyUpdate(cluster string, from, held, to *discoveryv1.EndpointSlice) string {
+	switch {
+	case !apiequality.Semantic.DeepEqual(held.Endpoints, to.Endpoints):
+		return fmt.Sprintf("slice %s of %s has other endpoints", from.Name, cluster)
+	case !apiequality.Semantic.DeepEqual(held.Ports, to.Ports):
+		return "its ports are published otherwise"
+	case !apiequality.Semantic.DeepEqual(held.OwnerReferences, to.OwnerReferences):
+		return reasonReown
+	}
+	return "its labels are not those of an imported slice"
+}
+
+// reasonReown is why a slice is written that outlived the import which it belonged to.
+const reasonReown = "to belong to the present ServiceImport"
 
 // label gives s the labels and the owner of an imported slice (SPEC S1). Labels that others put on it stay; those of the
 // source slice never came.
@@ -125,73 +143,6 @@ func (p *pass) label(s *discoveryv1.EndpointSlice, cluster string) {
 	}
 	s.Labels = labels
 	s.OwnerReferences = p.owned(s.OwnerReferences)
-}
-
-// routes are the names under which a port of the cluster's own slices is published here, by its own name: that on the
-// derived Service as it should be, and, until that is updated, that on the Service as it is, so that a port that only
-// changes its name is never without endpoints.
-func (p *pass) routes(cluster string) map[string][]string {
-	taken := make(map[string]bool, len(p.shape.ports))
-	slots := make(map[string]merge.Port, len(p.shape.ports))
-	for _, port := range p.shape.ports {
-		taken[port.Published] = true
-		slots[port.Published] = port
-	}
-	out := make(map[string][]string, len(slots))
-	for own, published := range p.Service.Routes[cluster] {
-		port, served := slots[published]
-		if !served {
-			continue // filtered out
-		}
-		names := []string{published}
-		if p.own.derived != nil {
-			for i := range p.own.derived.Spec.Ports {
-				now := &p.own.derived.Spec.Ports[i]
-				if now.Protocol == port.Protocol && now.Port == port.Number && !taken[now.Name] {
-					names = append(names, now.Name)
-				}
-			}
-		}
-		out[own] = names
-	}
-	return out
-}
-
-// slicePorts are the source's ports under their published names; those that no merged port stands for are left out.
-func (p *pass) slicePorts(from *discoveryv1.EndpointSlice, routes map[string][]string) []discoveryv1.EndpointPort {
-	out := make([]discoveryv1.EndpointPort, 0, len(from.Ports))
-	for i := range from.Ports {
-		port := &from.Ports[i]
-		for _, name := range routes[portName(port)] {
-			if slices.ContainsFunc(out, func(has discoveryv1.EndpointPort) bool { return *has.Name == name }) {
-				continue // no API server lets a name appear twice
-			}
-			protocol := corev1.ProtocolTCP
-			if port.Protocol != nil {
-				protocol = *port.Protocol
-			}
-			to := discoveryv1.EndpointPort{Name: &name, Port: port.Port, Protocol: &protocol}
-			to.AppProtocol = p.appProtocol(name)
-			out = append(out, to)
-		}
-	}
-	return out
-}
-
-func (p *pass) appProtocol(published string) *string {
-	for i := range p.shape.ports {
-		if port := &p.shape.ports[i]; port.Published == published && port.AppProtocol != "" {
-			return &port.AppProtocol
-		}
-	}
-	return nil
-}
-
-func portName(p *discoveryv1.EndpointPort) string {
-	if p.Name == nil {
-		return ""
-	}
-	return *p.Name
 }
 
 // endpoints are the source's, with what means something in another cluster: addresses, conditions, hostname and zone, the

@@ -1,0 +1,125 @@
+package plan
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// routes are the names under which a port of the cluster's own slices is published here, by its own name: that on the
+// derived Service as it should be, and, until that is updated, that on the Service as it is, so that a port that only
+// changes its name is never without endpoints.
+func (p *pass) routes(cluster string) map[string][]string {
+	now, next := p.publishedNow(), p.publishedNext()
+	out := make(map[string][]string, len(next))
+	for own, published := range p.Service.Routes[cluster] {
+		is, served := next[published]
+		if !served {
+			continue // filtered out
+		}
+		names := []string{published}
+		for name, was := range now {
+			if _, taken := next[name]; was == is && !taken {
+				names = append(names, name)
+			}
+		}
+		out[own] = names
+	}
+	return out
+}
+
+// slicePorts are the source's ports under their published names; those that no merged port stands for are left out.
+func (p *pass) slicePorts(from *discoveryv1.EndpointSlice, routes map[string][]string) []discoveryv1.EndpointPort {
+	out := make([]discoveryv1.EndpointPort, 0, len(from.Ports))
+	for i := range from.Ports {
+		port := &from.Ports[i]
+		for _, name := range routes[portName(port)] {
+			if hasPort(out, name) {
+				continue // no API server lets a name appear twice
+			}
+			protocol := corev1.ProtocolTCP
+			if port.Protocol != nil {
+				protocol = *port.Protocol
+			}
+			to := discoveryv1.EndpointPort{Name: &name, Port: port.Port, Protocol: &protocol}
+			to.AppProtocol = p.appProtocol(name)
+			out = append(out, to)
+		}
+	}
+	return out
+}
+
+func (p *pass) appProtocol(published string) *string {
+	for i := range p.shape.ports {
+		if port := &p.shape.ports[i]; port.Published == published && port.AppProtocol != "" {
+			return &port.AppProtocol
+		}
+	}
+	return nil
+}
+
+func portName(p *discoveryv1.EndpointPort) string {
+	if p.Name == nil {
+		return ""
+	}
+	return *p.Name
+}
+
+// republish gives the ports of a held slice, whose source is not known now, the names under which they are published from
+// now on. What a name stood for is what it is on the derived Service still; until that has the new name, the port has both.
+// A name that comes to stand for another port is dropped, since traffic for that must not go there (SPEC M3).
+func (p *pass) republish(ports []discoveryv1.EndpointPort) []discoveryv1.EndpointPort {
+	now, next := p.publishedNow(), p.publishedNext()
+	out := make([]discoveryv1.EndpointPort, 0, len(ports))
+	for _, port := range ports {
+		name := portName(&port)
+		was, onService := now[name]
+		is, stays := next[name]
+		switch {
+		case stays && (!onService || was == is):
+			out = append(out, port)
+		case !stays && onService:
+			out = append(out, port)
+			for renamed, slot := range next {
+				if _, taken := now[renamed]; slot == was && !taken && !hasPort(ports, renamed) {
+					alias := port
+					alias.Name = &renamed
+					out = append(out, alias)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// slot is what a port is whatever its name.
+type slot struct {
+	protocol corev1.Protocol
+	number   int32
+}
+
+// publishedNow are the ports of the derived Service as it is, by name; publishedNext as it should be.
+func (p *pass) publishedNow() map[string]slot {
+	out := make(map[string]slot)
+	if p.own.derived != nil {
+		for i := range p.own.derived.Spec.Ports {
+			port := &p.own.derived.Spec.Ports[i]
+			out[port.Name] = slot{port.Protocol, port.Port}
+		}
+	}
+	return out
+}
+
+func (p *pass) publishedNext() map[string]slot {
+	out := make(map[string]slot, len(p.shape.ports))
+	for i := range p.shape.ports {
+		port := &p.shape.ports[i]
+		out[port.Published] = slot{port.Protocol, port.Number}
+	}
+	return out
+}
+
+func hasPort(ports []discoveryv1.EndpointPort, name string) bool {
+	return slices.ContainsFunc(ports, func(p discoveryv1.EndpointPort) bool { return portName(&p) == name })
+}
