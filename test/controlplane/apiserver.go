@@ -45,6 +45,7 @@ func (c *Cluster) apiServerArgs() ([]string, error) {
 		"--anonymous-auth=false",
 		"--allow-privileged",
 		"--profiling=false",
+		"--shutdown-watch-termination-grace-period=1s", // without it a shutdown waits a minute for open watches
 	}
 	if c.opts.AdvertiseAddress != "" {
 		args = append(args, "--advertise-address="+c.opts.AdvertiseAddress)
@@ -84,8 +85,8 @@ func (c *Cluster) serverNames() ([]string, error) {
 	return append(names, c.opts.SANs...), nil
 }
 
-// StopAPIServer ends the API server in good order: watches are closed, connections refused from then on. etcd and the
-// controller manager stay.
+// StopAPIServer ends the API server in good order: open requests are answered, watches closed, connections refused from
+// then on. It takes a second or two. etcd and the controller manager stay.
 func (c *Cluster) StopAPIServer() error {
 	return c.onAPIServer("stopping", func(p *process) error {
 		const grace = 10 * time.Second

@@ -20,7 +20,13 @@ func TestFaults(t *testing.T) {
 	createNamespace(t, c, "kept")
 
 	t.Run("killed", func(t *testing.T) { testDown(t, c, c.KillAPIServer) })
-	t.Run("stopped", func(t *testing.T) { testDown(t, c, c.StopAPIServer) })
+	t.Run("stopped", func(t *testing.T) {
+		running := c.apiServer
+		testDown(t, c, c.StopAPIServer)
+		if state := running.cmd.ProcessState; !state.Success() {
+			t.Errorf("it ended with %q, not in good order", state)
+		}
+	})
 	t.Run("paused", func(t *testing.T) { testPaused(t, c) })
 	t.Run("started twice", func(t *testing.T) {
 		if err := c.StartAPIServer(t.Context()); err == nil || !strings.Contains(err.Error(), "it is running") {
@@ -32,8 +38,24 @@ func TestFaults(t *testing.T) {
 
 // testDown takes the API server down, and holds that it comes back on the same port with the same data.
 func testDown(t *testing.T, c *Cluster, takeDown func() error) {
+	watch, err := c.client.CoreV1().Namespaces().Watch(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watch.Stop()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		for range watch.ResultChan() {
+		}
+	}()
 	if err := takeDown(); err != nil {
 		t.Fatal(err)
+	}
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("a watch is open although the server is down")
 	}
 	if err := getKept(t.Context(), c); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("a request while it is down gave error %v, want connection refused", err)

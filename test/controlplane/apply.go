@@ -24,7 +24,8 @@ const fieldManager = "controlplane"
 
 // ApplyYAML applies the objects of the manifests (YAML or JSON, several documents each) in their order, server-side, as
 // the administrator, taking fields over from whoever holds them. Namespaced objects that name no namespace go to
-// "default". After a CustomResourceDefinition it waits until its resources are served.
+// "default". After a CustomResourceDefinition it waits until its resources are served. An object with a field that its
+// schema lacks is refused; only a create or an update drops such fields.
 func (c *Cluster) ApplyYAML(ctx context.Context, manifests ...[]byte) error {
 	objects, err := decode(manifests)
 	if err != nil {

@@ -1,9 +1,9 @@
 package controlplane
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
-	"strings"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -36,7 +36,7 @@ func (c *Cluster) ConfigFor(user string, groups ...string) *rest.Config {
 func (c *Cluster) identity(user string, groups []string) keyPair {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key := strings.Join(append([]string{user}, groups...), "\x00")
+	key := identityKey(user, groups)
 	pair, ok := c.identities[key]
 	if !ok {
 		var err error
@@ -48,17 +48,15 @@ func (c *Cluster) identity(user string, groups []string) keyPair {
 	return pair
 }
 
+func identityKey(user string, groups []string) string { return fmt.Sprintf("%q in %q", user, groups) }
+
 // Kubeconfig returns the path of the administrator's kubeconfig. Its one context has the cluster's name. The file goes
 // when the cluster is stopped.
 func (c *Cluster) Kubeconfig() string { return c.kubeconfigPath("admin") }
 
 // KubeconfigFor writes a kubeconfig for another identity (see [Cluster.ConfigFor]), and returns its path.
 func (c *Cluster) KubeconfigFor(user string, groups ...string) (string, error) {
-	name := fmt.Sprintf("%x", strings.Join(append([]string{user}, groups...), "\x00"))
-	if len(name) > 200 {
-		return "", fmt.Errorf("writing a kubeconfig for %q: name and groups are too long for a file name", user)
-	}
-	path := c.kubeconfigPath("user-" + name)
+	path := c.kubeconfigPath(fmt.Sprintf("user-%.12x", sha256.Sum256([]byte(identityKey(user, groups)))))
 	return path, c.writeKubeconfig(path, user, groups...)
 }
 
