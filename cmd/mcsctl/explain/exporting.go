@@ -1,0 +1,236 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// exporting looks at every provider. What is wrong with one export matters as long as no other cluster exports the name;
+// if one does, it is a warning.
+func (d *diagnosis) exporting() {
+	from := len(d.steps)
+	for i := range d.Clusters {
+		if c := &d.Clusters[i]; c.Provider {
+			d.export(c)
+		}
+	}
+	if len(d.exports) > 0 {
+		for i := from; i < len(d.steps); i++ {
+			if d.steps[i].Verdict == Wrong {
+				d.steps[i].Verdict = Warning
+			}
+		}
+		return
+	}
+	if !slices.ContainsFunc(d.steps[from:], func(s Step) bool { return s.Verdict == Wrong }) {
+		d.nobody()
+	}
+}
+
+// export looks at one provider: its ServiceExport, Service and endpoints.
+func (d *diagnosis) export(c *Cluster) {
+	if c.Down != "" {
+		d.look(c, "cluster", Unknown, "can't be reached from here: "+c.Down, "")
+		return
+	}
+	switch {
+	case c.NotServed["serviceexports"]:
+		d.look(c, "export", Wrong, "the API server does not serve ServiceExport: the CRD is missing", "install it: kubectl apply --server-side -k deploy/crds"+c.Flags)
+		return
+	case d.unread(c, "export", "serviceexports"):
+		return
+	case c.Export == nil && c.Service != nil && !derived(c.Service):
+		d.look(c, "export", None, "not exported from here, though a Service "+d.Key.Name+" is here", "")
+		return
+	case c.Export == nil:
+		d.look(c, "export", None, "not exported from here", "")
+		return
+	case d.unread(c, "export", "services"):
+		return
+	}
+	e, invalid := merge.Of(c.ID, c.Export, c.Service)
+	if invalid != nil {
+		d.look(c, "export", Wrong, fmt.Sprintf("not valid, %s: %s", invalid.Reason, invalid.Message), d.repair(c, invalid))
+		return
+	}
+	d.exports = append(d.exports, e)
+	d.verdict(c)
+	d.service(c)
+}
+
+func derived(s *corev1.Service) bool { return s.Labels[mcsapi.LabelClusterSet] != "" }
+
+// verdict compares what a controller said of a valid export with what should be said.
+func (d *diagnosis) verdict(c *Cluster) {
+	if refused := merge.RefusedKeys(c.Export); len(refused) > 0 {
+		d.look(c, "export", Warning, "valid, but not exported: "+strings.Join(refused, ", "), "take those keys out of spec.exportedLabels and spec.exportedAnnotations")
+		return
+	}
+	valid := condition(c.Export.Status.Conditions, string(mcs.ServiceExportConditionValid))
+	ready := condition(c.Export.Status.Conditions, string(mcs.ServiceExportConditionReady))
+	switch {
+	case valid == nil:
+		d.look(c, "export", Warning, "valid, but no controller has said so in its status",
+			"if that goes on: is the cluster a member (mcsctl status), and may the controller write the status (mcsctl check)?")
+	case ready != nil && ready.Status != metav1.ConditionTrue:
+		d.look(c, "export", Warning, "valid, but not ready: "+ready.Message, "")
+	default:
+		d.look(c, "export", OK, "valid, exported "+ago(d.Now.Sub(c.Export.CreationTimestamp.Time))+" ago", "")
+	}
+}
+
+// service looks at what backs the export: the ready endpoints.
+func (d *diagnosis) service(c *Cluster) {
+	if d.unread(c, "endpoints", "endpointslices") {
+		return
+	}
+	addresses, total := endpoints(c.Slices)
+	d.endpoints[c.ID] = addresses
+	found := fmt.Sprintf("%d of %d ready behind Service %s", len(addresses), total, d.Key.Name)
+	switch {
+	case len(addresses) > 0:
+		d.look(c, "endpoints", OK, found, "")
+	case total > 0:
+		d.look(c, "endpoints", Warning, found, fmt.Sprintf("find out why the pods are not ready: kubectl get pods -n %s%s%s", d.Key.Namespace, selector(c.Service), c.Flags))
+	case len(c.Service.Spec.Selector) == 0:
+		d.look(c, "endpoints", Warning, fmt.Sprintf("Service %s has no selector, and nobody made EndpointSlices for it", d.Key.Name), "make them, or give the Service a selector")
+	default:
+		d.look(c, "endpoints", Warning, fmt.Sprintf("no pod backs Service %s", d.Key.Name),
+			fmt.Sprintf("is something running with the labels it selects? kubectl get pods -n %s%s%s", d.Key.Namespace, selector(c.Service), c.Flags))
+	}
+}
+
+func selector(s *corev1.Service) string {
+	if len(s.Spec.Selector) == 0 {
+		return ""
+	}
+	return " -l " + metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: s.Spec.Selector})
+}
+
+// repair is what to do about an export that is not valid.
+func (d *diagnosis) repair(c *Cluster, invalid *merge.Invalid) string {
+	switch {
+	case invalid.Reason == mcs.ServiceExportReasonNoService:
+		return fmt.Sprintf("create Service %s in namespace %s, or delete the export: mcsctl unexport %s%s", d.Key.Name, d.Key.Namespace, d.Key, c.Flags)
+	case invalid.Reason == mcs.ServiceExportReasonInvalidServiceType && c.Service != nil && derived(c.Service):
+		return fmt.Sprintf("export it where its pods are; here: mcsctl unexport %s%s", d.Key, c.Flags)
+	case invalid.Reason == mcs.ServiceExportReasonInvalidServiceType:
+		return "export a Service with endpoints of its own"
+	case invalid.Reason == merge.InvalidName:
+		return "give the Service and its export a name of lower-case letters, digits and '-'"
+	}
+	return "mend the Service's ports"
+}
+
+// nobody says that there is no export at all, and where one could be made.
+func (d *diagnosis) nobody() {
+	var down []string
+	for i := range d.Clusters {
+		c := &d.Clusters[i]
+		if c.Provider && (c.Down != "" || c.Unread["serviceexports"] != "") {
+			down = append(down, c.ID)
+		}
+		if c.Provider && c.Export == nil && c.Service != nil && !derived(c.Service) {
+			d.look(nil, "export", Wrong, fmt.Sprintf("no cluster exports %s; %s has a Service of that name", d.Key, c.ID),
+				fmt.Sprintf("mcsctl export %s%s", d.Key, c.Flags))
+			return
+		}
+	}
+	if kept := d.remembered(); len(kept) > 0 && len(down) > 0 {
+		d.look(nil, "export", Warning, fmt.Sprintf("exported by %s when it was last seen; not known now", strings.Join(kept, ", ")), "")
+		return
+	}
+	found, do := fmt.Sprintf("no cluster exports %s", d.Key), "is the name right (service.namespace)? mcsctl services lists all; mcsctl export makes one available"
+	if len(down) > 0 {
+		found += "; not known of " + strings.Join(down, ", ")
+		do = "see to it that " + strings.Join(down, ", ") + " can be reached and read; " + do
+	}
+	d.look(nil, "export", Wrong, found, do)
+}
+
+// remembered are the clusters out of which some import is made, by what it keeps (SPEC L9).
+func (d *diagnosis) remembered() []string {
+	for i := range d.Clusters {
+		if d.Clusters[i].Import == nil {
+			continue
+		}
+		kept, err := plan.Remembered(d.Clusters[i].Import)
+		if err != nil || len(kept) == 0 {
+			continue
+		}
+		names := make([]string, len(kept))
+		for n := range kept {
+			names[n] = kept[n].Cluster
+		}
+		d.exports = kept
+		return names
+	}
+	return nil
+}
+
+// endpoints are the addresses of those that are ready (nil means true), sorted, and how many there are in all. An endpoint
+// is counted once, in however many slices it is; slices that were imported are not the cluster's own.
+func endpoints(list []discoveryv1.EndpointSlice) (ready []string, total int) {
+	seen := map[string]bool{}
+	for i := range list {
+		if list[i].Labels[mcsapi.LabelSourceCluster] != "" || list[i].AddressType == discoveryv1.AddressTypeFQDN {
+			continue
+		}
+		count(&list[i], seen)
+	}
+	return split(seen)
+}
+
+// count notes every endpoint of a slice by its address, and whether it is ready.
+func count(s *discoveryv1.EndpointSlice, seen map[string]bool) {
+	for _, e := range s.Endpoints {
+		if len(e.Addresses) > 0 {
+			seen[e.Addresses[0]] = seen[e.Addresses[0]] || e.Conditions.Ready == nil || *e.Conditions.Ready
+		}
+	}
+}
+
+func split(seen map[string]bool) (ready []string, total int) {
+	for address, is := range seen {
+		if is {
+			ready = append(ready, address)
+		}
+	}
+	slices.Sort(ready)
+	return ready, len(seen)
+}
+
+func condition(list []metav1.Condition, typ string) *metav1.Condition {
+	for i := range list {
+		if list[i].Type == typ {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// ago is a duration as people say it: "3s", "5m", "2d".
+func ago(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0s"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}

@@ -1,0 +1,173 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
+	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
+)
+
+// resolved looks at the last part of the way: CoreDNS, its answer, a connection.
+func (d *diagnosis) resolved(c *Cluster) {
+	d.directive(c)
+	d.reply(c)
+	for _, try := range c.Connects {
+		if try.Err != "" {
+			d.look(c, "connect", Wrong, try.Address+": "+try.Err,
+				"are the pod networks routed to each other, and is this machine in one of them? to try from inside: kubectl exec into a pod")
+			continue
+		}
+		d.look(c, "connect", OK, fmt.Sprintf("%s accepts connections, %s", try.Address, try.Took.Round(time.Millisecond)), "")
+	}
+}
+
+// directive looks at the Corefiles that the names go through.
+func (d *diagnosis) directive(c *Cluster) {
+	if d.unread(c, "coredns", "nameservers") {
+		return
+	}
+	if len(c.Servers) == 0 {
+		d.look(c, "coredns", Unknown, "no ConfigMap kube-system/coredns: this cluster's DNS is something else",
+			fmt.Sprintf("it has to send %s to a CoreDNS with multicluster (deploy/README.md); ask it with --dns ADDRESS", d.Zone))
+		return
+	}
+	for i := range c.Servers {
+		s := &c.Servers[i]
+		where := s.Namespace + "/" + s.Name
+		if do := Advice(s, d.Zone); do != "" {
+			d.look(c, "coredns", Wrong, Describe(s, d.Zone), do)
+			continue
+		}
+		if s.Wanted > 0 && s.Ready == 0 {
+			found := "no pod of " + where + " is ready"
+			if s.Crash != "" {
+				found += ": " + s.Crash
+			}
+			d.look(c, "coredns", Wrong, found, fmt.Sprintf("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags))
+			continue
+		}
+		d.look(c, "coredns", OK, Describe(s, d.Zone), "")
+	}
+}
+
+// Describe says in one line what a name server does with the zone.
+func Describe(s *nameserver.Server, zone string) string {
+	where := s.Namespace + "/" + s.Name
+	a := &s.Answer
+	switch a.State {
+	case corefile.Served:
+		return where + " answers for " + zone
+	case corefile.Forwarded:
+		return fmt.Sprintf("%s forwards %s to %s", where, zone, strings.Join(a.To, ", "))
+	case corefile.ServedByKubernetes:
+		return fmt.Sprintf("%s answers for %s by its own plugin kubernetes", where, zone)
+	case corefile.Captured:
+		return fmt.Sprintf("the server block %s of %s takes the names of %s, and has no directive multicluster; another block does", a.Server, where, zone)
+	case corefile.Claimed:
+		return fmt.Sprintf("the directive kubernetes of %s claims %s, and answers that nothing is there", where, zone)
+	case corefile.OtherZone:
+		return fmt.Sprintf("the directive multicluster of %s is for %s, not for %s", where, strings.Join(a.To, ", "), zone)
+	}
+	return fmt.Sprintf("the Corefile of %s has no line for %s", where, zone)
+}
+
+// Advice is what to do where a name server does not get the zone answered, and "" where it does.
+func Advice(s *nameserver.Server, zone string) string {
+	name := strings.TrimSuffix(zone, ".")
+	edit := fmt.Sprintf("kubectl edit configmap -n %s %s", s.Namespace, s.Name)
+	switch a := &s.Answer; {
+	case a.Works():
+		return ""
+	case s.Role == nameserver.NodeLocal:
+		return "names of the zone leave the cluster from the cache on the node; give it a server block for " + name + " (deploy/README.md, NodeLocal DNS)"
+	case a.State == corefile.Captured:
+		return fmt.Sprintf("move the line multicluster %s into that block, or take the block out: %s", name, edit)
+	case a.State == corefile.Claimed:
+		return fmt.Sprintf("take %s out of the line kubernetes, and add the line multicluster %s: %s", name, name, edit)
+	case a.State == corefile.OtherZone:
+		return fmt.Sprintf("add %s to the line, or look with --zone %s", name, strings.TrimSuffix(cmp.Or(first(a.To), zone), "."))
+	}
+	return fmt.Sprintf("once its image has the plugin, add the line multicluster %s: %s (was it there? see what reverts it in deploy/README.md)", name, edit)
+}
+
+// reply compares what DNS said with what it should.
+func (d *diagnosis) reply(c *Cluster) {
+	if c.AskErr != "" {
+		d.look(c, "dns", Unknown, "not asked: "+c.AskErr, "")
+	}
+	r := c.Reply
+	if r == nil {
+		return
+	}
+	want := d.expected(c)
+	said := r.Rcode
+	if len(r.Addresses) > 0 {
+		said = few(r.Addresses)
+	}
+	switch {
+	case r.Rcode == "NOERROR" && slices.Equal(r.Addresses, want):
+		d.look(c, "dns", OK, fmt.Sprintf("%s says %s, %s", r.Via, said, r.Took.Round(time.Millisecond)), "")
+	case r.Rcode == "SERVFAIL":
+		d.look(c, "dns", Wrong, r.Via+" says SERVFAIL: it has not read the ServiceImports and EndpointSlices yet",
+			"it lacks the CRDs or the right to read them: kubectl apply -k deploy/coredns-stock"+c.Flags+"; its log says which")
+	case r.Rcode == "NXDOMAIN" || r.Rcode == "REFUSED" || len(r.Addresses) == 0:
+		d.look(c, "dns", Wrong, fmt.Sprintf("%s says %s, want %s", r.Via, cmp.Or(said, "nothing"), few(want)),
+			"does it run the image with the plugin, and has it reloaded its Corefile? else wait out the caches, a few seconds")
+	default:
+		d.look(c, "dns", Wrong, fmt.Sprintf("%s says %s, want %s", r.Via, said, few(want)), "wait out the caches, a few seconds; if it stays so, the server lags behind: look at its log")
+	}
+}
+
+// expected are the addresses that DNS should give out: those of the import, or of the ready endpoints where it is headless.
+func (d *diagnosis) expected(c *Cluster) []string {
+	if c.Import.Spec.Type != mcs.Headless {
+		return slices.Sorted(slices.Values(c.Import.Spec.IPs))
+	}
+	seen := map[string]bool{}
+	for i := range c.Imported {
+		count(&c.Imported[i], seen)
+	}
+	ready, _ := split(seen)
+	return ready
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+// few lists the first of many.
+func few(list []string) string {
+	const most = 5
+	if len(list) == 0 {
+		return "nothing"
+	}
+	if len(list) <= most {
+		return strings.Join(list, ", ")
+	}
+	return strings.Join(list[:most], ", ") + fmt.Sprintf(" and %d more", len(list)-most)
+}
+
+func difference(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
+}
+
+func sortedKeys[A, B any](a map[string]A, b map[string]B) []string {
+	keys := map[string]bool{}
+	for k := range a {
+		keys[k] = true
+	}
+	for k := range b {
+		keys[k] = true
+	}
+	return slices.Sorted(maps.Keys(keys))
+}

@@ -1,0 +1,22 @@
+// Command mcsctl shows people their clusterset: what is exported and imported, whether it works, and if not, why.
+// Installed as kubectl-mcs it is also `kubectl mcs`. What it does is in the packages beside it; package command is its
+// command line.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/clusterset/multicluster/cmd/mcsctl/command"
+)
+
+// version is set by the linker.
+var version = "unknown"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	os.Exit(command.Run(ctx, version, os.Args, os.Stdout, os.Stderr))
+}

@@ -1,0 +1,150 @@
+package members
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// propertyPath is the ClusterProperty that holds a cluster's id (KEP-2149).
+const propertyPath = "/apis/about.k8s.io/v1beta1/clusterproperties/cluster.clusterset.k8s.io"
+
+// property returns the id that a cluster gives itself, "" if it gives none.
+func (c *Cluster) property(ctx context.Context) string {
+	body, err := c.Kube.Discovery().RESTClient().Get().AbsPath(propertyPath).DoRaw(ctx)
+	if err != nil {
+		return ""
+	}
+	var property struct {
+		Spec struct {
+			Value string `json:"value"`
+		} `json:"spec"`
+	}
+	if json.Unmarshal(body, &property) != nil {
+		return ""
+	}
+	return property.Spec.Value
+}
+
+func gitVersion(body []byte) (string, error) {
+	var version struct {
+		GitVersion string `json:"gitVersion"`
+	}
+	if err := json.Unmarshal(body, &version); err != nil {
+		return "", fmt.Errorf("reading the server's version: %w", err)
+	}
+	return version.GitVersion, nil
+}
+
+// Controller is how the controller that runs in a cluster was set up, as its Deployment says.
+type Controller struct {
+	// Self is the cluster's own id; empty in the fleet role, in which one controller serves all members.
+	Self string
+	// ClusterSet is the name of the clusterset.
+	ClusterSet string
+	// Automatic says whether imports are created for every exported service.
+	Automatic bool
+	// Ready and Replicas are the controller's pods.
+	Ready, Replicas int32
+	Image           string
+}
+
+// ControllerOf looks for the controller's Deployment in a namespace; nil if there is none.
+func (c *Cluster) ControllerOf(ctx context.Context, ns string) (*Controller, error) {
+	list, err := c.Kube.AppsV1().Deployments(ns).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=mcs-controller"})
+	if err != nil {
+		return nil, err
+	}
+	deployment := first(list.Items)
+	if deployment == nil {
+		return nil, nil
+	}
+	env := func(ref *corev1.ConfigMapKeySelector) string {
+		m, err := c.Kube.CoreV1().ConfigMaps(ns).Get(ctx, ref.Name, metav1.GetOptions{})
+		if err != nil {
+			return ""
+		}
+		return m.Data[ref.Key]
+	}
+	return settings(deployment, env), nil
+}
+
+// settings reads the controller's flags, in which $(NAME) stands for a variable of the container's environment; lookup
+// answers for variables that come from a ConfigMap.
+func settings(d *appsv1.Deployment, lookup func(*corev1.ConfigMapKeySelector) string) *Controller {
+	found := &Controller{ClusterSet: "default", Automatic: true, Ready: d.Status.ReadyReplicas, Replicas: d.Status.Replicas}
+	at := slices.IndexFunc(d.Spec.Template.Spec.Containers, func(c corev1.Container) bool { return c.Name == "mcs-controller" })
+	if at < 0 {
+		return found
+	}
+	container := &d.Spec.Template.Spec.Containers[at]
+	found.Image = container.Image
+	for _, arg := range container.Args {
+		name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if !ok {
+			continue
+		}
+		value = expand(value, container.Env, lookup)
+		switch name {
+		case "self":
+			found.Self = value
+		case "clusterset":
+			found.ClusterSet = value
+		case "automatic-imports":
+			found.Automatic = value != "false"
+		}
+	}
+	return found
+}
+
+func expand(value string, env []corev1.EnvVar, lookup func(*corev1.ConfigMapKeySelector) string) string {
+	for _, e := range env {
+		placeholder := "$(" + e.Name + ")"
+		if !strings.Contains(value, placeholder) {
+			continue
+		}
+		is := e.Value
+		if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
+			is = lookup(e.ValueFrom.ConfigMapKeyRef)
+		}
+		value = strings.ReplaceAll(value, placeholder, is)
+	}
+	return value
+}
+
+// Leader is who holds the lead among the controller's replicas.
+type Leader struct {
+	Holder  string
+	Renewed metav1.MicroTime
+	// Seconds is for how long a renewal is good.
+	Seconds int32
+}
+
+// LeaderOf reads the leader's Lease of the controllers of a clusterset; nil if there is none.
+func (c *Cluster) LeaderOf(ctx context.Context, ns, clusterSet string) (*Leader, error) {
+	lease, err := c.Kube.CoordinationV1().Leases(ns).Get(ctx, "mcs-controller-"+clusterSet, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	leader := &Leader{}
+	if lease.Spec.HolderIdentity != nil {
+		leader.Holder = *lease.Spec.HolderIdentity
+	}
+	if lease.Spec.RenewTime != nil {
+		leader.Renewed = *lease.Spec.RenewTime
+	}
+	if lease.Spec.LeaseDurationSeconds != nil {
+		leader.Seconds = *lease.Spec.LeaseDurationSeconds
+	}
+	return leader, nil
+}

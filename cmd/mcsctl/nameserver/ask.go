@@ -1,0 +1,116 @@
+package nameserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
+)
+
+// Reply is what a name server said of a name.
+type Reply struct {
+	// Via says how it was asked: an address, or a pod.
+	Via string `json:"via"`
+	// Rcode is "NOERROR", "NXDOMAIN", and so on.
+	Rcode string `json:"rcode"`
+	// Addresses are of both families, sorted.
+	Addresses []string `json:"addresses"`
+	// Took is until the last of both answers.
+	Took time.Duration `json:"-"`
+}
+
+// Ask asks the server at address, "host:port", for the addresses of name, over TCP.
+func Ask(ctx context.Context, address, name string) (*Reply, error) {
+	reply := &Reply{Via: address, Rcode: "NOERROR", Addresses: []string{}}
+	start := time.Now()
+	client := &dns.Client{Net: "tcp"}
+	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		m, _, err := client.ExchangeContext(ctx, new(dns.Msg).SetQuestion(dns.Fqdn(name), kind), address)
+		if err != nil {
+			return nil, fmt.Errorf("asking %s: %w", address, err)
+		}
+		if m.Rcode != dns.RcodeSuccess {
+			reply.Rcode = dns.RcodeToString[m.Rcode]
+		}
+		for _, rr := range m.Answer {
+			switch rr := rr.(type) {
+			case *dns.A:
+				reply.Addresses = append(reply.Addresses, rr.A.String())
+			case *dns.AAAA:
+				reply.Addresses = append(reply.Addresses, rr.AAAA.String())
+			}
+		}
+	}
+	slices.Sort(reply.Addresses)
+	reply.Took = time.Since(start)
+	return reply, nil
+}
+
+// errNoPod means that there is nobody to ask.
+var errNoPod = errors.New("no pod of CoreDNS is ready")
+
+// AskPod asks a ready pod of the stock CoreDNS, through a port that the API server forwards to it.
+func AskPod(ctx context.Context, cfg *rest.Config, kube kubernetes.Interface, name string) (*Reply, error) {
+	list, err := kube.CoreV1().Pods(system).List(ctx, metav1.ListOptions{LabelSelector: "k8s-app=kube-dns"})
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(list.Items, func(p corev1.Pod) bool { return ready(&p) })
+	if at < 0 {
+		return nil, errNoPod
+	}
+	pod := &list.Items[at]
+	address, stop, err := forward(ctx, cfg, kube, pod, 53)
+	if err != nil {
+		return nil, fmt.Errorf("forwarding a port to pod %s/%s: %s", system, pod.Name, strings.TrimSpace(err.Error()))
+	}
+	defer stop()
+	reply, err := Ask(ctx, address, name)
+	if reply != nil {
+		reply.Via = "pod " + pod.Name
+	}
+	return reply, err
+}
+
+// forward opens a port on the loopback interface that leads to a port of the pod, until stop or the end of ctx.
+func forward(ctx context.Context, cfg *rest.Config, kube kubernetes.Interface, pod *corev1.Pod, port int) (address string, stop func(), err error) {
+	transport, upgrader, err := spdy.RoundTripperFor(cfg)
+	if err != nil {
+		return "", nil, err
+	}
+	url := kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("portforward").URL()
+	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
+	stopped, opened, failed := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, stopped, opened, io.Discard, io.Discard)
+	if err != nil {
+		return "", nil, err
+	}
+	go func() { failed <- forwarder.ForwardPorts() }()
+	select {
+	case <-opened:
+	case err := <-failed:
+		return "", nil, err
+	case <-ctx.Done():
+		close(stopped)
+		return "", nil, ctx.Err()
+	}
+	ports, err := forwarder.GetPorts()
+	if err != nil || len(ports) == 0 {
+		close(stopped)
+		return "", nil, errors.Join(err, errors.New("no port was opened"))
+	}
+	return net.JoinHostPort("127.0.0.1", fmt.Sprint(ports[0].Local)), func() { close(stopped) }, nil
+}

@@ -1,0 +1,183 @@
+// Package nameserver finds the CoreDNS that a cluster's pods ask, and asks it.
+//
+// It reads ConfigMaps, Deployments and pods, and sends DNS queries; what the Corefile means is decided in package corefile,
+// and what an answer means by whoever asked.
+package nameserver
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
+)
+
+// Role is what a name server is to the pods of a cluster.
+type Role string
+
+// The roles.
+const (
+	// Stock is the CoreDNS that pods ask, by the Service kube-dns.
+	Stock Role = "stock"
+	// Own is a CoreDNS of this project's beside it, to which the stock one forwards.
+	Own Role = "own"
+	// NodeLocal is a cache on each node, in front of the stock one.
+	NodeLocal Role = "node-local"
+)
+
+// Server is one name server: a workload and its Corefile.
+type Server struct {
+	Role      Role   `json:"role"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	Image     string `json:"image,omitempty"`
+	// Ready and Wanted are its pods; Wanted is 0 where the workload was not found.
+	Ready  int32 `json:"ready"`
+	Wanted int32 `json:"wanted"`
+	// Crash is why a container does not run, such as "CrashLoopBackOff: ...".
+	Crash string `json:"crash,omitempty"`
+	// Answer is what its Corefile says of the zone.
+	Answer corefile.Answer `json:"zone"`
+	// labels select its pods.
+	labels string
+}
+
+const (
+	system   = metav1.NamespaceSystem
+	ownLabel = "app.kubernetes.io/name=coredns-multicluster"
+)
+
+// Servers finds the name servers of a cluster, and what they do with zone; mcsNamespace is where our own would be. None is
+// no error: the cluster's DNS may be something else.
+func Servers(ctx context.Context, kube kubernetes.Interface, mcsNamespace, zone string) ([]Server, error) {
+	var out []Server
+	stock, err := configured(ctx, kube, Server{Role: Stock, Namespace: system, Name: "coredns", labels: "k8s-app=kube-dns"}, "coredns", zone)
+	if err != nil {
+		return nil, err
+	}
+	if stock != nil {
+		if err := stock.deployment(ctx, kube, ""); err != nil {
+			return nil, err
+		}
+		out = append(out, *stock)
+	}
+	local, err := configured(ctx, kube, Server{Role: NodeLocal, Namespace: system, Name: "node-local-dns", labels: "k8s-app=node-local-dns"}, "node-local-dns", zone)
+	if err != nil {
+		return nil, err
+	}
+	if local != nil {
+		out = append(out, *local)
+	}
+	own := Server{Role: Own, Namespace: mcsNamespace, Name: "coredns-multicluster", labels: ownLabel}
+	if err := own.deployment(ctx, kube, zone); err != nil {
+		return nil, err
+	}
+	if own.Wanted > 0 {
+		out = append(out, own)
+	}
+	for i := range out {
+		if err := out[i].pods(ctx, kube); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// configured returns s with what its ConfigMap says, or nil if there is no such ConfigMap.
+func configured(ctx context.Context, kube kubernetes.Interface, s Server, configMap, zone string) (*Server, error) {
+	m, err := kube.CoreV1().ConfigMaps(s.Namespace).Get(ctx, configMap, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.Answer = corefile.Of(m.Data["Corefile"], zone)
+	return &s, nil
+}
+
+// deployment reads image and replicas, and for a zone the Corefile of the ConfigMap that the pods mount.
+func (s *Server) deployment(ctx context.Context, kube kubernetes.Interface, zone string) error {
+	d, err := kube.AppsV1().Deployments(s.Namespace).Get(ctx, s.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.Ready, s.Wanted = d.Status.ReadyReplicas, max(1, d.Status.Replicas)
+	if d.Spec.Replicas != nil {
+		s.Wanted = *d.Spec.Replicas
+	}
+	if containers := d.Spec.Template.Spec.Containers; len(containers) > 0 {
+		s.Image = containers[0].Image
+	}
+	if mounted := mountedConfigMap(d); zone != "" && mounted != "" {
+		configured, err := configured(ctx, kube, *s, mounted, zone)
+		if err != nil || configured == nil {
+			return err
+		}
+		s.Answer = configured.Answer
+	}
+	return nil
+}
+
+func mountedConfigMap(d *appsv1.Deployment) string {
+	for _, v := range d.Spec.Template.Spec.Volumes {
+		if v.ConfigMap != nil {
+			return v.ConfigMap.Name
+		}
+	}
+	return ""
+}
+
+// pods counts those that are ready where no Deployment did, and finds out why one does not run.
+func (s *Server) pods(ctx context.Context, kube kubernetes.Interface) error {
+	list, err := kube.CoreV1().Pods(s.Namespace).List(ctx, metav1.ListOptions{LabelSelector: s.labels})
+	if err != nil {
+		return err
+	}
+	counted := s.Wanted > 0
+	for i := range list.Items {
+		pod := &list.Items[i]
+		if !counted {
+			s.Wanted++
+			if ready(pod) {
+				s.Ready++
+			}
+		}
+		if why := crash(pod); why != "" {
+			s.Crash = why
+		}
+	}
+	return nil
+}
+
+func ready(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+// crash says why a container of the pod waits, or ended, with the last line that it left.
+func crash(pod *corev1.Pod) string {
+	for _, c := range pod.Status.ContainerStatuses {
+		if c.State.Waiting == nil || c.State.Waiting.Reason == "ContainerCreating" {
+			continue
+		}
+		why := c.State.Waiting.Reason
+		if last := c.LastTerminationState.Terminated; last != nil {
+			lines := strings.Split(strings.TrimSpace(cmp.Or(last.Message, last.Reason)), "\n")
+			why += ": " + lines[len(lines)-1]
+		}
+		return why
+	}
+	return ""
+}
