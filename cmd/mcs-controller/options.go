@@ -160,7 +160,11 @@ func (o *options) sources(h *home, log *slog.Logger) ([]clusters.Source, error) 
 		sources = append(sources, flags)
 	}
 	if o.clustersDir != "" {
-		sources = append(sources, clusters.Directory{Path: o.clustersDir, Registration: both, Log: log})
+		dir := clusters.Directory{Path: o.clustersDir, Registration: both, Log: log}
+		if err := dir.Check(); err != nil {
+			return nil, fmt.Errorf("--clusters-dir: %w", err)
+		}
+		sources = append(sources, dir)
 	}
 	if h.known() {
 		client, err := kubernetes.NewForConfig(h.config)

@@ -24,10 +24,18 @@ type Directory struct {
 // extensions of the files that are taken for kubeconfigs; a file without any is one, too.
 var extensions = map[string]bool{"": true, ".kubeconfig": true, ".yaml": true, ".yml": true, ".conf": true}
 
+// Check says why the directory can't be read; nil if it can.
+func (d Directory) Check() error {
+	if _, err := os.ReadDir(d.Path); err != nil {
+		return fmt.Errorf("%w; want a directory of kubeconfig files", err)
+	}
+	return nil
+}
+
 // Run implements [Source]. A directory that can't be read changes nothing, once it could be read.
 func (d Directory) Run(ctx context.Context, update func([]Registration)) error {
-	if _, err := os.ReadDir(d.Path); err != nil {
-		return fmt.Errorf("--clusters-dir: %w; want a directory of kubeconfig files", err)
+	if err := d.Check(); err != nil {
+		return err
 	}
 	logged := ""
 	return poll(ctx, d.Poll, update, func(last map[string]Registration) ([]Registration, error) {
