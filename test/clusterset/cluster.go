@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 	"github.com/clusterset/multicluster/test/node"
 	"github.com/clusterset/multicluster/test/node/agent"
@@ -32,6 +34,7 @@ type Cluster struct {
 
 	set   *Set
 	opts  ClusterOptions
+	mcs   *rest.RESTClient // of v1alpha1, which every cluster serves
 	agent *agent.Agent
 	proxy *node.Container
 	dns   *programs.Process // without packets only
@@ -64,6 +67,9 @@ func (c *Cluster) startControlPlane(ctx context.Context) (err error) {
 		return err
 	}
 	if c.Client, err = kubernetes.NewForConfig(c.Config()); err != nil {
+		return err
+	}
+	if c.mcs, err = mcsapi.NewClient(c.Config(), "v1alpha1"); err != nil {
 		return err
 	}
 	if c.opts.OldCRDs {

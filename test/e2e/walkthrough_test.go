@@ -219,8 +219,8 @@ func (w *walkthrough) localService(t *testing.T) {
 	local := must[[]*corev1.Pod](t)(w.consumer.ReadyPods(t.Context(), "provider-ns", "app=local", 1))
 	before := kubectl(t, w.consumer, "get", "service", "service1", "-n", "provider-ns", "-o", "yaml")
 	// That the name does not exist in cluster.local is cached for 30 s; a new CoreDNS does not know it.
-	kubectl(t, w.consumer, "rollout", "restart", "deployment", "coredns", "-n", "kube-system")
-	kubectl(t, w.consumer, "rollout", "status", "deployment", "coredns", "-n", "kube-system", "--timeout=60s")
+	kubectl(t, w.consumer, "delete", "pod", "-l", "k8s-app=kube-dns", "-n", "kube-system", "--force", "--grace-period=0")
+	must[[]*corev1.Pod](t)(w.consumer.ReadyPods(t.Context(), "kube-system", "k8s-app=kube-dns", 1))
 	eventually(t, func(ctx context.Context) error {
 		answer, err := w.client.Curl(ctx, "service1.provider-ns")
 		if err == nil && answer.Pod != local[0].Name {

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Module is the import path that the packages named to [Build] are below.
@@ -19,7 +20,7 @@ const Module = "github.com/clusterset/multicluster"
 
 // Build compiles main packages of this module, given by their path below it ("cmd/coredns"), as `make build` does, and
 // returns the paths of the programs in the same order. They stay in the user's cache directory, so that a second call
-// only looks whether anything changed. What Go prints goes to progress.
+// only looks whether anything changed. What Go prints goes to progress, and a word when it takes long.
 func Build(ctx context.Context, progress io.Writer, packages ...string) ([]string, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
@@ -45,10 +46,35 @@ func Build(ctx context.Context, progress io.Writer, packages ...string) ([]strin
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	var complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = progress, io.MultiWriter(progress, &complaint)
-	if err := cmd.Run(); err != nil {
+	stop := reportLong(progress, "compiling "+strings.Join(packages, ", "))
+	err = cmd.Run()
+	stop()
+	if err != nil {
 		return nil, fmt.Errorf("building %s: %w: %s", strings.Join(packages, ", "), err, bytes.TrimSpace(complaint.Bytes()))
 	}
 	return built, nil
+}
+
+// reportLong says on w what is being done, once it has lasted for two seconds, and then every 15 s for how long, until stop
+// is called.
+func reportLong(w io.Writer, what string) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		began := time.Now()
+		for next := 2 * time.Second; ; next = 15 * time.Second {
+			select {
+			case <-time.After(next):
+				fmt.Fprintf(w, "%s: %s; minutes the first time, then cached\n", what, time.Since(began).Round(time.Second))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
 }
 
 // moduleRoot returns the directory of this module's go.mod, wherever in it the caller runs.

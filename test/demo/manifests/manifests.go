@@ -2,7 +2,10 @@
 // dots they are completed. The demo applies them, and so do the end-to-end tests.
 package manifests
 
-import _ "embed"
+import (
+	"embed"
+	"os"
+)
 
 // What the walk-through applies in the exporting cluster.
 var (
@@ -21,3 +24,9 @@ var (
 	//go:embed Corefile
 	Corefile string // completed with what every stock Corefile has
 )
+
+//go:embed *.yaml Corefile
+var files embed.FS
+
+// WriteTo puts the files into an existing directory, under their names, for those who want to apply them by hand.
+func WriteTo(dir string) error { return os.CopyFS(dir, files) }
