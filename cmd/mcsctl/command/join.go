@@ -1,0 +1,153 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clusterset/multicluster/cmd/mcsctl/join"
+	"github.com/clusterset/multicluster/cmd/mcsctl/members"
+)
+
+// origin is the flags that name the cluster that joins or leaves.
+type origin struct{ context, kubeconfig string }
+
+func (o *origin) flags(cmd *cobra.Command, use string) {
+	cmd.Flags().StringVar(&o.context, "from", "", "the `context` of the cluster "+use)
+	cmd.Flags().StringVar(&o.kubeconfig, "from-kubeconfig", "", "the kubeconfig `file` with that context (default: as --kubeconfig)")
+}
+
+func (o *origin) given() bool { return o.context != "" || o.kubeconfig != "" }
+
+// cluster connects to the cluster that the flags name.
+func (o *origin) cluster(base members.Options) (*members.Cluster, error) {
+	if o.kubeconfig != "" {
+		base.Kubeconfig = o.kubeconfig
+	}
+	c, err := members.One(base, o.context)
+	if err != nil {
+		return nil, fmt.Errorf("--from: %w", err)
+	}
+	return c, nil
+}
+
+// home finds the clusterset whose registrations are Secrets.
+func (a *app) home(ctx context.Context) (*members.Set, error) {
+	if len(a.members.Contexts) > 0 || len(a.members.Clusters) > 0 {
+		return nil, errors.New("this command is about the Secrets of one cluster; want --context instead of --contexts and --cluster")
+	}
+	return a.find(ctx)
+}
+
+func (a *app) join() *cobra.Command {
+	var from origin
+	var podCIDRs []string
+	r := &join.Request{}
+	dryRun := false
+	cmd := &cobra.Command{
+		Use:   "join ID",
+		Short: "Make a cluster a member of the clusterset",
+		Long: `join makes, in the cluster of --from, an identity that may read what is exported, and registers the cluster by a Secret in
+the cluster of --context, where the controller finds it at once. In a fleet, where one controller keeps the imports of all
+members, the identity may write those, too.
+
+ID is the cluster id: one DNS label, or two joined by a dot. Joining again renews what is there.
+
+It refuses, and says why: an id that another cluster has, a cluster that is a member already, overlapping ranges of pods
+or Services, a cluster that can't be reached or lacks the CRDs.`,
+		Example: `  mcsctl join c2 --from c2 --context c1
+  mcsctl join c2 --from-kubeconfig c2.kubeconfig --kubeconfig c1.kubeconfig --server https://10.0.0.2:6443
+  mcsctl join c2 --from c2 --dry-run`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !from.given() {
+				return errors.New("which cluster joins? want --from CONTEXT, or --from-kubeconfig FILE")
+			}
+			if r.Role != "" {
+				if err := join.ParseRole(r.Role); err != nil {
+					return err
+				}
+			}
+			ranges, bad := join.ParseCIDRs(podCIDRs)
+			if len(bad) > 0 {
+				return fmt.Errorf("--pod-cidrs %s: want ranges such as 10.1.0.0/16", strings.Join(bad, ","))
+			}
+			var err error
+			if r.From, err = from.cluster(a.members); err != nil {
+				return err
+			}
+			if r.Set, err = a.home(cmd.Context()); err != nil {
+				return err
+			}
+			r.ID, r.PodCIDRs, r.Progress = args[0], ranges, a.screen.Progress
+			return a.doJoin(cmd.Context(), r, dryRun)
+		},
+	}
+	from.flags(cmd, "that joins")
+	f := cmd.Flags()
+	f.StringVar(&r.Role, "role", "", "`role` of the member: provider, consumer or both (default: provider where the controller at home is that of one cluster, else both)")
+	f.StringVar(&r.Server, "server", "", "the `URL` at which the controller reaches the API server that joins (default: that of the kubeconfig)")
+	f.StringSliceVar(&podCIDRs, "pod-cidrs", nil, "the `ranges` of the pods of the cluster that joins, where its nodes don't tell")
+	f.DurationVar(&r.Wait, "wait", 20*time.Second, "how long the cluster may take to issue a token")
+	f.BoolVar(&dryRun, "dry-run", false, "print the YAML of what would be applied, and change nothing")
+	return cmd
+}
+
+func (a *app) doJoin(ctx context.Context, r *join.Request, dryRun bool) error {
+	if dryRun {
+		text, err := r.DryRun(ctx)
+		if err != nil {
+			return problem{err}
+		}
+		_, err = fmt.Fprint(a.screen.Out, text)
+		return err
+	}
+	if err := r.Do(ctx); err != nil {
+		return problem{fmt.Errorf("joining %s: %w", r.ID, err)}
+	}
+	for _, w := range r.Warnings() {
+		a.screen.Progress("warning: %s", w)
+	}
+	a.screen.Line("%s is a member now; mcsctl status shows it", r.ID)
+	return nil
+}
+
+func (a *app) leave() *cobra.Command {
+	var from origin
+	cmd := &cobra.Command{
+		Use:   "leave ID",
+		Short: "End the membership of a cluster",
+		Long: `leave deletes the Secret in the cluster of --context that registers the member. The controller then takes everything out of
+the other clusters that came from there. With --from it also deletes the identity in the cluster that leaves; don't do
+that where other clusters use the same identity.`,
+		Example: `  mcsctl leave c2 --context c1
+  mcsctl leave c2 --context c1 --from c2`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			set, err := a.home(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := join.Leave(cmd.Context(), set, args[0], a.screen.Progress); err != nil {
+				return problem{err}
+			}
+			if from.given() {
+				c, err := from.cluster(a.members)
+				if err != nil {
+					return err
+				}
+				if err := join.RemoveIdentity(cmd.Context(), c, a.members.Namespace, a.screen.Progress); err != nil {
+					return problem{err}
+				}
+			}
+			a.screen.Line("%s is no member any more", args[0])
+			return nil
+		},
+	}
+	from.flags(cmd, "that leaves, whose identity is to go, too")
+	return cmd
+}

@@ -1,0 +1,75 @@
+package join
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/cmd/mcsctl/members"
+	"github.com/clusterset/multicluster/controller/clusters"
+)
+
+// Leave ends a membership: it deletes the Secrets that register id at home, whereupon the controller takes out all that came
+// from there. With progress it says what it did.
+func Leave(ctx context.Context, set *members.Set, id string, progress func(string, ...any)) error {
+	if set.SecretsErr != nil {
+		return set.SecretsErr
+	}
+	home, found := set.Home(), false
+	for i := range set.Secrets {
+		s := &set.Secrets[i]
+		if s.Labels[clusters.LabelMember] != id {
+			continue
+		}
+		found = true
+		options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(s.UID))}
+		if err := home.Kube.CoreV1().Secrets(s.Namespace).Delete(ctx, s.Name, options); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("deleting Secret %s/%s in %s: %w", s.Namespace, s.Name, home.Origin, err)
+		}
+		progress("%s: deleted Secret %s/%s", home.Origin, s.Namespace, s.Name)
+	}
+	if !found {
+		var ids []string
+		for i := range set.Secrets {
+			ids = append(ids, set.Secrets[i].Labels[clusters.LabelMember])
+		}
+		return fmt.Errorf("no Secret in namespace %s of %s registers a member %s; registered are %s", set.Namespace, home.Origin, id, orNone(ids))
+	}
+	return nil
+}
+
+// RemoveIdentity deletes, in a cluster that left, what [Request.Do] made there, but for the namespace and the roles, which
+// others may use.
+func RemoveIdentity(ctx context.Context, c *members.Cluster, namespace string, progress func(string, ...any)) error {
+	none := metav1.DeleteOptions{}
+	remove := func(what string, err error) error {
+		if err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("deleting %s in %s: %w", what, c.Origin, err)
+		}
+		return nil
+	}
+	for _, name := range []string{"multicluster:provider-read", "multicluster:provider-export-status", "multicluster:provider:consumer"} {
+		if err := remove("ClusterRoleBinding "+name, c.Kube.RbacV1().ClusterRoleBindings().Delete(ctx, name, none)); err != nil {
+			return err
+		}
+	}
+	if err := remove("Secret "+tokenSecret, c.Kube.CoreV1().Secrets(namespace).Delete(ctx, tokenSecret, none)); err != nil {
+		return err
+	}
+	if err := remove("ServiceAccount "+account, c.Kube.CoreV1().ServiceAccounts(namespace).Delete(ctx, account, none)); err != nil {
+		return err
+	}
+	progress("%s: deleted the identity %s/%s and its bindings", c.Origin, namespace, account)
+	return nil
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	slices.Sort(list)
+	return fmt.Sprint(list)
+}

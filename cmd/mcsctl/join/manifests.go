@@ -1,0 +1,161 @@
+package join
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/deploy"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// Names of what deploy/components/provider makes.
+const (
+	account     = "mcs-provider"
+	tokenSecret = "mcs-provider-token"
+	// namespaceOfManifests is the one that the manifests have; another replaces it.
+	namespaceOfManifests = "mcs-system"
+)
+
+// AnnotationPodCIDRs, on a Secret that registers a member, holds the ranges of its pods, joined by commas, for the next
+// cluster that joins: the identity in a member may not list its nodes.
+const AnnotationPodCIDRs = mcsapi.Domain + "/pod-cidrs"
+
+// Identity is what the cluster that joins gets: namespace, roles, service account with token, bindings, in the order in
+// which they are applied. A member of a fleet, whose imports the controller keeps too, gets the right to write them.
+func Identity(namespace string, fleet bool) ([]*unstructured.Unstructured, error) {
+	sources := []embed.FS{deploy.Provider}
+	if fleet {
+		sources = append(sources, deploy.FleetMember)
+	}
+	var out []*unstructured.Unstructured
+	for _, source := range sources {
+		err := fs.WalkDir(source, ".", func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			content, err := source.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			objects, err := decode(content)
+			out = append(out, objects...)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, object := range out {
+		place(object, namespace)
+	}
+	slices.SortStableFunc(out, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
+	return out, nil
+}
+
+func decode(content []byte) ([]*unstructured.Unstructured, error) {
+	var out []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		err := decoder.Decode(object)
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(object.Object) > 0 {
+			out = append(out, object)
+		}
+	}
+}
+
+// place puts an object, and the subjects of a binding, into a namespace.
+func place(object *unstructured.Unstructured, namespace string) {
+	if object.GetKind() == "Namespace" {
+		object.SetName(namespace)
+	}
+	if object.GetNamespace() == namespaceOfManifests {
+		object.SetNamespace(namespace)
+	}
+	subjects, _, _ := unstructured.NestedSlice(object.Object, "subjects")
+	for i := range subjects {
+		if s, ok := subjects[i].(map[string]any); ok && s["namespace"] == namespaceOfManifests {
+			s["namespace"] = namespace
+		}
+	}
+	if len(subjects) > 0 {
+		_ = unstructured.SetNestedSlice(object.Object, subjects, "subjects")
+	}
+}
+
+var order = []string{"Namespace", "ClusterRole", "ServiceAccount", "ClusterRoleBinding", "Secret"}
+
+func rank(object *unstructured.Unstructured) int { return slices.Index(order, object.GetKind()) }
+
+// Credentials reach a cluster as the identity there.
+type Credentials struct {
+	Server string
+	CA     []byte
+	// ServerName is that of the certificate where it is not the host of Server; Insecure leaves it unchecked.
+	ServerName string
+	Token      string
+}
+
+// Kubeconfig is a kubeconfig that carries the credentials inside, as controllers want it.
+func (c Credentials) Kubeconfig(id string) ([]byte, error) {
+	cfg := clientcmdapi.NewConfig()
+	cfg.Clusters[id] = &clientcmdapi.Cluster{Server: c.Server, CertificateAuthorityData: c.CA, TLSServerName: c.ServerName}
+	cfg.AuthInfos[account] = &clientcmdapi.AuthInfo{Token: c.Token}
+	cfg.Contexts[id] = &clientcmdapi.Context{Cluster: id, AuthInfo: account}
+	cfg.CurrentContext = id
+	return clientcmd.Write(*cfg)
+}
+
+// Registration is the Secret that makes a cluster a member, for the controller in namespace.
+func Registration(namespace, id, role string, pods []netip.Prefix, kubeconfig []byte) *corev1.Secret {
+	s := &corev1.Secret{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, Name: id,
+			Labels:      map[string]string{clusters.LabelMember: id, "app.kubernetes.io/part-of": "multicluster"},
+			Annotations: map[string]string{clusters.AnnotationRole: role},
+		},
+		Data: map[string][]byte{clusters.KeyKubeconfig: kubeconfig},
+	}
+	if len(pods) > 0 {
+		s.Annotations[AnnotationPodCIDRs] = joined(pods)
+	}
+	return s
+}
+
+func joined(list []netip.Prefix) string {
+	texts := make([]string, len(list))
+	for i, p := range list {
+		texts[i] = p.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+// ParseRole reads a role.
+func ParseRole(role string) error {
+	if !slices.Contains([]string{"provider", "consumer", "both"}, role) {
+		return fmt.Errorf("--role %q: want provider, consumer or both", role)
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+// Package join makes a cluster a member of a clusterset, and ends that: an identity in the cluster that joins, and a Secret
+// in the cluster whose controller is to use it.
+//
+// What speaks against it is decided by [Refuse], which knows no client; what is applied are the manifests of deploy/, and
+// one Secret that carries the kubeconfig. The controller needs no restart. No token is ever printed.
+package join
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+)
+
+// Party is a cluster, as far as it matters to whether it can be a member beside others.
+type Party struct {
+	ID  string
+	UID types.UID // of namespace kube-system; "" if it is not known
+	// Origin says where it was found, for people.
+	Origin string
+	// Pods and Services are the ranges of addresses; empty if not known.
+	Pods, Services []netip.Prefix
+}
+
+// Newcomer is the cluster that wants to join.
+type Newcomer struct {
+	Party
+	// ServesExports says that it has the CRDs.
+	ServesExports bool
+}
+
+// Refuse says why a cluster can't become a member beside others, and the way out, in one line; nil if it can. The first of
+// the others is the one that it joins. One that has its id and is the same cluster is no obstacle: it joins again.
+func Refuse(n Newcomer, others []Party) error {
+	if err := clusters.ValidID(n.ID); err != nil {
+		return err
+	}
+	for _, o := range others {
+		same := n.UID != "" && n.UID == o.UID
+		switch {
+		case same && o.ID != n.ID:
+			return fmt.Errorf("this is the cluster that is a member as %s already (%s); want each cluster once: mcsctl leave %s first, or another --from", o.ID, o.Origin, o.ID)
+		case same:
+			continue
+		case o.ID == n.ID && (o.UID == "" || n.UID == ""):
+			continue // it can't be told from the one that joined before
+		case o.ID == n.ID:
+			return fmt.Errorf("cluster id %s is that of another cluster (%s); want another id, or mcsctl leave %s first", n.ID, o.Origin, n.ID)
+		}
+		if err := clash(n, o); err != nil {
+			return err
+		}
+	}
+	if !n.ServesExports {
+		return fmt.Errorf("cluster %s does not serve ServiceExport; install the CRDs first: kubectl apply --server-side -k deploy/crds", n.ID)
+	}
+	return nil
+}
+
+// clash says which addresses two clusters both use: packets between them could not be routed.
+func clash(n Newcomer, o Party) error {
+	const way = "want clusters with ranges of their own; --pod-cidrs tells the ranges where nodes don't"
+	other := cmp.Or(o.ID, o.Origin)
+	if a, b, found := overlap(n.Pods, o.Pods); found {
+		return fmt.Errorf("the pods of %s have %s, those of %s have %s, which overlap; %s", n.ID, a, other, b, way)
+	}
+	if a, b, found := overlap(n.Pods, o.Services); found {
+		return fmt.Errorf("the pods of %s have %s, the Services of %s have %s, which overlap; %s", n.ID, a, other, b, way)
+	}
+	return nil
+}
