@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -18,20 +19,25 @@ const maxRemembered = 160 << 10
 // the exports of least precedence lose their labels and annotations first, which only matter once all older exports are
 // gone, and are left out next.
 func remember(exports []merge.Export) string {
-	text := encode(exports)
-	if len(text) <= maxRemembered {
-		return text
+	parts := make([]string, len(exports))
+	size := 1 // brackets and commas
+	for i := range exports {
+		parts[i] = encode(&exports[i])
+		size += len(parts[i]) + 1
 	}
-	short := append([]merge.Export(nil), exports...)
-	for i := len(short) - 1; i > 0 && len(text) > maxRemembered; i-- {
-		short[i].Labels, short[i].Annotations = nil, nil
-		text = encode(short)
+	for i := len(parts) - 1; i > 0 && size > maxRemembered; i-- {
+		short := exports[i]
+		short.Labels, short.Annotations = nil, nil
+		size -= len(parts[i])
+		parts[i] = encode(&short)
+		size += len(parts[i])
 	}
-	for len(text) > maxRemembered {
-		short = short[:len(short)-1]
-		text = encode(short)
+	for size > maxRemembered {
+		last := len(parts) - 1
+		size -= len(parts[last]) + 1
+		parts = parts[:last]
 	}
-	return text
+	return "[" + strings.Join(parts, ",") + "]"
 }
 
 // encode is v as JSON, of a type that can always be written so: exports have no time beyond RFC 3339.

@@ -94,7 +94,7 @@ func (p *pass) mirrors(from *discoveryv1.EndpointSlice, routes map[string][]stri
 func (p *pass) mirror(cluster string, from, held *discoveryv1.EndpointSlice, name string, routes map[string][]string) (Action, bool) {
 	to := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: p.Key.Namespace, Name: name}}
 	if held != nil {
-		to.ObjectMeta = *held.ObjectMeta.DeepCopy()
+		to.ObjectMeta = held.ObjectMeta // shared: label replaces what it changes
 	}
 	to.AddressType = from.AddressType
 	to.Ports = p.slicePorts(from, routes)
@@ -112,7 +112,7 @@ func (p *pass) mirror(cluster string, from, held *discoveryv1.EndpointSlice, nam
 // whyUpdate says what of a mirrored slice is to change.
 func (p *pass) whyUpdate(cluster string, from, held, to *discoveryv1.EndpointSlice) string {
 	switch {
-	case !apiequality.Semantic.DeepEqual(held.Endpoints, to.Endpoints):
+	case !slices.EqualFunc(held.Endpoints, to.Endpoints, sameEndpoint):
 		return fmt.Sprintf("slice %s of %s has other endpoints", from.Name, cluster)
 	case !apiequality.Semantic.DeepEqual(held.Ports, to.Ports):
 		return "its ports are published otherwise"
@@ -166,5 +166,30 @@ func (p *pass) endpoints(cluster string, from *discoveryv1.EndpointSlice) []disc
 func sameSlice(a, b *discoveryv1.EndpointSlice) bool {
 	return a.AddressType == b.AddressType && maps.Equal(a.Labels, b.Labels) &&
 		apiequality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences) &&
-		apiequality.Semantic.DeepEqual(a.Ports, b.Ports) && apiequality.Semantic.DeepEqual(a.Endpoints, b.Endpoints)
+		apiequality.Semantic.DeepEqual(a.Ports, b.Ports) && slices.EqualFunc(a.Endpoints, b.Endpoints, sameEndpoint)
+}
+
+// sameEndpoint compares field by field, because there are many endpoints and reflection is ten times as slow.
+func sameEndpoint(a, b discoveryv1.Endpoint) bool {
+	return slices.Equal(a.Addresses, b.Addresses) &&
+		same(a.Conditions.Ready, b.Conditions.Ready) &&
+		same(a.Conditions.Serving, b.Conditions.Serving) &&
+		same(a.Conditions.Terminating, b.Conditions.Terminating) &&
+		same(a.Hostname, b.Hostname) && same(a.NodeName, b.NodeName) && same(a.Zone, b.Zone) &&
+		same(a.TargetRef, b.TargetRef) && maps.Equal(a.DeprecatedTopology, b.DeprecatedTopology) &&
+		sameHints(a.Hints, b.Hints)
+}
+
+func sameHints(a, b *discoveryv1.EndpointHints) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return slices.Equal(a.ForZones, b.ForZones) && slices.Equal(a.ForNodes, b.ForNodes)
+}
+
+func same[T comparable](a, b *T) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
 }

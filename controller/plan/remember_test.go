@@ -1,0 +1,108 @@
+package plan
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+func remembering(text string) *mcs.ServiceImport {
+	return &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "svc", Annotations: map[string]string{mcsapi.AnnotationExports: text}}}
+}
+
+// SPEC L9: what an import remembers is what it was made of, and makes the same service.
+func TestRemembered_L9(t *testing.T) {
+	result := wanted(t, provider("east", time.Hour), provider("west", 2*time.Hour)).Service
+	exports, err := Remembered(remembering(remember(result.Exports)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := merge.Merge(exports, noon); !reflect.DeepEqual(&again, result) {
+		t.Errorf("%+v became %+v", result, again)
+	}
+	if exports, err := Remembered(&mcs.ServiceImport{}); exports != nil || err != nil {
+		t.Errorf("of nothing: %v, %v", exports, err)
+	}
+}
+
+// SPEC L9, X2: however much clusters export, the annotation stays below what an object may have, and the oldest exports,
+// which make the service, are kept whole.
+func TestRememberedSizeIsBounded_L9(t *testing.T) {
+	var exports []merge.Export
+	for c := range 60 {
+		e := merge.Export{Cluster: fmt.Sprintf("cluster-%02d", c), Created: noon, Annotations: map[string]string{"note": strings.Repeat("x", 30<<10)}}
+		e.SessionAffinity, e.InternalTrafficPolicy = "None", "Cluster"
+		for p := range 200 {
+			e.Ports = append(e.Ports, merge.Port{Name: fmt.Sprintf("a-port-with-a-long-name-%d", p), Protocol: "TCP", Number: int32(p + 1)})
+		}
+		exports = append(exports, e)
+	}
+	text := remember(exports)
+	if len(text) > maxRemembered {
+		t.Errorf("%d bytes", len(text))
+	}
+	kept, err := Remembered(remembering(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(kept) == 0 || !reflect.DeepEqual(kept[0], exports[0]) {
+		t.Errorf("the oldest export is not kept whole of %d", len(kept))
+	}
+}
+
+// SPEC L9, X2: an annotation that this controller did not write says nothing.
+func TestRememberedHostile_X2(t *testing.T) {
+	good := `{"cluster":"a","created":"2026-01-01T00:00:00Z","sessionAffinity":"None","internalTrafficPolicy":"Cluster"}`
+	if _, err := Remembered(remembering("[" + good + "]")); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"empty":           "",
+		"no list":         good,
+		"twice":           "[" + good + "," + good + "]",
+		"reserved label":  `[` + strings.TrimSuffix(good, "}") + `,"labels":{"kubernetes.io/x":"y"}}]`,
+		"port 0":          `[` + strings.TrimSuffix(good, "}") + `,"ports":[{"protocol":"TCP","number":0}]}]`,
+		"other type":      `[` + strings.TrimSuffix(good, "}") + `,"ports":"all"}]`,
+		"cluster of path": strings.Replace("["+good+"]", `"a"`, `"../a"`, 1),
+	} {
+		exports, err := Remembered(remembering(text))
+		if err == nil || exports != nil || !strings.Contains(err.Error(), "ns/svc") {
+			t.Errorf("%s: %v, %v", name, exports, err)
+		}
+	}
+}
+
+// FuzzRemembered holds that whatever is in the annotation, what is read back can be merged, planned with and remembered.
+func FuzzRemembered(f *testing.F) {
+	e, w := provider("east", time.Hour), provider("west", 2*time.Hour)
+	w.labels = map[string]string{"team": "a"}
+	f.Add(remember(wanted(f, e, w).Service.Exports))
+	f.Add(`[{"cluster":"a","created":"9999-12-31T23:59:59-12:00"}]`)
+	f.Add(`[{"cluster":"a","created":"0001-01-01T00:00:00Z","sessionAffinity":"ClientIP","affinityTimeout":1,"internalTrafficPolicy":"Local","ipFamilies":["IPv6"],"ports":[{"number":1,"protocol":"UDP"}]}]`)
+	f.Add(`[{}]`)
+	f.Add(`null`)
+	f.Fuzz(func(t *testing.T, text string) {
+		exports, err := Remembered(remembering(text))
+		if err != nil || len(exports) == 0 {
+			return
+		}
+		service := merge.Merge(exports, noon)
+		c := newConsumer(t, defaultConsumer())
+		want := Wanted{Key: key, Service: &service, Unsure: map[string]bool{}}
+		for _, cluster := range service.Clusters {
+			want.Unsure[cluster] = true
+		}
+		c.settle(want, noon)
+		if _, err := Remembered(c.imp); err != nil {
+			t.Errorf("what was read is not what is written: %v", err)
+		}
+	})
+}
