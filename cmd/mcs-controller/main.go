@@ -86,6 +86,8 @@ func work(ctx context.Context, opts *options, home *home, sources []clusters.Sou
 	})
 	set := clusters.NewSet(engine, log, clusters.Options{
 		ClusterSet: opts.clusterSet, Self: opts.self, UserAgent: "mcs-controller/" + version,
+		Liveness:       clusters.Liveness{Grace: opts.grace, Stable: opts.stable},
+		LeaseNamespace: home.namespace,
 	})
 	metrics.MustRegister(clusters.NewCollector(set))
 	lead, err := newLeadership(opts, home, log, metrics)
@@ -104,7 +106,9 @@ func work(ctx context.Context, opts *options, home *home, sources []clusters.Sou
 		cancel()
 		done <- err
 	}()
-	err = lead.run(ctx, func(ctx context.Context) error { return engine.Run(ctx, set) })
+	err = lead.run(ctx, func(ctx context.Context) error {
+		return set.Lead(ctx, func(ctx context.Context) error { return engine.Run(ctx, set) })
+	})
 	cancel()
 	return errors.Join(err, <-done)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -24,6 +25,8 @@ type options struct {
 	clusterSet string
 	automatic  bool
 	workers    int
+	grace      time.Duration
+	stable     time.Duration
 
 	leaderElect   *bool // nil until [options.complete]
 	metricsAddr   string
@@ -63,6 +66,9 @@ func parse(args []string, w io.Writer) (*options, error) {
 	f.StringVar(&o.clusterSet, "clusterset", "default", "the `name` of the clusterset, which all objects made here carry; controllers of other names don't touch them")
 	f.BoolVar(&o.automatic, "automatic-imports", true, "make a ServiceImport wherever an exported service's namespace exists; with =false, only serve ServiceImports that somebody made")
 	f.IntVar(&o.workers, "workers", 4, "the `number` of names worked on at once, per member")
+
+	f.DurationVar(&o.grace, "grace-period", 30*time.Second, "how `long` a provider must be out of reach before its endpoints are withdrawn where others remain; below 0 for never")
+	f.DurationVar(&o.stable, "stable-period", 30*time.Second, "how `long` it must then be in reach without a break before they return")
 
 	elect := f.Bool("leader-elect", false, "let only one of several replicas work (default: true where a namespace is known, else false)")
 	f.StringVar(&o.metricsAddr, "metrics-bind-address", "", "the `address` to serve Prometheus metrics on, at /metrics; 0 for none (default: :8080 in a pod, else 0)")
@@ -112,6 +118,9 @@ func (o *options) check() error {
 	}
 	if o.workers < 1 {
 		return fmt.Errorf("--workers %d: want at least 1", o.workers)
+	}
+	if o.grace == 0 || o.stable <= 0 {
+		return fmt.Errorf("--grace-period %v, --stable-period %v: want times such as 30s", o.grace, o.stable)
 	}
 	if o.logFormat != "text" && o.logFormat != "json" {
 		return fmt.Errorf("--log-format %q: want text or json", o.logFormat)

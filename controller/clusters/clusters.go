@@ -10,8 +10,9 @@
 // known", and what was known stays (SPEC L3, L6). Readers never see half: other credentials, or another API version, sync
 // first and then replace the old in one step (SPEC L8). And all that runs for a member ends with its context.
 //
-// The package never writes to a member; the one thing it writes is the id of a newly met member, into the Secret that
-// registers it. It never decides what an export means (merge) or what a consumer should hold (plan).
+// The package writes two things: the Leases that tell in each consumer which providers are connected, and the id of a newly
+// met member, into the Secret that registers it. It never decides what an export means (merge) or what a consumer should
+// hold (plan).
 package clusters
 
 import (
@@ -79,6 +80,10 @@ type Options struct {
 	Self string
 	// ProbeInterval is the time between two looks at a member's API server and its served versions. 0 means 5 s.
 	ProbeInterval time.Duration
+	// Liveness says when a provider that can't be reached is given up.
+	Liveness Liveness
+	// LeaseNamespace is the namespace of the Leases in each consumer, where it exists. Empty means mcs-system.
+	LeaseNamespace string
 	// UserAgent is sent with every request.
 	UserAgent string
 }
@@ -86,6 +91,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.ProbeInterval == 0 {
 		o.ProbeInterval = 5 * time.Second
+	}
+	if o.LeaseNamespace == "" {
+		o.LeaseNamespace = "mcs-system"
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "mcs-controller"

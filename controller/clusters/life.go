@@ -176,13 +176,13 @@ func (c *connection) problems(err error) []problem {
 	return list
 }
 
-// problem returns why the track is not complete.
+// problem returns why the track does not follow its cluster; nil if it does.
 func (t *track[T]) problem(resource string) error {
 	if !t.served.Load() {
 		return fmt.Errorf("%s.%s: %w; install the CRDs of sigs.k8s.io/mcs-api", resource, mcsapi.Group, mcsapi.ErrNotServed)
 	}
-	if t.next != nil {
-		return t.next.feed.State().Err
+	if next := t.next.Load(); next != nil {
+		return next.feed.State().Err
 	}
 	return t.state().Err
 }

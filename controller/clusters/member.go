@@ -30,7 +30,8 @@ type Member struct {
 	order   uint64 // of joining: who came first keeps what two claim
 
 	// conn is the connection that readers use; nil until the first contact.
-	conn atomic.Pointer[connection]
+	conn     atomic.Pointer[connection]
+	standing atomic.Int32
 
 	mu        sync.Mutex
 	reg       Registration

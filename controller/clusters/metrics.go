@@ -19,6 +19,11 @@ var (
 		"1 if all that a member's role reads is known, 0 if not.", []string{"cluster", "role"}, nil)
 	reachableDesc = prometheus.NewDesc("mcs_controller_member_reachable",
 		"1 if the member's API server answered the last probe, 0 if not.", []string{"cluster"}, nil)
+	withdrawnDesc = prometheus.NewDesc("mcs_controller_member_withdrawn",
+		"1 if the provider was not reached for the grace period, so that its endpoints are withdrawn where others remain; 0 if not, or if this replica stands by.",
+		[]string{"cluster"}, nil)
+	suspendedDesc = prometheus.NewDesc("mcs_controller_withdrawal_suspended",
+		"1 while more than half of the remote providers, and at least two, are missing together, so that none is withdrawn.", nil, nil)
 	heardDesc = prometheus.NewDesc("mcs_controller_member_last_contact_seconds",
 		"Seconds since the member's API server last answered a probe; absent before the first answer.", []string{"cluster"}, nil)
 )
@@ -29,6 +34,8 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- syncedDesc
 	ch <- reachableDesc
 	ch <- heardDesc
+	ch <- withdrawnDesc
+	ch <- suspendedDesc
 }
 
 // Collect implements [prometheus.Collector].
@@ -38,10 +45,12 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	members := c.set.Members()
 	gauge(membersDesc, float64(len(members)))
+	gauge(suspendedDesc, bit(c.set.Suspended()))
 	for _, m := range members {
 		reg := m.Registration()
 		if reg.Provider {
 			gauge(syncedDesc, bit(m.ProviderSynced()), reg.ID, "provider")
+			gauge(withdrawnDesc, bit(m.Standing() == Withdrawn), reg.ID)
 		}
 		if reg.Consumer {
 			gauge(syncedDesc, bit(m.ConsumerSynced()), reg.ID, "consumer")

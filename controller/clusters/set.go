@@ -22,8 +22,9 @@ type Set struct {
 	log     *slog.Logger
 	opts    Options
 
-	members  atomic.Pointer[[]*Member] // sorted by id
-	complete atomic.Bool
+	members   atomic.Pointer[[]*Member] // sorted by id
+	complete  atomic.Bool
+	suspended atomic.Bool
 
 	mu      sync.Mutex // held while a change of the registrations is carried out
 	ctx     context.Context

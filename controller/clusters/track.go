@@ -9,13 +9,14 @@ import (
 
 // track follows one resource of multicluster.x-k8s.io through the versions that its cluster serves. Another version syncs
 // first and then replaces the one before; a version that goes away without another leaves what was known (SPEC A7, L6).
+// What changes it is called by the connection's loop only.
 type track[T object] struct {
 	current atomic.Pointer[version[T]]
 	// served says whether the API server serves the resource at all, as far as it last answered.
 	served atomic.Bool
 
-	// next syncs, to replace current. Used by the connection's loop only, like all methods that are not reads.
-	next *version[T]
+	// next syncs, to replace current.
+	next atomic.Pointer[version[T]]
 }
 
 // version is a resource at one API version.
@@ -37,7 +38,7 @@ func (t *track[T]) follow(served string, start func(version string) (*version[T]
 		}
 		return nil
 	}
-	if t.next != nil && t.next.name == served {
+	if next := t.next.Load(); next != nil && next.name == served {
 		return nil
 	}
 	t.drop()
@@ -45,25 +46,24 @@ func (t *track[T]) follow(served string, start func(version string) (*version[T]
 	if err != nil {
 		return err
 	}
-	t.next = next
+	t.next.Store(next)
 	return nil
 }
 
 // drop gives up the version that was syncing.
 func (t *track[T]) drop() {
-	if t.next != nil {
-		t.next.stop()
-		t.next = nil
+	if next := t.next.Swap(nil); next != nil {
+		next.stop()
 	}
 }
 
 // promote lets the next version replace the current one if it has synced. With live, readers are told what differs.
 func (t *track[T]) promote(live bool) {
-	if t.next == nil || !t.next.feed.State().Synced {
+	next, old := t.next.Load(), t.current.Load()
+	if next == nil || !next.feed.State().Synced {
 		return
 	}
-	next, old := t.next, t.current.Load()
-	t.next = nil
+	t.next.Store(nil)
 	if old != nil {
 		next.feed.store.adopt(old.feed.store)
 	}
@@ -117,8 +117,8 @@ func (t *track[T]) kick() {
 	if current := t.current.Load(); current != nil {
 		current.feed.Kick()
 	}
-	if t.next != nil {
-		t.next.feed.Kick()
+	if next := t.next.Load(); next != nil {
+		next.feed.Kick()
 	}
 }
 

@@ -285,9 +285,14 @@ type running struct {
 // run runs a set until the test ends, or stop is called, which returns when the set has ended.
 func run(t testing.TB, sources ...clusters.Source) *running {
 	t.Helper()
+	return runWith(t, clusters.Options{ClusterSet: "test", ProbeInterval: time.Second}, sources...)
+}
+
+func runWith(t testing.TB, opts clusters.Options, sources ...clusters.Source) *running {
+	t.Helper()
 	r := &running{record: &record{}, log: &buffer{t: t}}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r.Set = clusters.NewSet(r.record, log, clusters.Options{ClusterSet: "test", ProbeInterval: time.Second})
+	r.Set = clusters.NewSet(r.record, log, opts)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx, sources...) }()

@@ -1,0 +1,185 @@
+package clusters
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// story tells a judge what it sees, second by second: one letter per second and provider, '+' for reached, '-' for not,
+// 'z' for a minute asleep instead of a second. It returns the standings, one letter per second: Reachable, Lost, Withdrawn,
+// with '!' appended to the line of the judge while withdrawal is suspended.
+func story(rules Liveness, providers map[string]string) map[string]string {
+	j := newJudge(rules)
+	now := time.Unix(1000, 0)
+	at := map[string]time.Time{}
+	out := map[string]string{}
+	length := 0
+	for _, seen := range providers {
+		length = max(length, len(seen))
+	}
+	for i := range length {
+		asleep := false
+		for _, seen := range providers {
+			asleep = asleep || i < len(seen) && seen[i] == 'z'
+		}
+		if asleep {
+			now = now.Add(time.Minute)
+		} else {
+			now = now.Add(time.Second)
+		}
+		seen := map[string]sighting{}
+		for id, s := range providers {
+			if i >= len(s) || s[i] == ' ' {
+				continue // not in the set
+			}
+			ok := s[i] == '+'
+			if ok {
+				at[id] = now
+			}
+			seen[id] = sighting{ok: ok, at: at[id]}
+		}
+		j.observe(now, seen)
+		for id := range seen {
+			out[id] += strings.ToUpper(j.standing(id).String()[:1])
+		}
+		if j.suspended {
+			out["judge"] += "!"
+		} else {
+			out["judge"] += "."
+		}
+	}
+	return out
+}
+
+// TestJudge holds the rules of liveness, with a grace period of 3 s and a stable period of 2 s.
+func TestJudge(t *testing.T) {
+	rules := Liveness{Grace: 3 * time.Second, Stable: 2 * time.Second}
+	for name, tc := range map[string]struct {
+		rules      Liveness
+		seen, want map[string]string
+	}{
+		"withdrawn after the grace period (L2)": {
+			seen: map[string]string{"a": "+++-----"},
+			want: map[string]string{"a": "RRRLLWWW"},
+		},
+		"a break shorter than that changes nothing (L7)": {
+			seen: map[string]string{"a": "++--++--++"},
+			want: map[string]string{"a": "RRLLRRLLRR"},
+		},
+		"back after the stable period (L7)": {
+			seen: map[string]string{"a": "+---++++"},
+			want: map[string]string{"a": "RLLWWWRR"},
+		},
+		"flapping does not come back (L7)": {
+			seen: map[string]string{"a": "+---+-++-+++"},
+			want: map[string]string{"a": "RLLWWWWWWWWR"},
+		},
+		"never reached by this leader counts from its start (L2)": {
+			seen: map[string]string{"a": "-----+++"},
+			want: map[string]string{"a": "LLLWWWWR"},
+		},
+		"at the start, what connects within the grace period is there at once": {
+			seen: map[string]string{"a": "-++"},
+			want: map[string]string{"a": "LRR"},
+		},
+		"time asleep does not count (L2)": {
+			seen: map[string]string{"a": "+-z"},
+			want: map[string]string{"a": "RLW"}, // as 5 s, the most a step counts
+		},
+		"grace below zero: never": {
+			rules: Liveness{Grace: -1},
+			seen:  map[string]string{"a": "+-------"},
+			want:  map[string]string{"a": "RLLLLLLL"},
+		},
+		"one of two vanishes": {
+			seen: map[string]string{"a": "+-----", "b": "++++++"},
+			want: map[string]string{"a": "RLLWWW", "b": "RRRRRR", "judge": "......"},
+		},
+		"all vanish: we are cut off (L2)": {
+			seen: map[string]string{"a": "+-----++", "b": "+-----++"},
+			want: map[string]string{"a": "RLLLLLRR", "b": "RLLLLLRR", "judge": ".!!!!!.."},
+		},
+		"two of three vanish: we are cut off; once one is back, grace starts anew (L2)": {
+			seen: map[string]string{"a": "+---------", "b": "+----+++++", "c": "++++++++++"},
+			want: map[string]string{"a": "RLLLLLLLWW", "b": "RLLLLRRRRR", "c": "RRRRRRRRRR", "judge": ".!!!!....."},
+		},
+		"two of four vanish: half is not more than half": {
+			seen: map[string]string{"a": "+---", "b": "+---", "c": "++++", "d": "++++"},
+			want: map[string]string{"a": "RLLW", "b": "RLLW", "c": "RRRR", "d": "RRRR"},
+		},
+		"one after the other is no cut": {
+			seen: map[string]string{"a": "+---------", "b": "++++++----", "c": "++++++++++"},
+			want: map[string]string{"a": "RLLWWWWWWW", "b": "RRRRRRLLWW", "c": "RRRRRRRRRR", "judge": ".........."},
+		},
+		"one that joins later counts from then": {
+			seen: map[string]string{"a": "   ----", "b": "+++++++"},
+			want: map[string]string{"a": "LLLW", "b": "RRRRRRR"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tc.rules == (Liveness{}) {
+				tc.rules = rules
+			}
+			got := story(tc.rules, tc.seen)
+			for id, want := range tc.want {
+				if got[id] != want {
+					t.Errorf("%s: seen %s, got %s, want %s", id, tc.seen[id], got[id], want)
+				}
+			}
+		})
+	}
+}
+
+// TestJudgeCountsFromContact_L2 holds that grace runs from the last contact, however late the loss is noticed.
+func TestJudgeCountsFromContact_L2(t *testing.T) {
+	j := newJudge(Liveness{Grace: 10 * time.Second})
+	start := time.Unix(1000, 0)
+	second := func(n int) time.Time { return start.Add(time.Duration(n) * time.Second) }
+	var standings []string
+	for n := range 13 {
+		// The last probe that was answered was at second 1; that the next one failed is known at second 8.
+		s := sighting{ok: n < 8, at: second(min(n, 1))}
+		j.observe(second(n), map[string]sighting{"a": s})
+		standings = append(standings, fmt.Sprint(j.standing("a")))
+	}
+	if i := slices.Index(standings, "withdrawn"); i < 11 || i > 12 {
+		t.Errorf("withdrawn at second %d, want 11 or 12: %v", i, standings)
+	}
+}
+
+// TestJudgeSucceeds_L7 holds that a leader does not bring back at once what the leader before it may have withdrawn.
+func TestJudgeSucceeds_L7(t *testing.T) {
+	j := newJudge(Liveness{Grace: 10 * time.Second, Stable: 3 * time.Second})
+	start := time.Unix(1000, 0)
+	var standings []string
+	for n := range 6 {
+		now := start.Add(time.Duration(n) * time.Second)
+		s := sighting{ok: n > 0, at: now}
+		if n == 0 {
+			s.at = start.Add(-time.Hour) // it was reached once, by this replica while it stood by
+		}
+		j.observe(now, map[string]sighting{"a": s})
+		standings = append(standings, fmt.Sprint(j.standing("a")))
+	}
+	if want := []string{"lost", "lost", "lost", "lost", "reachable", "reachable"}; !slices.Equal(standings, want) {
+		t.Errorf("got %v, want %v", standings, want)
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	for name, want := range map[string][2]bool{"keep": {false, false}, "withdraw": {true, true}, "withdraw-unless-last": {false, true}} {
+		p, err := ParsePolicy(name)
+		if err != nil {
+			t.Error(err)
+		}
+		if got := [2]bool{p.Withdraws(false), p.Withdraws(true)}; got != want {
+			t.Errorf("%s: alone %v, with others %v; want %v", name, got[0], got[1], want)
+		}
+	}
+	if _, err := ParsePolicy("maybe"); err == nil || !strings.Contains(err.Error(), "want keep, withdraw or withdraw-unless-last") {
+		t.Errorf("got %v", err)
+	}
+}

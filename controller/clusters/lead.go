@@ -1,0 +1,95 @@
+package clusters
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// judgePeriod is the time between two looks at who can be reached. It is what is added to the grace period at most.
+const judgePeriod = time.Second
+
+// Lead calls work, and while it runs judges who can be reached and keeps the Leases that say so (SPEC L1, L2). It is to be
+// called when this replica leads; the first judgement is passed before work starts, so that a provider which a leader
+// before this one gave up does not come back by mistake.
+func (s *Set) Lead(ctx context.Context, work func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	j := newJudge(s.opts.Liveness)
+	s.observe(j)
+	var running sync.WaitGroup
+	running.Go(func() {
+		ticks := time.NewTicker(judgePeriod)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticks.C:
+				s.observe(j)
+			}
+		}
+	})
+	running.Go(func() { s.keepLeases(ctx) })
+	err := work(ctx)
+	cancel()
+	running.Wait()
+	return err
+}
+
+// observe lets the judge look at the providers, and tells what changed.
+func (s *Set) observe(j *judge) {
+	members := s.Members()
+	seen := map[string]sighting{}
+	for _, m := range members {
+		if m.remoteProvider() {
+			seen[m.ID()] = m.sighting()
+		}
+	}
+	was := j.suspended
+	j.observe(time.Now(), seen)
+	s.suspended.Store(j.suspended)
+	if j.suspended != was {
+		s.log.Warn("withdrawal of endpoints: more than half of the remote providers vanished together, so it is we who are cut off",
+			"suspended", j.suspended)
+	}
+	for _, m := range members {
+		now := j.standing(m.ID())
+		if before := Standing(m.standing.Swap(int32(now))); before != now {
+			m.log.Warn("standing of the provider changed", "from", before.String(), "to", now.String())
+			s.handler.Synced(m)
+		}
+	}
+}
+
+// Suspended says whether withdrawal is suspended because too many providers vanished together (SPEC L2).
+func (s *Set) Suspended() bool { return s.suspended.Load() }
+
+// Standing returns what may be concluded of the member as a provider. It is [Reachable] for the own cluster, and while this
+// replica does not lead.
+func (m *Member) Standing() Standing { return Standing(m.standing.Load()) }
+
+func (m *Member) remoteProvider() bool {
+	reg := m.Registration()
+	return reg.Provider && (m.opts.Self == "" || reg.ID != m.opts.Self)
+}
+
+// sighting returns what is known of the member as a provider: it is reached if its API answers, the kinds are served, and
+// no watch is broken.
+func (m *Member) sighting() sighting {
+	c := m.conn.Load()
+	if c == nil {
+		return sighting{}
+	}
+	heard := c.heard.Load()
+	return sighting{ok: heard.Err == nil && !heard.At.IsZero() && c.providerProblem() == nil, at: heard.At}
+}
+
+// providerProblem returns why the provider's side of the connection does not follow its cluster; nil if it does.
+func (c *connection) providerProblem() error {
+	for _, err := range []error{c.exports.problem(exportResource), c.services.State().Err, c.sources.State().Err} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,212 @@
+package clusters
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// Leases say in each consumer which providers are connected (KEP-1645 "Endpoint TTL"): one per provider, renewed while the
+// provider is reached. They are for people and other programs. This controller does not conclude anything from them: that
+// nobody renewed a Lease proves nothing about its provider (SPEC L2).
+
+const (
+	// leaseRate bounds the renewals of one controller, in all consumers together, per second. With many members each
+	// Lease is renewed more rarely and lasts longer.
+	leaseRate = 10
+	// leaseRenewal is the shortest time between two renewals of a Lease, and leaseLives how many of them it lasts.
+	leaseRenewal = 10 * time.Second
+	leaseLives   = 4
+	// leaseRetry is how long to wait after a failure, such as a namespace that does not exist.
+	leaseRetry = time.Minute
+)
+
+// renewal returns how long to wait between two renewals of each of n Leases.
+func renewal(n int) time.Duration {
+	return max(leaseRenewal, time.Duration(n)*time.Second/leaseRate)
+}
+
+// keepLeases renews Leases until ctx ends. Each consumer has a round of its own, so that a slow one delays no other.
+func (s *Set) keepLeases(ctx context.Context) {
+	limit := rate.NewLimiter(leaseRate, leaseRate)
+	keepers := map[*Member]context.CancelFunc{}
+	var running sync.WaitGroup
+	defer running.Wait()
+	ticks := time.NewTicker(judgePeriod)
+	defer ticks.Stop()
+	for {
+		present := map[*Member]bool{}
+		for _, m := range s.Members() {
+			if !m.Registration().Consumer {
+				continue
+			}
+			present[m] = true
+			if keepers[m] == nil {
+				ctx, cancel := context.WithCancel(ctx)
+				keepers[m] = cancel
+				running.Go(func() { (&leaseKeeper{set: s, consumer: m, limit: limit}).run(ctx) })
+			}
+		}
+		for m, cancel := range keepers {
+			if !present[m] {
+				cancel()
+				delete(keepers, m)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			for _, cancel := range keepers {
+				cancel()
+			}
+			return
+		case <-ticks.C:
+		}
+	}
+}
+
+// leaseKeeper keeps the Leases of one consumer.
+type leaseKeeper struct {
+	set      *Set
+	consumer *Member
+	limit    *rate.Limiter
+	problem  string // last logged
+}
+
+func (k *leaseKeeper) run(ctx context.Context) {
+	for {
+		wait := judgePeriod
+		if k.consumer.ConsumerSynced() {
+			n, err := k.round(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			k.report(err)
+			wait = renewal(n * k.consumers())
+			if err != nil {
+				wait = max(wait, leaseRetry)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// consumers counts the consumers, which share the rate.
+func (k *leaseKeeper) consumers() int {
+	n := 0
+	for _, m := range k.set.Members() {
+		if m.Registration().Consumer {
+			n++
+		}
+	}
+	return n
+}
+
+// round renews the Leases of the providers that are reached, removes those of providers that left, and returns how many
+// providers there are.
+func (k *leaseKeeper) round(ctx context.Context) (providers int, err error) {
+	present := map[string]bool{}
+	var renew []string
+	for _, m := range k.set.Members() {
+		if !m.remoteProvider() {
+			continue
+		}
+		present[m.ID()] = true
+		if m.sighting().ok {
+			renew = append(renew, m.ID())
+		}
+	}
+	if err := k.sweep(ctx, present); err != nil {
+		return len(present), err
+	}
+	for _, id := range renew {
+		if err := k.limit.Wait(ctx); err != nil {
+			return len(present), err
+		}
+		if err := k.renew(ctx, id, renewal(len(present)*k.consumers())); err != nil {
+			return len(present), err
+		}
+	}
+	return len(present), nil
+}
+
+// renew renews the Lease of a provider, which it makes if there is none.
+func (k *leaseKeeper) renew(ctx context.Context, id string, every time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	client := k.consumer.Kube().CoordinationV1().Leases(k.set.opts.LeaseNamespace)
+	spec := coordinationv1.LeaseSpec{
+		HolderIdentity:       ptr.To(id),
+		LeaseDurationSeconds: ptr.To(int32((leaseLives * every).Seconds())),
+		RenewTime:            &metav1.MicroTime{Time: time.Now()},
+	}
+	patch, err := json.Marshal(map[string]any{"spec": spec})
+	if err != nil {
+		return err
+	}
+	name := k.set.opts.ClusterSet + "." + id
+	_, err = client.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+	if !apierrors.IsNotFound(err) {
+		return err
+	}
+	_, err = client.Create(ctx, &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
+			mcsapi.LabelClusterSet: k.set.opts.ClusterSet, mcsapi.LabelSourceCluster: id,
+		}},
+		Spec: spec,
+	}, metav1.CreateOptions{})
+	return err
+}
+
+// sweep removes the Leases of clusters that are no providers of this set any more (SPEC L3).
+func (k *leaseKeeper) sweep(ctx context.Context, present map[string]bool) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	client := k.consumer.Kube().CoordinationV1().Leases(k.set.opts.LeaseNamespace)
+	list, err := client.List(ctx, metav1.ListOptions{
+		LabelSelector: mcsapi.LabelClusterSet + "=" + k.set.opts.ClusterSet + "," + mcsapi.LabelSourceCluster,
+	})
+	if err != nil {
+		return err
+	}
+	for _, lease := range list.Items {
+		if present[lease.Labels[mcsapi.LabelSourceCluster]] {
+			continue
+		}
+		err := client.Delete(ctx, lease.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &lease.UID}})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// report logs when Leases can't be kept, and when they can again. That touches nobody's traffic.
+func (k *leaseKeeper) report(err error) {
+	now := ""
+	if err != nil {
+		now = string(apierrors.ReasonForError(err)) + " "
+	}
+	switch {
+	case now == k.problem:
+	case err != nil:
+		k.consumer.log.Info("no Leases are kept in the cluster that tell which providers are connected",
+			"namespace", k.set.opts.LeaseNamespace, "err", err)
+	default:
+		k.consumer.log.Info("Leases are kept in the cluster again", "namespace", k.set.opts.LeaseNamespace)
+	}
+	k.problem = now
+}

@@ -1,0 +1,142 @@
+package clusters
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/test/controlplane"
+)
+
+// lead runs the set as the leader's, with a grace period of 4 s and a stable period of 3 s.
+func lead(t *testing.T, sources ...clusters.Source) *running {
+	t.Helper()
+	r := runWith(t, clusters.Options{
+		ClusterSet: "test", ProbeInterval: time.Second,
+		Liveness: clusters.Liveness{Grace: grace, Stable: 3 * time.Second},
+	}, sources...)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- r.Lead(ctx, func(ctx context.Context) error {
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+const grace = 4 * time.Second
+
+// TestLiveness_L1_L2_L7 holds that a provider which is away for the grace period is given up, within two seconds of that,
+// and trusted again after the stable period; that Leases tell who is connected; and that when most are away at once, it is
+// we who are cut off.
+func TestLiveness_L1_L2_L7(t *testing.T) {
+	all := make([]*cluster, 3)
+	for i, name := range []string{"a", "b", "c"} {
+		all[i] = start(t, controlplane.Options{Name: name})
+	}
+	a, b, c := all[0], all[1], all[2]
+	c.namespace("mcs-system")
+	if _, err := c.kube.RbacV1().RoleBindings("mcs-system").Create(t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "leases"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "multicluster:leases"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "member"}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	provider := func(c *cluster, id string) clusters.Registration {
+		reg := c.as(id)
+		reg.Consumer = false
+		return reg
+	}
+	s := newSource(provider(a, "a"), provider(b, "b"), c.as("c"))
+	r := lead(t, s)
+	r.synced(t, "c")
+	ma, mb := r.member(t, "a"), r.member(t, "b")
+	eventually(t, "all are reachable", func() bool {
+		return ma.ProviderSynced() && mb.ProviderSynced() && ma.Standing() == clusters.Reachable && mb.Standing() == clusters.Reachable
+	})
+
+	leases := func() []coordinationv1.Lease {
+		list, err := c.kube.CoordinationV1().Leases("mcs-system").List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list.Items
+	}
+	names := func() string {
+		var list []string
+		for _, l := range leases() {
+			list = append(list, l.Name)
+		}
+		return strings.Join(list, " ")
+	}
+	eventually(t, "a Lease for each provider", func() bool { return names() == "test.a test.b test.c" })
+
+	if err := a.KillAPIServer(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	eventually(t, "a is lost, not withdrawn", func() bool { return ma.Standing() == clusters.Lost })
+	eventually(t, "a is withdrawn", func() bool { return ma.Standing() == clusters.Withdrawn })
+	if took := time.Since(killed); took > grace+2*time.Second {
+		t.Errorf("withdrawn only after %v", took)
+	} else {
+		t.Logf("withdrawn after %v, grace period %v", took, grace)
+	}
+	if mb.Standing() != clusters.Reachable || !r.has("synced a") {
+		t.Error("others are touched, or nobody was told")
+	}
+	if !ma.ProviderSynced() {
+		t.Error("what was known of a is forgotten")
+	}
+	if err := a.StartAPIServer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a is back", func() bool { return ma.Standing() == clusters.Reachable })
+
+	renewed := func(name string) time.Time {
+		list := leases()
+		i := slices.IndexFunc(list, func(l coordinationv1.Lease) bool { return l.Name == name })
+		return list[i].Spec.RenewTime.Time
+	}
+	before := renewed("test.b")
+	eventually(t, "a Lease is renewed", func() bool { return renewed("test.b").After(before) })
+
+	for _, c := range []*cluster{a, b} {
+		if err := c.PauseAPIServer(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "withdrawal is suspended", r.Suspended)
+	paused := time.Now()
+	eventually(t, "the grace period is over", func() bool {
+		if ma.Standing() == clusters.Withdrawn || mb.Standing() == clusters.Withdrawn {
+			t.Fatal("withdrawn though we are cut off")
+		}
+		return time.Since(paused) > 2*grace
+	})
+	for _, c := range []*cluster{a, b} {
+		if err := c.ResumeAPIServer(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "withdrawal is not suspended any more", func() bool { return !r.Suspended() })
+
+	s.set(provider(b, "b"), c.as("c"))
+	eventually(t, "the Lease of a member that left is gone (L3)", func() bool { return names() == "test.b test.c" })
+}
