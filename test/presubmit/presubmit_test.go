@@ -26,7 +26,7 @@ func TestArrows(t *testing.T) {
 		"controller":          {"controller/", "internal/"},
 		"cmd/coredns":         {"plugin"},
 		"cmd/mcs-controller":  {"controller", "controller/clusters", "internal/"},
-		"cmd/mcsctl":          {"controller/merge", "controller/plan", "internal/"},
+		"cmd/mcsctl":          {"cmd/mcsctl/"},
 	}
 	for pkg, imports := range packages(t) {
 		rules, ok := mayImport[pkg]
