@@ -1,4 +1,4 @@
-# Images of the programs, one target each: coredns, mcs-controller.
+# Images of the programs, one target each: coredns, mcs-controller, mcsctl.
 #
 #   docker build --target coredns --build-arg VERSION=v1.2.3 -t coredns-multicluster:v1.2.3 .
 #
@@ -38,6 +38,14 @@ ENV GOOS=$TARGETOS GOARCH=$TARGETARCH \
     GOFLAGS="-trimpath -buildvcs=false '-ldflags=-s -w -X main.version=${VERSION}'"
 RUN ["/usr/local/go/bin/go", "build", "-o", "/out/mcs-controller", "./cmd/mcs-controller"]
 
+FROM source AS build-mcsctl
+ARG TARGETOS
+ARG TARGETARCH
+ARG VERSION=unknown
+ENV GOOS=$TARGETOS GOARCH=$TARGETARCH \
+    GOFLAGS="-trimpath -buildvcs=false '-ldflags=-s -w -X main.version=${VERSION}'"
+RUN ["/usr/local/go/bin/go", "build", "-o", "/out/mcsctl", "./cmd/mcsctl"]
+
 FROM ${BASE_IMAGE} AS coredns
 ARG VERSION=unknown
 LABEL org.opencontainers.image.title="coredns with multicluster" \
@@ -63,3 +71,15 @@ COPY --from=build-mcs-controller /out/mcs-controller /mcs-controller
 USER 65532:65532
 WORKDIR /
 ENTRYPOINT ["/mcs-controller"]
+
+FROM ${BASE_IMAGE} AS mcsctl
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title="mcsctl" \
+      org.opencontainers.image.description="Joins clusters to a clusterset, and explains why a name does not resolve" \
+      org.opencontainers.image.source="https://github.com/clusterset/multicluster" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=build-mcsctl /out/mcsctl /mcsctl
+USER 65532:65532
+WORKDIR /
+ENTRYPOINT ["/mcsctl"]

@@ -16,7 +16,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(coredns mcs-controller)
+[ ${#targets[@]} -gt 0 ] || targets=(coredns mcs-controller mcsctl)
 version=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo unknown)}
 prefix=${IMAGE_PREFIX:-}
 
