@@ -98,7 +98,8 @@ func (a *app) root(name string, stdout, stderr io.Writer) *cobra.Command {
 	f.StringVar(&a.zone, "zone", "clusterset.local", "the DNS `zone` of the clusterset")
 	f.StringVarP(&a.output, "output", "o", "", "`format` for programs: json or yaml")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(a.explain(), a.join(), a.leave(), a.versionCommand())
+	root.AddCommand(a.explain(), a.status(), a.services(), a.check(),
+		a.export(), a.unexport(), a.importCommand(), a.join(), a.leave(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

@@ -9,21 +9,7 @@ var tones = map[Verdict]screen.Tone{OK: screen.Good, None: screen.Quiet, Unknown
 // Print shows a report to people: the chain, and the first thing that is wrong.
 func Print(s *screen.Screen, r Report) {
 	s.Line("%s", s.Bold(r.Domain))
-	last := "\x00"
-	for _, step := range r.Steps {
-		if step.Cluster != last {
-			last = step.Cluster
-			title := last
-			if title == "" {
-				title = "clusterset"
-			}
-			s.Line("\n%s", s.Bold(title))
-		}
-		s.Line("  %s %-10s %s", s.Mark(tones[step.Verdict]), step.Link, step.Found)
-		if step.Verdict == Warning && step.Do != "" {
-			s.Line("    %-10s → %s", "", step.Do)
-		}
-	}
+	PrintSteps(s, r.Steps, false)
 	s.Line("")
 	if r.Problem == nil {
 		s.Line("%s %s", s.Mark(screen.Good), s.Paint(screen.Good, verdict(r)))
@@ -53,4 +39,23 @@ func verdict(r Report) string {
 		return "nothing is wrong, as far as it could be looked at"
 	}
 	return "all is well"
+}
+
+// PrintSteps shows steps, grouped by cluster; with advice for all that is wrong, or only for warnings.
+func PrintSteps(s *screen.Screen, steps []Step, all bool) {
+	last := "\x00"
+	for _, step := range steps {
+		if step.Cluster != last {
+			last = step.Cluster
+			title := last
+			if title == "" {
+				title = "clusterset"
+			}
+			s.Line("\n%s", s.Bold(title))
+		}
+		s.Line("  %s %-10s %s", s.Mark(tones[step.Verdict]), step.Link, step.Found)
+		if step.Do != "" && (step.Verdict == Warning || all && step.Verdict != OK) {
+			s.Line("    %-10s → %s", "", step.Do)
+		}
+	}
 }

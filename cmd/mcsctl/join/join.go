@@ -81,7 +81,7 @@ func (r *Request) Check(ctx context.Context) error {
 		return fmt.Errorf("%s (%s) can't be reached: %s; want a context that works", r.From.Origin, r.From.Config.Host, members.Brief(err))
 	}
 	if len(r.PodCIDRs) == 0 {
-		if r.PodCIDRs, err = podCIDRs(ctx, r.From); err != nil {
+		if r.PodCIDRs, err = PodCIDRs(ctx, r.From); err != nil {
 			return err
 		}
 	}
@@ -98,7 +98,7 @@ func (r *Request) others(ctx context.Context) []Party {
 	home := r.Set.Home()
 	own := Party{ID: home.ID, Origin: home.Origin}
 	own.UID, _ = home.UID(ctx)
-	own.Pods, _ = podCIDRs(ctx, home)
+	own.Pods, _ = PodCIDRs(ctx, home)
 	own.Services = serviceCIDRs(ctx, home)
 	if !home.Consumer && !home.Provider {
 		own.UID, own.Services = "", nil // a hub, which is no member, may join as one
@@ -120,8 +120,8 @@ func (r *Request) others(ctx context.Context) []Party {
 	return append([]Party{own}, out...)
 }
 
-// podCIDRs are the ranges of a cluster's nodes; none where the nodes have none.
-func podCIDRs(ctx context.Context, c *members.Cluster) ([]netip.Prefix, error) {
+// PodCIDRs are the ranges of a cluster's nodes; none where the nodes have none.
+func PodCIDRs(ctx context.Context, c *members.Cluster) ([]netip.Prefix, error) {
 	nodes, err := c.Kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
 	if apierrors.IsForbidden(err) {
 		return nil, nil

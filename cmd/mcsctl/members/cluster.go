@@ -73,6 +73,9 @@ func (c *Cluster) Flags() string {
 	return " --context " + c.Context
 }
 
+// MCS is the client of the MCS API in a version, one of [mcsapi.Versions], for writes.
+func (c *Cluster) MCS(version string) rest.Interface { return c.mcs[version] }
+
 // Named selects the one object of a name.
 func Named(name string) metav1.ListOptions {
 	return metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()}

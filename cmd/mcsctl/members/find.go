@@ -216,7 +216,7 @@ func (c *Cluster) Registrations(ctx context.Context, ns string) ([]corev1.Secret
 	list, err := c.Kube.CoreV1().Secrets(ns).List(ctx, metav1.ListOptions{LabelSelector: clusters.LabelMember})
 	if err != nil {
 		if apierrors.IsForbidden(err) {
-			return nil, fmt.Errorf("Secrets of namespace %s may not be listed with these credentials", ns)
+			return nil, fmt.Errorf("these credentials may not list the Secrets of namespace %s", ns)
 		}
 		return nil, err
 	}

@@ -1,0 +1,220 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
+	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
+	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
+)
+
+// Limits beyond which something is worth a word.
+const (
+	// maxSkew is how far two clocks may differ: the oldest export wins (SPEC M1).
+	maxSkew = 5 * time.Second
+	// maxLasting is how long clients may see an old answer.
+	maxLasting = 30 * time.Second
+)
+
+// oldest is the oldest version of Kubernetes that the API is for (SPEC A7).
+var oldest = version.MustParseSemantic("1.22.0")
+
+// judging is a list of findings in the making.
+type judging struct {
+	Facts
+	steps []explain.Step
+}
+
+// Judge says of each thing that is looked at what it is worth.
+func Judge(f Facts) []explain.Step {
+	j := &judging{Facts: f}
+	if f.SecretsErr != nil {
+		j.say(nil, "members", explain.Unknown, f.SecretsErr.Error(), "use credentials that may, or --contexts")
+	}
+	j.controller()
+	for i := range f.Clusters {
+		j.cluster(&f.Clusters[i])
+	}
+	j.clocks()
+	j.ranges()
+	return j.steps
+}
+
+func (j *judging) say(c *Cluster, link string, v explain.Verdict, found, do string) {
+	s := explain.Step{Link: link, Verdict: v, Found: found, Do: do}
+	if c != nil {
+		s.Cluster = c.ID
+	}
+	j.steps = append(j.steps, s)
+}
+
+func (j *judging) controller() {
+	if j.Controller == nil {
+		return
+	}
+	logs := "kubectl logs -n " + j.Namespace + " deployment/mcs-controller"
+	if c := j.Controller; c.Ready < c.Replicas || c.Replicas == 0 {
+		j.say(nil, "controller", explain.Wrong, fmt.Sprintf("%d of %d replicas are ready", c.Ready, c.Replicas), logs)
+	} else {
+		j.say(nil, "controller", explain.OK, fmt.Sprintf("%d of %d replicas are ready", c.Ready, c.Replicas), "")
+	}
+	switch l := j.Leader; {
+	case l == nil || l.Holder == "":
+		j.say(nil, "lease", explain.Wrong, "no replica leads", logs)
+	case j.Now.Sub(l.Renewed.Time) > time.Duration(l.Seconds)*time.Second:
+		j.say(nil, "lease", explain.Wrong, fmt.Sprintf("%s leads no more: the lease ran out", l.Holder), logs)
+	default:
+		j.say(nil, "lease", explain.OK, l.Holder+" leads", "")
+	}
+}
+
+func (j *judging) cluster(c *Cluster) {
+	if c.Down != "" {
+		j.say(c, "server", explain.Wrong, "can't be reached from here: "+c.Down, "see to its address and credentials; those of a member are renewed by mcsctl join again")
+		return
+	}
+	if v, err := version.ParseSemantic(c.Version); err == nil && v.LessThan(oldest) {
+		j.say(c, "server", explain.Wrong, c.Version+" is older than 1.22, the oldest that the API is for", "upgrade the cluster")
+	} else {
+		j.say(c, "server", explain.OK, c.Version, "")
+	}
+	j.api(c)
+	if c.Registered {
+		j.rights(c)
+	}
+	if c.Consumer {
+		j.dns(c)
+	}
+}
+
+func (j *judging) api(c *Cluster) {
+	install := "kubectl apply --server-side -k deploy/crds" + c.Flags
+	switch {
+	case c.Provider && c.Exports == "":
+		j.say(c, "api", explain.Wrong, "ServiceExport is not served: the CRD is missing", install)
+	case c.Consumer && c.Imports == "":
+		j.say(c, "api", explain.Wrong, "ServiceImport is not served: the CRD is missing", install)
+	case c.Provider && c.Exports != "v1beta1" || c.Consumer && c.Imports != "v1beta1":
+		j.say(c, "api", explain.Warning, "only v1alpha1 is served, in which some fields may be missing", "newer CRDs: "+install)
+	default:
+		j.say(c, "api", explain.OK, "v1beta1 is served", "")
+	}
+}
+
+func (j *judging) rights(c *Cluster) {
+	switch {
+	case len(c.Denied) > 0:
+		j.say(c, "rights", explain.Wrong, "the registered identity may not "+strings.Join(c.Denied, ", "), "mcsctl join "+c.ID+" again, with --from")
+	case c.NoStatus:
+		j.say(c, "rights", explain.Warning, "the registered identity may not write the status of ServiceExports; verdicts stand on the imports alone", "if that is not meant so: mcsctl join "+c.ID+" again, with --from")
+	default:
+		j.say(c, "rights", explain.OK, "the registered identity may what it needs", "")
+	}
+}
+
+func (j *judging) dns(c *Cluster) {
+	if c.ServersErr != "" {
+		j.say(c, "dns", explain.Unknown, "CoreDNS can't be looked at: "+c.ServersErr, "")
+		return
+	}
+	if len(c.Servers) == 0 {
+		j.say(c, "dns", explain.Unknown, "no ConfigMap kube-system/coredns: this cluster's DNS is something else", "see to it that it sends "+j.Zone+" to a CoreDNS with multicluster (deploy/README.md)")
+	}
+	for i := range c.Servers {
+		j.server(c, &c.Servers[i])
+	}
+}
+
+// server looks at one name server: its binary, its line, its rights, how long answers last.
+func (j *judging) server(c *Cluster, s *nameserver.Server) {
+	where := s.Namespace + "/" + s.Name
+	switch {
+	case strings.Contains(s.Crash, "nknown directive") && strings.Contains(s.Crash, "multicluster"):
+		j.say(c, "dns", explain.Wrong, fmt.Sprintf("%s: the image %s does not know the plugin, and does not start with the line", where, s.Image),
+			"put the image with the plugin back (an upgrade may have reverted it), or take the line out: deploy/README.md, What brings it back")
+		return
+	case s.Crash != "":
+		j.say(c, "dns", explain.Wrong, where+" does not start: "+s.Crash, fmt.Sprintf("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags))
+		return
+	}
+	if do := explain.Advice(s, j.Zone); do != "" {
+		j.say(c, "dns", explain.Wrong, explain.Describe(s, j.Zone), do)
+		return
+	}
+	if s.Wanted > 0 && s.Ready < s.Wanted {
+		j.say(c, "dns", explain.Warning, fmt.Sprintf("%s: %d of %d pods are ready", where, s.Ready, s.Wanted), fmt.Sprintf("kubectl get pods -n %s%s", s.Namespace, c.Flags))
+	}
+	if s.Answer.Lasting > maxLasting {
+		j.say(c, "dns", explain.Warning, fmt.Sprintf("%s lets answers last %s, up to which a change stays unseen", where, s.Answer.Lasting), "a shorter ttl of multicluster, or a smaller minimum of cache")
+	}
+	if s.Role == nameserver.Stock && s.Answer.State == corefile.Served && len(c.DNSDenied) > 0 {
+		j.say(c, "dns", explain.Wrong, where+" may not "+strings.Join(c.DNSDenied, ", ")+"; the zone is SERVFAIL", "kubectl apply -k deploy/coredns-stock"+c.Flags)
+		return
+	}
+	j.say(c, "dns", explain.OK, explain.Describe(s, j.Zone), "")
+}
+
+// clocks compares those of every two clusters.
+func (j *judging) clocks() {
+	var low, high *Cluster
+	for i := range j.Clusters {
+		c := &j.Clusters[i]
+		if !c.SkewKnown {
+			continue
+		}
+		if low == nil || c.Skew < low.Skew {
+			low = c
+		}
+		if high == nil || c.Skew > high.Skew {
+			high = c
+		}
+	}
+	switch {
+	case low == nil || low == high:
+	case high.Skew-low.Skew > maxSkew:
+		j.say(nil, "clocks", explain.Warning, fmt.Sprintf("the clock of %s is %s ahead of that of %s; which export is the oldest is told by them", high.ID, (high.Skew-low.Skew).Round(time.Second), low.ID), "synchronise the clocks of the API servers")
+	default:
+		j.say(nil, "clocks", explain.OK, fmt.Sprintf("those of all clusters agree to %s", maxSkew), "")
+	}
+}
+
+// ranges looks for pods of two clusters with the same addresses.
+func (j *judging) ranges() {
+	var unknown []string
+	clean := true
+	for i := range j.Clusters {
+		a := &j.Clusters[i]
+		if len(a.Pods) == 0 {
+			unknown = append(unknown, a.ID)
+		}
+		for n := range j.Clusters[:i] {
+			b := &j.Clusters[n]
+			if x, y, found := overlap(a.Pods, b.Pods); found {
+				clean = false
+				j.say(nil, "pod-ranges", explain.Wrong, fmt.Sprintf("the pods of %s have %s, those of %s have %s, which overlap", b.ID, y, a.ID, x), "packets between them can't be routed; give one of them another range")
+			}
+		}
+	}
+	switch {
+	case len(unknown) > 0:
+		j.say(nil, "pod-ranges", explain.Unknown, "not known of "+strings.Join(unknown, ", ")+": no node tells them", "mcsctl join with --pod-cidrs notes them")
+	case clean:
+		j.say(nil, "pod-ranges", explain.OK, "no two clusters share addresses", "")
+	}
+}
+
+func overlap(a, b []netip.Prefix) (x, y netip.Prefix, found bool) {
+	for _, x := range a {
+		for _, y := range b {
+			if x.Overlaps(y) {
+				return x, y, true
+			}
+		}
+	}
+	return x, y, false
+}

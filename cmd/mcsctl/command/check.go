@@ -1,0 +1,37 @@
+package command
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clusterset/multicluster/cmd/mcsctl/check"
+	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
+	"github.com/clusterset/multicluster/cmd/mcsctl/screen"
+)
+
+func (a *app) check() *cobra.Command {
+	return &cobra.Command{
+		Use: "check", Short: "Look over the whole clusterset: is it set up well?", Args: cobra.NoArgs,
+		Long: `check looks, before the first export and at any time after, at the API servers' versions and clocks, the CRDs, what the
+registered identities may do, ranges of pods that overlap, the controller and its lease, and CoreDNS: an image without the
+plugin, a line that is missing or was reverted, a server block that captures the zone, kubernetes claiming it, answers that
+last too long, NodeLocal DNS in front.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := a.find(cmd.Context())
+			if err != nil {
+				return err
+			}
+			steps := check.Judge(check.Gather(cmd.Context(), set, a.zone))
+			if a.screen.Format != screen.Text {
+				err = a.screen.Data(steps)
+			} else {
+				explain.PrintSteps(a.screen, steps, true)
+			}
+			if err == nil && slices.ContainsFunc(steps, func(s explain.Step) bool { return s.Verdict == explain.Wrong }) {
+				err = errProblem
+			}
+			return err
+		},
+	}
+}
