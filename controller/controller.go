@@ -26,6 +26,8 @@ type Options struct {
 	ClusterSet string
 	// Automatic says whether imports are created for every exported service (SPEC I2).
 	Automatic bool
+	// Withdrawal is what happens to the endpoints of providers that are unreachable past the grace period (SPEC L2).
+	Withdrawal clusters.Policy
 	// Workers is the number of names reconciled at once per cluster.
 	Workers int
 	// Log receives one record per failure and per change of a cluster's state.
@@ -52,6 +54,9 @@ var everything = types.NamespacedName{}
 
 // New returns a controller that does nothing until [Controller.Run].
 func New(opts Options) *Controller {
+	if opts.Withdrawal == "" {
+		opts.Withdrawal = clusters.WithdrawUnlessLast
+	}
 	return &Controller{
 		opts:    opts,
 		metrics: newMetrics(opts.Registerer),

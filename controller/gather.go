@@ -13,28 +13,40 @@ import (
 
 // offer is what the whole clusterset says of one name. It is the same for every consumer and is not changed once made.
 type offer struct {
-	service *merge.Result // nil when nobody exports the name
-	sources []plan.Source
-	invalid map[string]*merge.Invalid // by cluster: exports that take no part
-	unsure  map[string]bool           // clusters of which nothing is known at present
+	service     *merge.Result // nil when nobody exports the name
+	sources     []plan.Source
+	invalid     map[string]*merge.Invalid // by cluster: exports that take no part
+	unsure      map[string]bool           // clusters of which nothing is known at present
+	unreachable map[string]bool           // exporting clusters past the grace period (SPEC L2)
+	members     []string
 }
 
 // wanted is the offer as plan takes it.
 func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
-	return plan.Wanted{Key: key, Service: o.service, Sources: o.sources, Unsure: o.unsure}
+	return plan.Wanted{
+		Key: key, Service: o.service, Sources: o.sources, Unsure: o.unsure, Unreachable: o.unreachable, Members: o.members,
+	}
 }
 
 // gather reads all state of key from the caches of every provider and merges it.
 func (c *Controller) gather(key types.NamespacedName) *offer {
-	return c.merged.get(key, func() *offer { return gather(key, c.set.Members(), time.Now()) })
+	return c.merged.get(key, func() *offer {
+		o := gather(key, c.set.Members(), time.Now())
+		o.withdraw(c.opts.Withdrawal)
+		return o
+	})
 }
 
 func gather(key types.NamespacedName, members []*clusters.Member, now time.Time) *offer {
-	o := &offer{invalid: map[string]*merge.Invalid{}, unsure: map[string]bool{}}
+	o := &offer{invalid: map[string]*merge.Invalid{}, unsure: map[string]bool{}, unreachable: map[string]bool{}}
 	var exports []merge.Export
 	for _, m := range members {
+		o.members = append(o.members, m.ID())
 		if !m.Registration().Provider {
 			continue
+		}
+		if m.Standing() == clusters.Withdrawn {
+			o.unreachable[m.ID()] = true
 		}
 		if !m.ProviderSynced() {
 			o.unsure[m.ID()] = true
@@ -58,6 +70,39 @@ func gather(key types.NamespacedName, members []*clusters.Member, now time.Time)
 		o.service = &service
 	}
 	return o
+}
+
+// withdraw marks the sources whose endpoints are to be taken out by the policy: those of unreachable clusters, unless they
+// are the last (SPEC L2). A cluster whose slices are not known gets a source without any, for what consumers hold of it.
+func (o *offer) withdraw(policy clusters.Policy) {
+	if o.service == nil || len(o.unreachable) == 0 || !policy.Withdraws(o.othersReady()) {
+		return
+	}
+	for i := range o.sources {
+		o.sources[i].Withdrawn = o.unreachable[o.sources[i].Cluster]
+	}
+	for _, cluster := range o.service.Clusters {
+		if o.unreachable[cluster] && o.unsure[cluster] {
+			o.sources = append(o.sources, plan.Source{Cluster: cluster, Withdrawn: true})
+		}
+	}
+}
+
+// othersReady reports whether a cluster that can be reached has a ready endpoint; a condition that is not set means ready.
+func (o *offer) othersReady() bool {
+	for _, source := range o.sources {
+		if o.unreachable[source.Cluster] {
+			continue
+		}
+		for _, s := range source.Slices {
+			for i := range s.Endpoints {
+				if ready := s.Endpoints[i].Conditions.Ready; ready == nil || *ready {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // remembered returns the last known exports of the clusters in unsure, from what the consumers keep (SPEC L9). All

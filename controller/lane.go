@@ -2,9 +2,12 @@ package controller
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 
@@ -91,11 +94,20 @@ func (l *lane) one(ctx context.Context, key types.NamespacedName) {
 		l.queue.Forget(key)
 		return
 	}
-	if !stale(err) {
-		l.c.opts.Log.Error("reconcile failed, will be tried again", "cluster", l.member.ID(), "service", key.String(),
-			"tries", l.queue.NumRequeues(key)+1, "err", err)
-	}
+	tries := l.queue.NumRequeues(key) + 1
+	l.c.opts.Log.Log(ctx, severity(err, tries), "reconcile failed, will be tried again",
+		"cluster", l.member.ID(), "service", key.String(), "tries", tries, "err", err)
 	l.queue.AddRateLimited(key)
+}
+
+// severity keeps the log readable in an outage: that a cluster can't be reached is said once, by package clusters; a refusal
+// is an error at the first, second, fourth, eighth try and so on.
+func severity(err error, tries int) slog.Level {
+	var answer apierrors.APIStatus
+	if stale(err) || !errors.As(err, &answer) && !errors.Is(err, errUnsettled) || tries&(tries-1) != 0 {
+		return slog.LevelDebug
+	}
+	return slog.LevelError
 }
 
 // dropped returns the fields that this cluster's ServiceImport schema is known not to keep.

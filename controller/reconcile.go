@@ -17,6 +17,8 @@ import (
 // addresses, status); more means that the API server keeps undoing a write.
 const passes = 8
 
+var errUnsettled = errors.New("does not settle")
+
 // reconcile makes this lane's cluster true for one name: gather → merge → plan → apply.
 func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) error {
 	offer := l.c.gather(key)
@@ -46,7 +48,7 @@ func (l *lane) converge(ctx context.Context, key types.NamespacedName, o *offer)
 		}
 		last = actions[0].Reason
 	}
-	return fmt.Errorf("%s in cluster %s does not settle after %d passes, last for: %s", key, l.member.ID(), passes, last)
+	return fmt.Errorf("%s in cluster %s: %w after %d passes, last for: %s", key, l.member.ID(), errUnsettled, passes, last)
 }
 
 // blocked says on the import why a write was refused, where the refusal is the API server's last word: people look there

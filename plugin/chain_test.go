@@ -2,7 +2,6 @@ package multicluster
 
 import (
 	"context"
-	"crypto"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -73,7 +72,7 @@ func dnssecKey(t *testing.T) string {
 		t.Fatal(err)
 	}
 	base := filepath.Join(t.TempDir(), fmt.Sprintf("K%s+%03d+%05d", testZone, key.Algorithm, key.KeyTag()))
-	for ext, text := range map[string]string{".key": key.String() + "\n", ".private": key.PrivateKeyString(private.(crypto.PrivateKey))} {
+	for ext, text := range map[string]string{".key": key.String() + "\n", ".private": key.PrivateKeyString(private)} {
 		if err := os.WriteFile(base+ext, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -82,7 +82,8 @@ func work(ctx context.Context, opts *options, home *home, sources []clusters.Sou
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	engine := controller.New(controller.Options{
-		ClusterSet: opts.clusterSet, Automatic: opts.automatic, Workers: opts.workers, Log: log, Registerer: metrics,
+		ClusterSet: opts.clusterSet, Automatic: opts.automatic, Workers: opts.workers, Log: log,
+		Withdrawal: clusters.Policy(opts.withdrawal), Registerer: metrics,
 	})
 	set := clusters.NewSet(engine, log, clusters.Options{
 		ClusterSet: opts.clusterSet, Self: opts.self, UserAgent: "mcs-controller/" + version,

@@ -25,6 +25,7 @@ type options struct {
 	clusterSet string
 	automatic  bool
 	workers    int
+	withdrawal string
 	grace      time.Duration
 	stable     time.Duration
 
@@ -69,6 +70,8 @@ func parse(args []string, w io.Writer) (*options, error) {
 
 	f.DurationVar(&o.grace, "grace-period", 30*time.Second, "how `long` a provider must be out of reach before its endpoints are withdrawn where others remain; below 0 for never")
 	f.DurationVar(&o.stable, "stable-period", 30*time.Second, "how `long` it must then be in reach without a break before they return")
+
+	f.StringVar(&o.withdrawal, "withdrawal", string(clusters.WithdrawUnlessLast), "what happens to endpoints of a provider out of reach: keep, withdraw, or withdraw-unless-last: a `policy` that keeps stale endpoints rather than leave a service without any")
 
 	elect := f.Bool("leader-elect", false, "let only one of several replicas work (default: true where a namespace is known, else false)")
 	f.StringVar(&o.metricsAddr, "metrics-bind-address", "", "the `address` to serve Prometheus metrics on, at /metrics; 0 for none (default: :8080 in a pod, else 0)")
@@ -118,6 +121,9 @@ func (o *options) check() error {
 	}
 	if o.workers < 1 {
 		return fmt.Errorf("--workers %d: want at least 1", o.workers)
+	}
+	if _, err := clusters.ParsePolicy(o.withdrawal); err != nil {
+		return fmt.Errorf("--withdrawal %w", err)
 	}
 	if o.grace == 0 || o.stable <= 0 {
 		return fmt.Errorf("--grace-period %v, --stable-period %v: want times such as 30s", o.grace, o.stable)

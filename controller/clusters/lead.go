@@ -40,22 +40,29 @@ func (s *Set) Lead(ctx context.Context, work func(context.Context) error) error 
 func (s *Set) observe(j *judge) {
 	members := s.Members()
 	seen := map[string]sighting{}
+	met := false // before the first contact, at start, that nobody can be reached is no news
 	for _, m := range members {
 		if m.remoteProvider() {
 			seen[m.ID()] = m.sighting()
+			met = met || !seen[m.ID()].at.IsZero()
 		}
 	}
 	was := j.suspended
 	j.observe(time.Now(), seen)
 	s.suspended.Store(j.suspended)
-	if j.suspended != was {
-		s.log.Warn("withdrawal of endpoints: more than half of the remote providers vanished together, so it is we who are cut off",
-			"suspended", j.suspended)
+	switch {
+	case was == j.suspended || !met:
+	case j.suspended:
+		s.log.Warn("more than half of the remote providers vanished together, so it is we who are cut off: no endpoints are withdrawn")
+	default:
+		s.log.Info("we are not cut off any more: endpoints of unreachable providers are withdrawn again after the grace period")
 	}
 	for _, m := range members {
 		now := j.standing(m.ID())
 		if before := Standing(m.standing.Swap(int32(now))); before != now {
-			m.log.Warn("standing of the provider changed", "from", before.String(), "to", now.String())
+			if !seen[m.ID()].at.IsZero() {
+				m.log.Warn("standing of the provider changed", "from", before.String(), "to", now.String())
+			}
 			s.handler.Synced(m)
 		}
 	}

@@ -209,9 +209,7 @@ func (p *pass) replacement() []Event {
 func changed(metadata, spec map[string]any) string {
 	var what []string
 	for _, k := range slices.Sorted(maps.Keys(metadata)) {
-		for _, key := range slices.Sorted(maps.Keys(metadata[k].(map[string]any))) {
-			what = append(what, key)
-		}
+		what = append(what, slices.Sorted(maps.Keys(metadata[k].(map[string]any)))...)
 	}
 	for _, k := range slices.Sorted(maps.Keys(spec)) {
 		what = append(what, "spec."+k)

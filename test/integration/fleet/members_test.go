@@ -5,7 +5,9 @@ import (
 	"github.com/clusterset/multicluster/test/controlplane"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"strings"
 	"testing"
+	"time"
 )
 
 // TestAbsentProvider_L3_L9: what a cluster exported is kept, in the merge too, while nothing is known of it, also by a
@@ -75,4 +77,73 @@ func TestMemberLeaves_L3(t *testing.T) {
 	})
 	source.set(registration(a), registration(b), registration(c))
 	eventually(t, "a returns", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
+}
+
+// TestDeadProvider_L1_L2_L7: the endpoints of a provider that is dead for the grace period go where others remain, stay where
+// it is the last, and return when it does; the merge is not touched (L9).
+func TestDeadProvider_L1_L2_L7(t *testing.T) {
+	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c"})
+	a, b, c := list[0], list[1], list[2]
+	run(t, register(list...), nil)
+	const ns = "dead"
+	namespace(t, ns, a, b, c)
+	for n, p := range []*cluster{a, b} {
+		p.service(t, ns, "both")
+		p.slice(t, ns, "both", "x", []string{fmt.Sprintf("10.%d.0.5", n+1)})
+		p.export(t, ns, "both")
+	}
+	a.service(t, ns, "last")
+	a.slice(t, ns, "last", "x", []string{"10.1.0.6"})
+	a.export(t, ns, "last")
+	eventually(t, "both", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
+	eventually(t, "last", c.wantAddresses(ns, "last", "a/10.1.0.6"))
+	eventually(t, "import", c.wantImported(ns, "both"))
+
+	killed := time.Now()
+	must(t, a.KillAPIServer())
+	eventually(t, "the dead cluster's endpoints go", c.wantAddresses(ns, "both", "b/10.2.0.5"))
+	// Grace counts from the last contact, which may be one probe before the end.
+	if took := time.Since(killed); took < grace-probeInterval {
+		t.Errorf("withdrawn after %s, before the grace period of %s", took, grace)
+	}
+	eventually(t, "and the import says so", func() error {
+		i, err := c.getImport(ns, "both")
+		if err == nil && (!strings.Contains(fmt.Sprint(i.Status.Conditions), "EndpointsWithdrawn") || len(i.Status.Clusters) != 2) {
+			err = fmt.Errorf("status %+v", i.Status)
+		}
+		return err
+	})
+	holds(t, "fail static: the last endpoints stay", c.wantAddresses(ns, "last", "a/10.1.0.6"))
+
+	must(t, a.StartAPIServer(t.Context()))
+	eventually(t, "they return with the cluster", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
+}
+
+// TestCutOff_L2: when most providers vanish together it is we who are cut off, and nobody's endpoints are withdrawn.
+func TestCutOff_L2(t *testing.T) {
+	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c"})
+	a, b, c := list[0], list[1], list[2]
+	run(t, register(list...), nil)
+	const ns = "cut-off"
+	namespace(t, ns, a, b, c)
+	for n, p := range list {
+		p.service(t, ns, "web")
+		p.slice(t, ns, "web", "x", []string{fmt.Sprintf("10.%d.0.5", n+1)})
+		p.export(t, ns, "web")
+	}
+	all := c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5", "c/10.3.0.5")
+	eventually(t, "all", all)
+	must(t, a.KillAPIServer())
+	must(t, b.KillAPIServer())
+	killed := time.Now()
+	holds(t, "before the grace period", all)
+	eventually(t, "well past the grace period, with everything in place", func() error {
+		if err := all(); err != nil {
+			t.Fatal(err)
+		}
+		if time.Since(killed) < 2*grace {
+			return fmt.Errorf("not yet")
+		}
+		return nil
+	})
 }
