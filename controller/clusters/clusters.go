@@ -101,6 +101,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// doubtAbsence is how long objects that are only absent from a new list are believed to be there: as long as a provider
+// that is only out of reach.
+func (o Options) doubtAbsence() time.Duration {
+	if grace := o.Liveness.withDefaults().Grace; grace > 0 {
+		return grace
+	}
+	return Liveness{}.withDefaults().Grace
+}
+
 // role returns reg as it counts in this set's role: all as registered in the fleet role, and in the member role the
 // others as providers that are only read.
 func (o Options) role(reg Registration) Registration {

@@ -33,6 +33,9 @@ const (
 	probeTimeout = 5 * time.Second
 	// dialTimeout is how long it may take to open a network connection, and the time between two keep-alives on it.
 	dialTimeout = 15 * time.Second
+	// discoveryLag is how long the API server may need to say of a CRD that it is about to go, after it began to delete
+	// its objects.
+	discoveryLag = 100 * time.Millisecond
 )
 
 // connection is one member reached with one set of credentials: clients, the stores, and the feeds that fill them. All of
@@ -101,6 +104,10 @@ func newConnection(m *Member, reg Registration, opts Options) (*connection, erro
 	c.services = newFeed(serviceKind(c.kube), newStore(byService[*corev1.Service], m.serviceChanged), c.look)
 	c.sources = newFeed(sourceKind(c.kube, reg.Consumer), newStore(bySource, m.sourceChanged), c.look)
 	c.imported = newFeed(importedKind(c.kube), newStore(byService[*discoveryv1.EndpointSlice], m.importedChanged), c.look)
+	c.services.store.doubt.of = func(s *corev1.Service) bool { _, derived := byService(s); return !derived }
+	c.services.store.doubt.hold = opts.doubtAbsence()
+	c.sources.store.doubt.of = always[*discoveryv1.EndpointSlice]
+	c.sources.store.doubt.hold = opts.doubtAbsence()
 	c.namespaces = newFeed(namespaceKind(c.kube), newStore(nil, m.namespaceChanged), c.look)
 	return c, nil
 }
@@ -156,6 +163,9 @@ func (c *connection) step(ctx context.Context) {
 	}
 	c.exports.promote(c.live)
 	c.imports.promote(c.live)
+	if err == nil {
+		c.settleDoubts()
+	}
 	c.member.consider(c, err)
 }
 
@@ -190,7 +200,7 @@ func (c *connection) follow(ctx context.Context, served map[string]string) error
 	}
 	if c.reg.Provider {
 		err := c.exports.follow(served[exportResource], func(v string) (*version[*mcs.ServiceExport], error) {
-			return startVersion(ctx, c, v, exportKind, newStore(nil, c.member.exportChanged))
+			return startVersion(ctx, c, v, exportKind, c.exportStore())
 		})
 		if err != nil {
 			return err
@@ -203,6 +213,23 @@ func (c *connection) follow(ctx context.Context, served map[string]string) error
 	return c.imports.follow(served[importResource], func(v string) (*version[*mcs.ServiceImport], error) {
 		return startVersion(ctx, c, v, importKind, newStore(byDerived, c.member.importChanged))
 	})
+}
+
+// exportStore makes a store that doubts the removal of exports, until the API server has said that the CRD is there still.
+func (c *connection) exportStore() *store[*mcs.ServiceExport] {
+	s := newStore(nil, c.member.exportChanged)
+	s.doubt.of, s.doubt.removals, s.doubt.hold = always[*mcs.ServiceExport], true, c.member.opts.doubtAbsence()
+	s.doubt.removed = func() { time.AfterFunc(discoveryLag, c.look) }
+	return s
+}
+
+// settleDoubts lets the stores of the provider's side go of what they held back, after a probe that was answered.
+func (c *connection) settleDoubts() {
+	if exports := c.exports.read(); exports != nil {
+		exports.release(c.exports.served.Load())
+	}
+	c.services.store.release(true)
+	c.sources.store.release(true)
 }
 
 // start runs a feed until ctx ends.
@@ -254,6 +281,7 @@ func (c *connection) replace(old *connection, publish func()) {
 		return
 	}
 	c.services.store.adopt(old.services.store)
+	c.sources.store.adopt(old.sources.store)
 	c.imported.store.adopt(old.imported.store)
 	adopt(&c.exports, &old.exports)
 	adopt(&c.imports, &old.imports)

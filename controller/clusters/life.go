@@ -162,6 +162,9 @@ func (c *connection) problems(err error) []problem {
 			list = append(list, problem{what + ": " + string(apierrors.ReasonForError(err)), err})
 		}
 	}
+	if n := c.doubted(); n > 0 {
+		list = append(list, problem{"objects absent", fmt.Errorf("%d objects are absent from a new list; held back for %v", n, c.member.opts.doubtAbsence())})
+	}
 	if c.reg.Provider {
 		add("serviceexports", c.exports.problem(exportResource))
 		add("endpointslices", c.sources.State().Err)
@@ -174,6 +177,15 @@ func (c *connection) problems(err error) []problem {
 		add("servicecidrs", c.rangesErr)
 	}
 	return list
+}
+
+// doubted counts the objects of the provider's side that are held back because a new list lacks them.
+func (c *connection) doubted() int {
+	n := c.services.store.doubted() + c.sources.store.doubted()
+	if exports := c.exports.read(); exports != nil {
+		n += exports.doubted()
+	}
+	return n
 }
 
 // problem returns why the track does not follow its cluster; nil if it does.

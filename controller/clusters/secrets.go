@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,17 +50,23 @@ func (s Secrets) Run(ctx context.Context, update func([]Registration)) error {
 	}
 	secrets := newStore(nil, func(_, _ *corev1.Secret) { look() })
 	secrets.live.Store(true)
+	secrets.doubt.of, secrets.doubt.hold = always[*corev1.Secret], Liveness{}.withDefaults().Grace
 	f := newFeed(s.kind(), secrets, look)
 	var running sync.WaitGroup
 	running.Go(func() { f.run(ctx) })
 	defer running.Wait()
 
+	ticks := time.NewTicker(judgePeriod)
+	defer ticks.Stop()
 	var last map[string]Registration
 	failed := false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-ticks.C:
+			secrets.release(true)
+			continue
 		case <-wake:
 		}
 		state := f.State()

@@ -72,10 +72,11 @@ func (s *Set) Run(ctx context.Context, sources ...Source) error {
 		})
 	}
 	<-ctx.Done()
-	s.mu.Lock() // nothing starts from here on
+	s.mu.Lock() // what is under way has started all that it will; nothing starts from here on
+	members := s.Members()
 	s.mu.Unlock()
 	s.running.Wait()
-	for _, m := range s.Members() {
+	for _, m := range members {
 		m.running.Wait()
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {

@@ -33,6 +33,7 @@ type store[T object] struct {
 	// changed is told, outside the lock and in order, what readers saw before and see now.
 	changed func(before, after T)
 	now     func() time.Time
+	doubt   doubt[T]
 	// live says that readers use this store, so that changes are told.
 	live atomic.Bool
 
@@ -59,6 +60,7 @@ func newStore[T object](group func(T) (types.NamespacedName, bool), changed func
 		written: map[types.NamespacedName]write[T]{},
 		groups:  map[types.NamespacedName]map[types.NamespacedName]struct{}{},
 		noted:   map[types.NamespacedName][]types.NamespacedName{},
+		doubt:   doubt[T]{held: map[types.NamespacedName]time.Time{}},
 	}
 }
 
@@ -181,6 +183,7 @@ func (s *store[T]) put(o T) {
 	s.change(key, func() {
 		var absent T
 		s.objects[key] = o
+		delete(s.doubt.held, key)
 		s.index(key)
 		w, ok := s.written[key]
 		if !ok {
@@ -200,7 +203,14 @@ func (s *store[T]) put(o T) {
 func (s *store[T]) remove(o T) {
 	key := keyOf(o)
 	s.change(key, func() {
+		var absent T
+		if held := s.objects[key]; s.doubt.removals && held != absent && s.doubt.about(held) {
+			s.doubt.held[key] = time.Time{}
+			s.doubt.removed()
+			return
+		}
 		delete(s.objects, key)
+		delete(s.doubt.held, key)
 		// The event of an earlier object of the name says nothing about the one that was written since.
 		if w, ok := s.written[key]; ok && w.uid == o.GetUID() {
 			delete(s.written, key)
@@ -243,6 +253,7 @@ func (s *store[T]) replace(list []T, version string) {
 	for key := range s.written {
 		pairs[key] = &pair{before: s.see(key)}
 	}
+	watched := s.objects
 	s.objects = make(map[types.NamespacedName]T, len(list))
 	for _, o := range list {
 		key := keyOf(o)
@@ -251,6 +262,7 @@ func (s *store[T]) replace(list []T, version string) {
 			pairs[key] = &pair{}
 		}
 	}
+	s.keepAbsent(watched)
 	for key, p := range pairs {
 		if w, ok := s.written[key]; ok && s.confirms(key, w, version) {
 			delete(s.written, key)
@@ -275,14 +287,21 @@ func (s *store[T]) confirms(key types.NamespacedName, w write[T], version string
 	return listed == absent || listed.GetUID() != w.uid
 }
 
-// adopt takes over the own writes of a store of the same kind that this one is to replace, as far as they are not
-// confirmed here.
+// adopt takes over from a store of the same kind that this one is to replace: the own writes, as far as they are not
+// confirmed here, and the objects that are absent here in too great a number to be believed.
 func (s *store[T]) adopt(old *store[T]) {
 	old.mu.RLock()
-	written := maps.Clone(old.written)
+	written, objects, held := maps.Clone(old.written), maps.Clone(old.objects), maps.Clone(old.doubt.held)
 	old.mu.RUnlock()
 	for key, w := range written {
 		s.overlay(key, w)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.Copy(s.doubt.held, held)
+	s.keepAbsent(objects)
+	for key := range s.doubt.held {
+		s.index(key)
 	}
 }
 

@@ -87,7 +87,7 @@ func ServedVersion(d discovery.ServerResourcesInterface, resource string) (strin
 }
 
 // ServedVersions is [ServedVersion] for several resources at the cost of one, and within timeout. A resource that is served
-// in no version is missing from the answer.
+// in no version is missing from the answer, and so is one whose CRD is being deleted, which can't be created any more.
 func ServedVersions(
 	ctx context.Context, d discovery.ServerResourcesInterface, timeout time.Duration, resources ...string,
 ) (map[string]string, error) {
@@ -104,7 +104,9 @@ func ServedVersions(
 			return nil, fmt.Errorf("asking which version of %s is served: %w", Group, err)
 		}
 		for _, resource := range resources {
-			found := slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == resource })
+			found := slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool {
+				return r.Name == resource && slices.Contains(r.Verbs, "create")
+			})
 			if found && served[resource] == "" {
 				served[resource] = version
 			}

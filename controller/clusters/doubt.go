@@ -1,0 +1,95 @@
+package clusters
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// doubt is what a store does not believe at once (SPEC L6). An object that a watch says was deleted is gone. One that is
+// merely absent from a new list may be so because the list is wrong: an etcd restored from nothing, a proxy's empty answer,
+// other credentials that see less. When most objects are gone like that, they are held back for a while.
+type doubt[T object] struct {
+	// of says which objects are worth it; nil for none.
+	of func(T) bool
+	// removals says that deletions seen by a watch are doubted, too, until they are confirmed: the deletion of a CRD
+	// deletes all its objects, and is no wish of their owners.
+	removals bool
+	// removed is told of a removal that is to be confirmed.
+	removed func()
+	// hold is how long an absence is doubted.
+	hold time.Duration
+	// held are the objects that may be gone, by when that will be believed; the zero time waits for a confirmation.
+	held map[types.NamespacedName]time.Time
+}
+
+// always doubts every object of a kind.
+func always[T object](T) bool { return true }
+
+func (d *doubt[T]) about(o T) bool { return d.of != nil && d.of(o) }
+
+// keepAbsent puts those of the objects before back that a new list lacks, if they are too many to be believed. Own
+// deletions are known to be true. s.mu is held.
+func (s *store[T]) keepAbsent(before map[types.NamespacedName]T) {
+	var absent T
+	missing := map[types.NamespacedName]T{}
+	all := 0
+	for key, o := range before {
+		if !s.doubt.about(o) {
+			continue
+		}
+		all++
+		if w, ours := s.written[key]; s.objects[key] == absent && !(ours && w.object == absent) {
+			missing[key] = o
+		}
+	}
+	tooMany := 2*len(missing) > all
+	now := s.now()
+	for key := range s.doubt.held {
+		if _, ok := missing[key]; !ok {
+			delete(s.doubt.held, key)
+		}
+	}
+	for key, o := range missing {
+		until := s.doubt.held[key]
+		if until.IsZero() && tooMany { // not held yet, or only until a confirmation
+			until = now.Add(s.doubt.hold)
+		}
+		if !now.Before(until) {
+			delete(s.doubt.held, key)
+			continue
+		}
+		s.objects[key] = o
+		s.doubt.held[key] = until
+	}
+}
+
+// release lets go of what was held back for long enough, and, if removals are confirmed, of what was removed.
+func (s *store[T]) release(confirmed bool) {
+	now := s.now()
+	s.mu.RLock()
+	var gone []types.NamespacedName
+	for key, until := range s.doubt.held {
+		if until.IsZero() && confirmed || !until.IsZero() && !now.Before(until) {
+			gone = append(gone, key)
+		}
+	}
+	s.mu.RUnlock()
+	for _, key := range gone {
+		s.change(key, func() {
+			if until, held := s.doubt.held[key]; !held || until.After(now) {
+				return // it came back meanwhile
+			}
+			delete(s.doubt.held, key)
+			delete(s.objects, key)
+			s.index(key)
+		})
+	}
+}
+
+// doubted counts the objects that are held back.
+func (s *store[T]) doubted() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.doubt.held)
+}

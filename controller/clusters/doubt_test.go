@@ -1,0 +1,91 @@
+package clusters
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// TestDoubt_L6 holds which absences are believed at once, and which are held back for 30 s.
+func TestDoubt_L6(t *testing.T) {
+	all := func(n int) (list []*discoveryv1.EndpointSlice) {
+		for i := range n {
+			list = append(list, slice(fmt.Sprint(i), "s", fmt.Sprint(i), "5"))
+		}
+		return list
+	}
+	type step = func(s *testStore)
+	list := func(list []*discoveryv1.EndpointSlice) step { return func(s *testStore) { s.replace(list, "9") } }
+	wait := func(d time.Duration) step { return func(s *testStore) { s.time = s.time.Add(d) } }
+	release := func(confirmed bool) step { return func(s *testStore) { s.release(confirmed) } }
+	remove := func(o *discoveryv1.EndpointSlice) step { return func(s *testStore) { s.remove(o) } }
+	removals := func(s *testStore) {
+		s.doubt.removals, s.doubt.removed = true, func() { s.told = append(s.told, "look!") }
+	}
+
+	for name, tc := range map[string]struct {
+		steps      []step
+		seen, held int
+	}{
+		"half is believed":                   {[]step{list(all(4)), list(all(2))}, 2, 0},
+		"more than half is held back":        {[]step{list(all(4)), list(all(1))}, 4, 3},
+		"the only one is held back":          {[]step{list(all(1)), list(nil)}, 1, 1},
+		"nothing to lose":                    {[]step{list(nil), list(all(3))}, 3, 0},
+		"held back again, no longer":         {[]step{list(all(4)), list(nil), wait(20 * time.Second), list(nil), wait(10 * time.Second), list(nil)}, 0, 0},
+		"held back until the time is over":   {[]step{list(all(4)), list(nil), wait(29 * time.Second), release(true)}, 4, 4},
+		"believed when the time is over":     {[]step{list(all(4)), list(nil), wait(30 * time.Second), release(true)}, 0, 0},
+		"back before the time is over":       {[]step{list(all(4)), list(nil), list(all(4)), wait(time.Hour), release(true)}, 4, 0},
+		"some back before the time is over":  {[]step{list(all(4)), list(nil), list(all(3)), wait(time.Hour), release(true)}, 3, 0},
+		"one back by the watch":              {[]step{list(all(4)), list(nil), func(s *testStore) { s.put(all(1)[0]) }, wait(time.Hour), release(true)}, 1, 0},
+		"deleted by the watch":               {[]step{list(all(4)), list(nil), remove(all(1)[0])}, 3, 3},
+		"deletions are believed":             {[]step{list(all(1)), remove(all(1)[0])}, 0, 0},
+		"own deletions are believed":         {[]step{list(all(1)), func(s *testStore) { s.deleted(all(1)[0]) }, list(nil)}, 0, 0},
+		"a doubted deletion waits":           {[]step{removals, list(all(2)), remove(all(1)[0]), wait(time.Hour), release(false)}, 2, 1},
+		"a doubted deletion is confirmed":    {[]step{removals, list(all(2)), remove(all(1)[0]), release(true)}, 1, 0},
+		"a doubted deletion is undone":       {[]step{removals, list(all(2)), remove(all(1)[0]), func(s *testStore) { s.put(all(1)[0]) }, release(true)}, 2, 0},
+		"after doubted deletions, none left": {[]step{removals, list(all(2)), remove(all(2)[0]), remove(all(2)[1]), list(nil), release(true)}, 2, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestStore()
+			s.doubt.of, s.doubt.hold = always[*discoveryv1.EndpointSlice], 30*time.Second
+			for _, step := range tc.steps {
+				step(s)
+			}
+			if len(s.all()) != tc.seen || s.doubted() != tc.held {
+				t.Errorf("readers see %d, %d held back; want %d, %d", len(s.all()), s.doubted(), tc.seen, tc.held)
+			}
+			groups := 0
+			for range s.of(keyOf(slice("s", "", "", ""))) {
+				groups++
+			}
+			if groups != tc.seen {
+				t.Errorf("the index has %d, want %d", groups, tc.seen)
+			}
+		})
+	}
+}
+
+// TestDoubtOutlivesReplacement_L6 holds that other credentials, which see nothing, don't make everything vanish.
+func TestDoubtOutlivesReplacement_L6(t *testing.T) {
+	old, s := newTestStore(), newTestStore()
+	for _, store := range []*testStore{old, s} {
+		store.doubt.of, store.doubt.hold = always[*discoveryv1.EndpointSlice], 30*time.Second
+	}
+	s.live.Store(false)
+	old.replace([]*discoveryv1.EndpointSlice{slice("x", "s", "a", "5")}, "5")
+	s.replace(nil, "9")
+	s.adopt(old.store)
+	s.live.Store(true)
+	s.tellDifference(old.store)
+	if len(s.all()) != 1 || len(s.told) != 0 {
+		t.Errorf("readers see %v, told %v", s.all(), s.told)
+	}
+	s.time = s.time.Add(30 * time.Second)
+	s.release(true)
+	if len(s.all()) != 0 || !slices.Equal(s.told, []string{"a@5→-"}) {
+		t.Errorf("later, readers see %v, told %v", s.all(), s.told)
+	}
+}
