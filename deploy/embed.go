@@ -10,5 +10,5 @@ var Provider embed.FS
 
 // FleetMember is what a member of a fleet gets beside: the right to keep its imports.
 //
-//go:embed rbac/consumer.yaml overlays/fleet-member/consumer-binding.yaml
+//go:embed rbac/consumer.yaml rbac/leases.yaml overlays/fleet-member/consumer-binding.yaml
 var FleetMember embed.FS

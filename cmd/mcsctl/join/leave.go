@@ -56,6 +56,9 @@ func RemoveIdentity(ctx context.Context, c *members.Cluster, namespace string, p
 			return err
 		}
 	}
+	if err := remove("RoleBinding "+leasesBinding, c.Kube.RbacV1().RoleBindings(namespace).Delete(ctx, leasesBinding, none)); err != nil {
+		return err
+	}
 	if err := remove("Secret "+tokenSecret, c.Kube.CoreV1().Secrets(namespace).Delete(ctx, tokenSecret, none)); err != nil {
 		return err
 	}

@@ -23,10 +23,11 @@ import (
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
-// Names of what deploy/components/provider makes.
+// Names of what deploy/components/provider and deploy/overlays/fleet-member make.
 const (
-	account     = "mcs-provider"
-	tokenSecret = "mcs-provider-token"
+	account       = "mcs-provider"
+	tokenSecret   = "mcs-provider-token"
+	leasesBinding = "mcs-provider-leases"
 	// namespaceOfManifests is the one that the manifests have; another replaces it.
 	namespaceOfManifests = "mcs-system"
 )
@@ -104,7 +105,7 @@ func place(object *unstructured.Unstructured, namespace string) {
 	}
 }
 
-var order = []string{"Namespace", "ClusterRole", "ServiceAccount", "ClusterRoleBinding", "Secret"}
+var order = []string{"Namespace", "ClusterRole", "ServiceAccount", "ClusterRoleBinding", "RoleBinding", "Secret"}
 
 func rank(object *unstructured.Unstructured) int { return slices.Index(order, object.GetKind()) }
 

@@ -28,6 +28,30 @@ rules:
 {{- end }}
 
 {{/*
+Lets a ServiceAccount keep the leases that tell which exporting clusters are connected, in its namespace only.
+Call with (list $ "account").
+*/}}
+{{- define "multicluster.leases" -}}
+{{- $root := index . 0 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ index . 1 }}-leases
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "multicluster.labels" (list $root "multicluster") | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ include "multicluster.clusterRoleName" (list $root "leases") }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ index . 1 }}
+    namespace: {{ $root.Release.Namespace }}
+{{- end }}
+
+{{/*
 Binds a ClusterRole of the release to a ServiceAccount.
 Call with (list $ "role" "name of the binding" "account" "its namespace").
 */}}
