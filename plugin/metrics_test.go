@@ -1,0 +1,102 @@
+package multicluster
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// register makes the fixture's source one of those that the process runs, for a test.
+func (f *fixture) register(key sourceKey) {
+	s := f.zones[0].source
+	s.key, s.cancel, f.stanzas[0].key = key, func() {}, key
+	s.users[f.stanzas[0]] = struct{}{}
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	registry.sources[key] = s
+	f.t.Cleanup(func() { release(func(st *stanza) bool { return st == f.stanzas[0] }) })
+}
+
+func TestMetrics(t *testing.T) {
+	f := newFixture(t, testZone)
+	f.zones[0].source.health = twoKinds()
+	f.register(sourceKey{server: "in-cluster", namespaces: "bank shop"})
+	f.apply(webImport + "\n---\n" + dbImport + "\n---\n" + dbSlices)
+	h := f.zones[0].source.health
+	h.loaded("imports")
+	h.failed("slices", errAway)
+	h.event("imports")
+	observe("imports", &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
+		ManagedFields: []metav1.ManagedFieldsEntry{{Time: &metav1.Time{Time: time.Now()}}},
+	}})
+	const source = `source="in-cluster namespaces=bank,shop"`
+	scraped := scrape(t)
+	for _, want := range []string{
+		`coredns_multicluster_endpoints{` + source + `} 6`,
+		`coredns_multicluster_service_imports{` + source + `,type="ClusterSetIP"} 1`,
+		`coredns_multicluster_service_imports{` + source + `,type="Headless"} 1`,
+		`coredns_multicluster_synced{` + source + `} 0`,
+		`coredns_multicluster_watching{kind="imports",` + source + `} 1`,
+		`coredns_multicluster_watching{kind="slices",` + source + `} 0`,
+		`coredns_multicluster_last_event_age_seconds{kind="imports",` + source + `} `,
+		`coredns_multicluster_dns_programming_duration_seconds_count{kind="imports"} 1`,
+	} {
+		if !strings.Contains(scraped, "\n"+want) {
+			t.Errorf("no %s in\n%s", want, scraped)
+		}
+	}
+	if strings.Contains(scraped, `last_event_age_seconds{kind="slices"`) {
+		t.Error("no slice had an event")
+	}
+}
+
+// scrape returns the metrics of the plugin as Prometheus reads them, after promlint had no complaint.
+func scrape(t *testing.T) string {
+	t.Helper()
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, family := range families {
+		if strings.HasPrefix(family.GetName(), "coredns_multicluster_") {
+			if _, err := expfmt.MetricFamilyToText(&text, family); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(text.String())).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("promlint: %v %v", problems, err)
+	}
+	return text.String()
+}
+
+// TestChangeTime: programming latency begins when the object says that its cause changed, else when it was written.
+func TestChangeTime(t *testing.T) {
+	cause := time.Date(2026, 5, 1, 12, 0, 0, 250e6, time.UTC)
+	written := metav1.NewTime(cause.Add(time.Second).Truncate(time.Second))
+	earlier := metav1.NewTime(cause.Add(-time.Hour))
+	object := &discoveryv1.EndpointSlice{}
+	if !changeTime(object).IsZero() {
+		t.Error("it says nothing")
+	}
+	object.ManagedFields = []metav1.ManagedFieldsEntry{{Time: &written}, {Time: &earlier}, {}}
+	if got := changeTime(object); !got.Equal(written.Time) {
+		t.Errorf("%s", got)
+	}
+	object.Annotations = map[string]string{"endpoints.kubernetes.io/last-change-trigger-time": "nonsense"}
+	if got := changeTime(object); !got.Equal(written.Time) {
+		t.Errorf("%s", got)
+	}
+	object.Annotations["endpoints.kubernetes.io/last-change-trigger-time"] = cause.Format(time.RFC3339Nano)
+	if got := changeTime(object); !got.Equal(cause) {
+		t.Errorf("%s", got)
+	}
+}

@@ -1,0 +1,178 @@
+package multicluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+
+	clog "github.com/coredns/coredns/plugin/pkg/log"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+var (
+	errAway      = errors.New("connection refused")
+	errNotServed = fmt.Errorf("serviceimports: %w", mcsapi.ErrNotServed)
+	errForbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "endpointslices"}, "", nil)
+)
+
+func twoKinds() *health { return newHealth([]*stream{{kind: "imports"}, {kind: "slices"}}) }
+
+// TestReady_D8: readiness waits for all kinds, and for ever if nobody answers; a denial it outlasts.
+func TestReady_D8(t *testing.T) {
+	f := newFixture(t, testZone)
+	ready := func(h *health, patience time.Duration) bool {
+		f.stanzas[0].patience = patience
+		f.zones[0].source.health = h
+		return f.Ready()
+	}
+	h := twoKinds()
+	if ready(h, 0) {
+		t.Error("ready before anything was read")
+	}
+	h.failed("imports", errAway)
+	h.failed("slices", errAway)
+	if ready(h, 0) {
+		t.Error("ready while the API server is away")
+	}
+	h.fine("imports")
+	h.loaded("imports")
+	if ready(h, 0) {
+		t.Error("ready with one kind of two")
+	}
+	h.failed("slices", errForbidden)
+	if ready(h, time.Hour) {
+		t.Error("a denial is not waited for")
+	}
+	if !ready(h, 0) || h.synced.Load() {
+		t.Error("a denial that lasts keeps the whole server from being ready")
+	}
+	h.fine("slices")
+	if ready(h, 0) {
+		t.Error("ready after the denial, before everything was read")
+	}
+	h.loaded("slices")
+	if !ready(h, time.Hour) {
+		t.Error("not ready although everything was read")
+	}
+	h.failed("imports", errAway)
+	if !ready(h, time.Hour) {
+		t.Error("what was read once is enough")
+	}
+	f.started.Store(false)
+	if f.Ready() {
+		t.Error("ready before it was started")
+	}
+}
+
+// TestEveryServerBlock_D8: the plugin ready asks one of the server blocks; it answers for all.
+func TestEveryServerBlock_D8(t *testing.T) {
+	one, two := newFixture(t, testZone), newFixture(t, testZone)
+	one.group = &group{members: []*Multicluster{one.Multicluster, two.Multicluster}}
+	if !one.Ready() {
+		t.Error("both are ready")
+	}
+	two.zones[0].source.health = twoKinds()
+	if one.Ready() {
+		t.Error("the other one is not ready")
+	}
+}
+
+// TestWait_D10: starting waits for everything to be read, but not longer than it has patience, nor for what was denied.
+func TestWait_D10(t *testing.T) {
+	waited := func(h *health, patience time.Duration) time.Duration {
+		began := time.Now()
+		h.wait(patience)
+		return time.Since(began)
+	}
+	h := twoKinds()
+	if d := waited(h, 50*time.Millisecond); d < 40*time.Millisecond {
+		t.Errorf("waited %s", d)
+	}
+	if d := waited(h, 50*time.Millisecond); d > 40*time.Millisecond {
+		t.Errorf("waited once more, for %s", d)
+	}
+	h.failed("imports", errNotServed)
+	if d := waited(h, time.Hour); d > time.Minute {
+		t.Errorf("waited %s for what was denied", d)
+	}
+	h = twoKinds()
+	h.loaded("imports")
+	h.loaded("slices")
+	if d := waited(h, time.Hour); d > time.Minute {
+		t.Errorf("waited %s after everything was read", d)
+	}
+}
+
+// TestLog_D10: one line for an outage, one for its end.
+func TestLog_D10(t *testing.T) {
+	var out bytes.Buffer
+	clog.SetOutput(&out)
+	t.Cleanup(clog.Discard)
+	lines := func() (all []string) {
+		for _, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
+			if _, text, ok := strings.Cut(line, "plugin/multicluster: "); ok {
+				all = append(all, text)
+			}
+		}
+		out.Reset()
+		return all
+	}
+	expect := func(what string, want ...string) {
+		t.Helper()
+		got := lines()
+		if len(got) != len(want) {
+			t.Fatalf("%s: logged %q", what, got)
+		}
+		for i := range got {
+			if !strings.HasPrefix(got[i], want[i]) {
+				t.Errorf("%s: logged %q, not %q", what, got[i], want[i])
+			}
+		}
+	}
+	h := twoKinds()
+	for range 3 {
+		h.failed("imports", errAway)
+		h.failed("slices", errAway)
+	}
+	expect("away at the start", "can't read imports: connection refused; answering SERVFAIL until it can be read")
+	h.fine("imports")
+	expect("half back")
+	h.fine("slices")
+	h.fine("slices")
+	expect("back", "the API server is back after")
+	h.loaded("imports")
+	h.loaded("slices")
+	for range 3 {
+		h.failed("slices", errAway)
+		h.failed("imports", errAway)
+	}
+	expect("away later", "can't read slices: connection refused; answers stay as they are")
+	h.fine("imports")
+	h.fine("slices")
+	expect("back again", "the API server is back after")
+	for range 3 {
+		h.failed("imports", errNotServed)
+		h.failed("slices", errForbidden)
+	}
+	expect("denied", "can't read imports: serviceimports: not served", "can't read slices: endpointslices is forbidden")
+	h.fine("imports")
+	h.fine("slices")
+	expect("allowed", "imports can be read again after", "slices can be read again after")
+	h.failed("imports", errAway)
+	h.failed("imports", errNotServed)
+	h.failed("imports", errNotServed)
+	expect("away, then denied", "can't read imports: connection refused", "can't read imports: serviceimports: not served")
+
+	h = twoKinds()
+	h.failed("imports", errNotServed)
+	for range 3 {
+		h.hopeless(0)
+	}
+	expect("ready without", "can't read imports", "reporting ready although")
+}
