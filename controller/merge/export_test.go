@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -109,6 +110,9 @@ func TestHostileTimestamps_X2(t *testing.T) {
 			t.Fatal(invalid)
 		}
 		if err := hostile.Check(); err != nil {
+			t.Errorf("%s can't be remembered: %v", created, err)
+		}
+		if _, err := json.Marshal(hostile); err != nil {
 			t.Errorf("%s can't be remembered: %v", created, err)
 		}
 		honest := hostile

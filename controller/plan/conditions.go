@@ -58,7 +58,7 @@ func conditions(held []metav1.Condition, ours []string, reports []report, genera
 
 // over is the condition that follows held, which is zero for a new one, and the Event of the change, if it is one.
 func (r *report) over(held metav1.Condition, generation int64, now Now) (metav1.Condition, []Event) {
-	next := metav1.Condition{Type: r.typ, Status: r.status, Reason: r.reason, Message: clip(r.message), ObservedGeneration: generation, LastTransitionTime: held.LastTransitionTime}
+	next := metav1.Condition{Type: r.typ, Status: r.status, Reason: r.reason, Message: clip(r.message, maxMessage), ObservedGeneration: generation, LastTransitionTime: held.LastTransitionTime}
 	if held.Status != next.Status || held.LastTransitionTime.IsZero() {
 		next.LastTransitionTime = metav1.NewTime(now)
 	}
@@ -82,11 +82,4 @@ func sameConditions(held, next []metav1.Condition) bool {
 		}
 		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason && a.Message == b.Message && a.ObservedGeneration == b.ObservedGeneration
 	})
-}
-
-func clip(message string) string {
-	if len(message) <= maxMessage {
-		return message
-	}
-	return strings.ToValidUTF8(message[:maxMessage-len("...")], "") + "..."
 }

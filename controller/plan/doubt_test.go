@@ -63,3 +63,20 @@ func TestHoldStill_L6(t *testing.T) {
 		t.Errorf("on doubt: %v", c.log)
 	}
 }
+
+// SPEC L3, L6: the automatic import is gone, and the only cluster that may export the name is unknown: what there is of it is
+// not deleted on that ground.
+func TestHoldStillWithoutImport_L6(t *testing.T) {
+	c := newConsumer(t, defaultConsumer())
+	c.settle(wanted(t, provider("east", time.Hour)), noon)
+	c.imp = nil
+	unknown := wanted(t)
+	unknown.Unsure = map[string]bool{"east": true}
+	if actions := c.settle(unknown, noon); len(actions) > 0 {
+		t.Errorf("on doubt: %v", c.log)
+	}
+	c.settle(wanted(t), noon)
+	if c.svc != nil || len(c.slices) > 0 {
+		t.Error("left over once it is known that nobody exports the name")
+	}
+}

@@ -28,7 +28,8 @@ var exportConditions = []string{
 	string(mcs.ServiceExportConditionValid), string(mcs.ServiceExportConditionReady), string(mcs.ServiceExportConditionConflict), ConditionRefused,
 }
 
-// ConditionRefused, on a ServiceExport, is there while some of its labels or annotations are not exported (SPEC E4).
+// ConditionRefused is there while something is left out: on a ServiceExport, labels or annotations that are not exported
+// (SPEC E4); on a ServiceImport, endpoints that are not imported (SPEC X2).
 const ConditionRefused = "Refused"
 
 // ExportStatus is the write that brings the conditions of e to what v says, with the Events of what changed; false if they

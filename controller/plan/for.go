@@ -13,10 +13,11 @@ type pass struct {
 	derived string // name of the derived Service
 	own     own
 	shape   shape
+	refused refusals
 }
 
 func newPass(c Consumer, w Wanted, h Held, now Now) *pass {
-	p := &pass{Consumer: c, Wanted: w, Held: h, now: now, derived: DerivedName(w.Key.Name)}
+	p := &pass{Consumer: c, Wanted: w, Held: h, now: now, derived: DerivedName(w.Key.Name), refused: make(refusals)}
 	p.own = p.possessions()
 	return p
 }
@@ -137,6 +138,7 @@ func Blocked(c Consumer, w Wanted, h Held, message string, now Now) (Action, boo
 		return Action{}, false
 	}
 	p.shape = p.decide()
+	p.children() // for what of the slices is refused
 	reports := p.reports()
 	reports[0] = blocked(message)
 	return p.writeStatus(reports)

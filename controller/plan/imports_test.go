@@ -152,6 +152,27 @@ func TestReplacedImport_I3(t *testing.T) {
 	}
 }
 
+// SPEC E4, I6: on the derived Service an exported label has the exported value, whoever wrote another; labels that are not
+// exported stay whoever's they are.
+func TestLabelsOfDerivedService_E4(t *testing.T) {
+	e := provider("east", time.Hour)
+	e.labels = map[string]string{"team": "shop"}
+	c := newConsumer(t, defaultConsumer())
+	c.settle(wanted(t, e), noon)
+	c.svc = c.svc.DeepCopy()
+	c.svc.Labels["team"], c.svc.Labels["cost-center"] = "theirs", "42"
+	c.stamp(c.svc)
+	c.settle(wanted(t, e), noon)
+	if c.svc.Labels["team"] != "shop" || c.svc.Labels["cost-center"] != "42" {
+		t.Errorf("%v", c.svc.Labels)
+	}
+	e.labels = nil
+	c.settle(wanted(t, e), noon)
+	if _, has := c.svc.Labels["team"]; has || c.svc.Labels["cost-center"] != "42" {
+		t.Errorf("after the export lost its labels: %v", c.svc.Labels)
+	}
+}
+
 // SPEC I6: names of 63 characters.
 func TestLongName_I6(t *testing.T) {
 	long := strings.Repeat("a", 63)

@@ -65,6 +65,9 @@ func (c *consumer) putService(s *corev1.Service) {
 	if spec.InternalTrafficPolicy != nil && c.Drops["service.spec.internalTrafficPolicy"] || spec.TrafficDistribution != nil && c.Drops["service.spec.trafficDistribution"] {
 		c.t.Fatal("the Service has a field that the API server does not know")
 	}
+	if d := spec.TrafficDistribution; d != nil && !slices.Contains([]string{"PreferClose", "PreferSameZone", "PreferSameNode"}, *d) {
+		c.t.Fatalf("spec.trafficDistribution: Unsupported value: %q", *d)
+	}
 	c.checkPorts(spec)
 	if spec.ClusterIP != corev1.ClusterIPNone {
 		for i := len(spec.ClusterIPs); i < len(spec.IPFamilies); i++ {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -68,9 +69,17 @@ func TestTwoClusterSets_X5(t *testing.T) {
 	if a.imp.Annotations[mcsapi.AnnotationClusterSet] != "b" {
 		t.Error("it is not b that serves")
 	}
-	turn("b", none)
+	turn("b", none) // says so on the import
+	a.imp = a.imp.DeepCopy()
+	a.imp.Annotations = map[string]string{mcsapi.AnnotationClusterSet: "a"} // a person chooses
+	if n := turn("b", none); n > 0 {
+		t.Errorf("b writes what a person gave to a: %v", a.log)
+	}
+	if turn("a", none); !strings.Contains(conditionOf(a.imp, "Ready").Message, "clusterset a exports") {
+		t.Errorf("a has nothing to say: %v", a.log)
+	}
 	turn("a", exported)
 	if a.imp.Annotations[mcsapi.AnnotationClusterSet] != "a" || len(a.imp.Spec.IPs) != 1 {
-		t.Errorf("b did not let go: %v", a.log)
+		t.Errorf("a does not serve: %v", a.log)
 	}
 }

@@ -8,6 +8,7 @@
 package plan
 
 import (
+	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,6 +34,8 @@ type Consumer struct {
 	ImportVersion string
 	// Drops are the fields that its ServiceImport schema does not keep (SPEC A7).
 	Drops Fields
+	// ServiceRanges are the ranges of its Services' addresses: no endpoint of another cluster can be there (SPEC X2).
+	ServiceRanges []netip.Prefix
 }
 
 // Fields is a set of fields, by path such as "spec.ipFamilies", that a consumer's schema drops or refuses. Those of
@@ -72,6 +75,9 @@ type Source struct {
 	Slices  []*discoveryv1.EndpointSlice
 	// Withdrawn says that the cluster's endpoints are to be taken out although it still exports (SPEC L2).
 	Withdrawn bool
+	// CIDRs are those that the cluster declared for its pods; its other endpoints are refused. Empty: none were declared
+	// (SPEC X2).
+	CIDRs []netip.Prefix
 }
 
 // Held is what the consumer holds now; nil or empty where it holds nothing. The objects are not changed.

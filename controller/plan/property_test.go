@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -87,6 +88,7 @@ func (w *walk) anImport() *mcs.ServiceImport {
 func (w *walk) step() {
 	w.disturbed = false
 	before := w.servedPorts()
+	address := w.address()
 	switch name := pick(w.r, walkClusters...); w.r.IntN(10) {
 	case 0, 1, 2:
 		w.exporters[name] = w.anExporter(name)
@@ -125,6 +127,33 @@ func (w *walk) step() {
 		w.t.Error("an hour later there is something to do (SPEC S5)")
 	}
 	w.look(want)
+	w.lookAtStability(address, want)
+}
+
+// address is where an import is served, with what has to be the same for it to stay so.
+type address struct {
+	ip     string
+	family corev1.IPFamily
+	uid    types.UID
+}
+
+func (w *walk) address() (a address) {
+	if w.imp != nil && w.owned() && len(w.imp.Spec.IPs) > 0 {
+		a.ip, a.family, a.uid = w.imp.Spec.IPs[0], w.svc.Spec.IPFamilies[0], w.imp.UID
+	}
+	return a
+}
+
+// lookAtStability checks that an import which is served before and after a step keeps its address, for as long as any
+// exporting cluster has the family and it was not headless in between (SPEC I4).
+func (w *walk) lookAtStability(before address, want Wanted) {
+	after := w.address()
+	if before.ip == "" || after.ip == "" || w.disturbed || before.uid != after.uid || !slices.Contains(want.Service.IPFamilies, before.family) {
+		return
+	}
+	if after.ip != before.ip {
+		w.t.Errorf("address %s became %s (SPEC I4)", before.ip, after.ip)
+	}
 }
 
 // anExporter is a cluster with a random Service, as its API server lets it pass.

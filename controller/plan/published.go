@@ -42,6 +42,9 @@ func (p *pass) slicePorts(from *discoveryv1.EndpointSlice, routes map[string][]s
 			if port.Protocol != nil {
 				protocol = *port.Protocol
 			}
+			if !slices.Contains(protocols, protocol) {
+				continue
+			}
 			to := discoveryv1.EndpointPort{Name: &name, Port: port.Port, Protocol: &protocol}
 			to.AppProtocol = p.appProtocol(name)
 			out = append(out, to)
@@ -49,6 +52,8 @@ func (p *pass) slicePorts(from *discoveryv1.EndpointSlice, routes map[string][]s
 	}
 	return out
 }
+
+var protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
 
 func (p *pass) appProtocol(published string) *string {
 	for i := range p.shape.ports {

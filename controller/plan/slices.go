@@ -9,6 +9,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -35,7 +36,7 @@ func (p *pass) planSlices() (add, remove []Action) {
 			}
 			name := SliceName(p.derived, source.Cluster, from.Name, from.AddressType)
 			wanted[name] = true
-			if a, ok := p.mirror(source.Cluster, from, held[name], name, routes); ok {
+			if a, ok := p.mirror(source, from, held[name], name, routes); ok {
 				add = append(add, a)
 			}
 		}
@@ -91,14 +92,15 @@ func (p *pass) mirrors(from *discoveryv1.EndpointSlice, routes map[string][]stri
 }
 
 // mirror is the write that makes held, or a new slice, mirror from, if one is due.
-func (p *pass) mirror(cluster string, from, held *discoveryv1.EndpointSlice, name string, routes map[string][]string) (Action, bool) {
+func (p *pass) mirror(source *Source, from, held *discoveryv1.EndpointSlice, name string, routes map[string][]string) (Action, bool) {
+	cluster := source.Cluster
 	to := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: p.Key.Namespace, Name: name}}
 	if held != nil {
 		to.ObjectMeta = held.ObjectMeta // shared: label replaces what it changes
 	}
 	to.AddressType = from.AddressType
 	to.Ports = p.slicePorts(from, routes)
-	to.Endpoints = p.endpoints(cluster, from)
+	to.Endpoints = p.endpoints(source, from)
 	p.label(to, cluster)
 	switch {
 	case held == nil:
@@ -146,19 +148,29 @@ func (p *pass) label(s *discoveryv1.EndpointSlice, cluster string) {
 }
 
 // endpoints are the source's, with what means something in another cluster: addresses, conditions, hostname and zone, the
-// node only if it is this cluster's (SPEC S2).
-func (p *pass) endpoints(cluster string, from *discoveryv1.EndpointSlice) []discoveryv1.Endpoint {
+// node only if it is this cluster's (SPEC S2). What can't be imported is left out and noted (SPEC X2).
+func (p *pass) endpoints(source *Source, from *discoveryv1.EndpointSlice) []discoveryv1.Endpoint {
 	hinted := knownDistribution(p.Service.TrafficDistribution)
-	out := make([]discoveryv1.Endpoint, len(from.Endpoints))
+	out := make([]discoveryv1.Endpoint, 0, min(len(from.Endpoints), maxEndpoints))
 	for i := range from.Endpoints {
 		e := &from.Endpoints[i]
-		out[i] = discoveryv1.Endpoint{Addresses: e.Addresses, Conditions: e.Conditions, Hostname: e.Hostname, Zone: e.Zone}
-		if cluster == p.Cluster {
-			out[i].NodeName = e.NodeName
+		addresses := p.acceptable(source, from.AddressType, e.Addresses)
+		if len(addresses) == 0 {
+			continue
 		}
-		if hinted && e.Zone != nil && *e.Zone != "" {
-			out[i].Hints = &discoveryv1.EndpointHints{ForZones: []discoveryv1.ForZone{{Name: *e.Zone}}}
+		if len(out) == maxEndpoints {
+			p.refused.add(source.Cluster, fmt.Sprintf("%d endpoints of slice %s", len(from.Endpoints)-i, from.Name), "too many")
+			break
 		}
+		to := discoveryv1.Endpoint{Addresses: addresses, Conditions: e.Conditions, Zone: e.Zone}
+		to.Hostname = p.acceptableHostname(source, e.Hostname)
+		if source.Cluster == p.Cluster {
+			to.NodeName = e.NodeName
+		}
+		if hinted && e.Zone != nil && *e.Zone != "" && len(validation.IsValidLabelValue(*e.Zone)) == 0 {
+			to.Hints = &discoveryv1.EndpointHints{ForZones: []discoveryv1.ForZone{{Name: *e.Zone}}}
+		}
+		out = append(out, to)
 	}
 	return out
 }

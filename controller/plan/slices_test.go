@@ -7,6 +7,8 @@ import (
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // SPEC S4: each of cluster, slice and address type makes another name; nothing moves from one to the next.
@@ -21,6 +23,39 @@ func TestSliceNames_S4(t *testing.T) {
 				}
 				seen[name] = of
 			}
+		}
+	}
+}
+
+// SPEC X4: a slice that was itself imported, or claims another source cluster, is not imported again.
+func TestImportedSlicesAreIgnored_X4(t *testing.T) {
+	e := provider("east", time.Hour)
+	claims := slice("service1-claims", discoveryv1.AddressTypeIPv4, []string{"http"}, "10.9.9.9")
+	claims.Labels[mcsapi.LabelSourceCluster] = "west"
+	e.slices = append(e.slices, claims)
+	c := newConsumer(t, defaultConsumer())
+	c.settle(wanted(t, e), noon)
+	for _, s := range c.slices {
+		if s.Endpoints[0].Addresses[0] == "10.9.9.9" {
+			t.Errorf("imported as of %s", s.Labels[mcsapi.LabelSourceCluster])
+		}
+	}
+	if len(c.slices) != 1 {
+		t.Errorf("%d slices", len(c.slices))
+	}
+}
+
+// SPEC E1: slices of a cluster that does not export the name are nobody's, whatever a caller hands over.
+func TestSourceWithoutExport_E1(t *testing.T) {
+	e := provider("east", time.Hour)
+	e.service.ClusterIP = "None"
+	w := wanted(t, e)
+	w.Sources = append(w.Sources, Source{Cluster: "west", Slices: e.slices})
+	c := newConsumer(t, defaultConsumer())
+	c.settle(w, noon)
+	for _, s := range c.slices {
+		if s.Labels[mcsapi.LabelSourceCluster] == "west" {
+			t.Error("west exports nothing, and is imported")
 		}
 	}
 }

@@ -28,6 +28,7 @@ const (
 
 var importConditions = []string{
 	string(mcs.ServiceImportConditionReady), ConditionMismatch, ConditionConflict, ConditionNoLocalEndpoints, ConditionUnreachable,
+	ConditionRefused,
 }
 
 // patchStatus brings the import's status to what it should be, once everything else is.
@@ -162,6 +163,9 @@ func (p *pass) reports() []report {
 			"the exported Service has internalTrafficPolicy Local, which reaches only endpoints on the client's own node, and this cluster exports none", warning})
 	}
 	if r, ok := p.unreachable(); ok {
+		out = append(out, r)
+	}
+	if r, ok := p.refused.report(); ok {
 		out = append(out, r)
 	}
 	return out

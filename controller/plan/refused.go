@@ -1,0 +1,103 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// The limits of an API server for one EndpointSlice.
+const (
+	maxEndpoints = 1000
+	maxAddresses = 100
+)
+
+// refusals are what of an exporting cluster's slices was left out and why, by cluster, in the order in which it was met. An
+// API server would refuse the whole slice for some of it, and with it everything that waits for the slice (SPEC X2).
+type refusals map[string][]string
+
+func (r refusals) add(cluster, what, why string) {
+	entry := fmt.Sprintf("%s (%s)", clip(what, 80), why)
+	if !slices.Contains(r[cluster], entry) {
+		r[cluster] = append(r[cluster], entry)
+	}
+}
+
+// report is the condition that names what was refused; false if nothing was.
+func (r refusals) report() (report, bool) {
+	clusters := make(map[string]bool, len(r))
+	for cluster := range r {
+		clusters[cluster] = true
+	}
+	var clauses []string
+	for _, cluster := range sorted(clusters) {
+		clauses = append(clauses, cluster+": "+strings.Join(few(r[cluster]), ", "))
+	}
+	return report{ConditionRefused, metav1.ConditionTrue, "EndpointsRefused", "not imported: " + strings.Join(few(clauses), "; "), warning}, len(clauses) > 0
+}
+
+// acceptable returns those of an endpoint's addresses that are imported from source: the same list if all are.
+func (p *pass) acceptable(source *Source, family discoveryv1.AddressType, addresses []string) []string {
+	if len(addresses) > maxAddresses {
+		p.refused.add(source.Cluster, fmt.Sprintf("%d addresses of one endpoint", len(addresses)-maxAddresses), "too many")
+		addresses = addresses[:maxAddresses]
+	}
+	bad := func(address string) bool { return p.unacceptable(source, family, address) != "" }
+	if !slices.ContainsFunc(addresses, bad) {
+		return addresses
+	}
+	var out []string
+	for _, address := range addresses {
+		if why := p.unacceptable(source, family, address); why != "" {
+			p.refused.add(source.Cluster, address, why)
+		} else {
+			out = append(out, address)
+		}
+	}
+	return out
+}
+
+// unacceptable says why no traffic may go to address on behalf of source, or "" (SPEC X2).
+func (p *pass) unacceptable(source *Source, family discoveryv1.AddressType, address string) string {
+	addr, err := netip.ParseAddr(address)
+	within := func(prefix netip.Prefix) bool { return prefix.Contains(addr) }
+	switch {
+	case err != nil || addr.Zone() != "" || addr.Is4In6() || addr.Is4() != (corev1.IPFamily(family) == corev1.IPv4Protocol):
+		return "no " + string(family) + " address"
+	case addr.IsUnspecified():
+		return "unspecified address"
+	case addr.IsLoopback():
+		return "loopback address"
+	case addr.IsLinkLocalUnicast():
+		return "link-local address"
+	case addr.IsMulticast():
+		return "multicast address"
+	case slices.ContainsFunc(p.ServiceRanges, within):
+		return "in this cluster's service range"
+	case len(source.CIDRs) > 0 && !slices.ContainsFunc(source.CIDRs, within):
+		return "outside the cluster's declared CIDRs"
+	}
+	return ""
+}
+
+// acceptableHostname is the hostname, if a name can be made of it.
+func (p *pass) acceptableHostname(source *Source, hostname *string) *string {
+	if hostname == nil || len(validation.IsDNS1123Label(*hostname)) == 0 {
+		return hostname
+	}
+	p.refused.add(source.Cluster, "hostname "+*hostname, "no DNS label")
+	return nil
+}
+
+func clip(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n-len("...")], "") + "..."
+}

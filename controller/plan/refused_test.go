@@ -1,0 +1,91 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// SPEC X2: addresses that no endpoint may have are left out, one by one, and named with the reason; what is good of the same
+// slice is imported, and so is everything else.
+func TestRefusedAddresses_X2(t *testing.T) {
+	for address, why := range map[string]string{
+		"127.0.0.1": "loopback address", "169.254.169.254": "link-local address", "224.0.0.1": "multicast address", "0.0.0.0": "unspecified address",
+		"10.96.0.10": "in this cluster's service range", "10.200.0.1": "outside the cluster's declared CIDRs",
+		"nonsense": "no IPv4 address", "fd00::1": "no IPv4 address", "::ffff:10.1.0.9": "no IPv4 address", "": "no IPv4 address",
+		"::1": "loopback address", "fe80::1": "link-local address", "fe80::1%eth0": "no IPv6 address", "ff02::1": "multicast address",
+		"::": "unspecified address", "10.1.0.9": "no IPv6 address", "::ffff:10.1.0.8": "no IPv6 address",
+	} {
+		family, good := discoveryv1.AddressTypeIPv4, "10.1.0.1"
+		if strings.HasSuffix(why, "IPv6 address") || strings.Contains(address, ":") && why != "no IPv4 address" {
+			family, good = discoveryv1.AddressTypeIPv6, "fd00::1"
+		}
+		t.Run(address, func(t *testing.T) {
+			east, west := provider("east", 2*time.Hour), provider("west", time.Hour)
+			east.slices = []*discoveryv1.EndpointSlice{slice("s", family, []string{"http"}, address, good)}
+			east.slices[0].Endpoints[1].Addresses = []string{address, good}
+			west.service.IPFamilies = append(west.service.IPFamilies, "IPv6")
+			w := wanted(t, east, west)
+			w.Sources[0].CIDRs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/9"), netip.MustParsePrefix("fd00::/16")}
+			consumer := defaultConsumer()
+			consumer.ServiceRanges = []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}
+			c := newConsumer(t, consumer)
+			c.settle(w, noon)
+			var got []string
+			for _, s := range c.slices {
+				for _, e := range s.Endpoints {
+					got = append(got, e.Addresses...)
+				}
+			}
+			slices.Sort(got)
+			if want := []string{"10.1.0.1", "10.1.0.2", good}; !slices.Equal(got, sortedCopy(want)) {
+				t.Errorf("imported %v", got)
+			}
+			if m := conditionOf(c.imp, ConditionRefused).Message; m != fmt.Sprintf("not imported: east: %s (%s)", address, why) {
+				t.Errorf("the import says %q", m)
+			}
+		})
+	}
+}
+
+func sortedCopy(list []string) []string {
+	out := slices.Clone(list)
+	slices.Sort(out)
+	return out
+}
+
+// SPEC X2: too much of anything costs the rest of it, and is said; without it, the condition goes.
+func TestRefusedSizes_X2(t *testing.T) {
+	many := make([]string, 3000)
+	for i := range many {
+		many[i] = fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)
+	}
+	e := provider("east", time.Hour)
+	e.slices = []*discoveryv1.EndpointSlice{slice("s", discoveryv1.AddressTypeIPv4, []string{"http"}, many...)}
+	e.slices[0].Endpoints[0].Addresses = many[:1500]
+	e.slices[0].Endpoints[1].Hostname = ptr("Not A Label")
+	e.slices[0].Endpoints[2].Zone = ptr("not a label value!")
+	e.slices[0].Ports = append(e.slices[0].Ports, e.slices[0].Ports[0])
+	e.service.TrafficDistribution = ptr("PreferClose")
+	c := newConsumer(t, defaultConsumer())
+	c.settle(wanted(t, e), noon)
+	for _, s := range c.slices {
+		if len(s.Endpoints) != maxEndpoints || len(s.Endpoints[0].Addresses) != maxAddresses || s.Endpoints[1].Hostname != nil || s.Endpoints[2].Hints != nil {
+			t.Errorf("%d endpoints, %d addresses", len(s.Endpoints), len(s.Endpoints[0].Addresses))
+		}
+	}
+	want := "not imported: east: 1400 addresses of one endpoint (too many), hostname Not A Label (no DNS label), 2000 endpoints of slice s (too many)"
+	if got := conditionOf(c.imp, ConditionRefused); got.Message != want {
+		t.Errorf("the import says %q", got.Message)
+	}
+	e.slices = provider("east", time.Hour).slices
+	c.settle(wanted(t, e), noon)
+	if got := conditionOf(c.imp, ConditionRefused); got.Message != "" {
+		t.Errorf("the import still says %q", got.Message)
+	}
+}
