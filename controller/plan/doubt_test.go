@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,5 +80,65 @@ func TestHoldStillWithoutImport_L6(t *testing.T) {
 	c.settle(wanted(t), noon)
 	if c.svc != nil || len(c.slices) > 0 {
 		t.Error("left over once it is known that nobody exports the name")
+	}
+}
+
+// SPEC L6, S5: conditions about what was found in a cluster's slices are neither taken back nor said again because the slices
+// are not known for a while, as after a restart of the controller.
+func TestConditionsOutlastDoubt_L6(t *testing.T) {
+	local, east := provider("consumer", time.Hour), provider("east", 2*time.Hour)
+	local.slices[0].Endpoints[0].NodeName, local.slices[0].Endpoints[1].NodeName = nil, nil
+	for _, e := range []*exporter{local, east} {
+		e.service.InternalTrafficPolicy = ptr(corev1.ServiceInternalTrafficPolicyLocal)
+	}
+	east.slices[0].Endpoints[0].Addresses = []string{"127.0.0.1"}
+	known := wanted(t, local, east)
+	known.Unreachable = map[string]bool{"east": true}
+	c := newConsumer(t, defaultConsumer())
+	c.settle(known, noon)
+	for _, typ := range []string{ConditionNoLocalEndpoints, ConditionRefused, ConditionUnreachable} {
+		if conditionOf(c.imp, typ).Status != "True" {
+			t.Fatalf("%s is not reported: %v", typ, c.log)
+		}
+	}
+	unknown := wanted(t, local, east)
+	unknown.Sources, unknown.Unsure = nil, map[string]bool{"consumer": true, "east": true}
+	if actions := c.settle(unknown, noon); len(actions) > 0 {
+		t.Errorf("on doubt: %v", c.log[len(c.log)-len(actions):])
+	}
+	if actions := c.settle(known, noon); len(actions) > 0 {
+		t.Errorf("after it: %v", c.log[len(c.log)-len(actions):])
+	}
+}
+
+// A plan does not depend on the order in which caches return objects.
+func TestOrderOfCaches(t *testing.T) {
+	e := provider("east", time.Hour)
+	e.slices = nil
+	for i := range 5 {
+		e.slices = append(e.slices, slice(fmt.Sprintf("s%d", i), discoveryv1.AddressTypeIPv4, []string{"http"}, fmt.Sprintf("10.1.0.%d", i)))
+	}
+	names := func(c *consumer, w Wanted, h Held) string {
+		var out []string
+		for _, a := range For(c.Consumer, w, h, noon) {
+			out = append(out, string(a.Verb)+" "+a.Object.GetName())
+		}
+		return strings.Join(out, ", ")
+	}
+	c := newConsumer(t, defaultConsumer())
+	w := wanted(t, e)
+	c.apply(&For(c.Consumer, w, c.held(), noon)[0])
+	first := names(c, w, c.held())
+	slices.Reverse(e.slices)
+	if again := names(c, w, c.held()); again != first {
+		t.Errorf("sources in reverse: %s, not %s", again, first)
+	}
+	c.settle(w, noon)
+	none := wanted(t)
+	first = names(c, none, c.held())
+	reversed := c.held()
+	slices.Reverse(reversed.Slices)
+	if again := names(c, none, reversed); again != first {
+		t.Errorf("held in reverse: %s, not %s", again, first)
 	}
 }

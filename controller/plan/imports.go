@@ -30,7 +30,7 @@ func (p *pass) createImport() Action {
 			f.set(&i.Spec, want)
 		}
 	}
-	return Action{Verb: Create, Object: i, Reason: "exported by " + strings.Join(p.Service.Clusters, ", ")}
+	return Action{Verb: Create, Object: i, Reason: "exported by " + strings.Join(few(p.Service.Clusters), ", ")}
 }
 
 // metadata are the labels and annotations that the import should have, and what was filled in before.

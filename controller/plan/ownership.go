@@ -100,8 +100,11 @@ func (p *pass) possessions() own {
 			o.slices = append(o.slices, s)
 		}
 	}
+	slices.SortFunc(o.slices, byName)
 	return o
 }
+
+func byName(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) }
 
 // made says whether the Service under the derived name is this controller's work for this very import. Two imports can
 // only have one derived name by an unlucky hash; the label tells them apart.

@@ -44,8 +44,7 @@ type walk struct {
 	*consumer
 	exporters map[string]*exporter
 	unsure    map[string]bool
-	kept      Wanted // what was wanted when all was known, for clusters that are unsure
-	disturbed bool   // people touched the derived objects, so that nothing is expected of the way to rest
+	disturbed bool // people touched the derived objects, so that nothing is expected of the way to rest
 	trace     []string
 }
 
@@ -230,7 +229,7 @@ func (w *walk) disturb() {
 	}
 }
 
-// want is what the engine would ask for: the exports of clusters that are unsure are those remembered, their slices not known.
+// want is what the engine would ask for: of clusters that are unsure, the export is as remembered, and no slice is known.
 func (w *walk) want() Wanted {
 	var list []*exporter
 	for _, name := range walkClusters {

@@ -30,7 +30,7 @@ func (p *pass) planSlices() (add, remove []Action) {
 			continue
 		}
 		routes := p.routes(source.Cluster)
-		for _, from := range source.Slices {
+		for _, from := range inOrder(source.Slices) {
 			if !p.mirrors(from, routes) {
 				continue
 			}
@@ -52,6 +52,14 @@ func (p *pass) planSlices() (add, remove []Action) {
 		}
 	}
 	return add, remove
+}
+
+// inOrder returns list sorted by name, so that a plan does not depend on the order in which a cache returns objects.
+func inOrder(list []*discoveryv1.EndpointSlice) []*discoveryv1.EndpointSlice {
+	if slices.IsSortedFunc(list, byName) {
+		return list
+	}
+	return slices.SortedFunc(slices.Values(list), byName)
 }
 
 // leftover decides on a held slice that mirrors nothing that is known: it goes, unless it is not known now what its cluster

@@ -45,7 +45,7 @@ func (p *pass) writeStatus(reports []report) (Action, bool) {
 		status["endpointSliceObjects"] = presence
 	}
 	held := p.heldConditions()
-	next, events := conditions(held, importConditions, reports, p.Import.Generation, p.now)
+	next, events := conditions(held, p.settledConditions(), reports, p.Import.Generation, p.now)
 	same := sameConditions(held, next)
 	reason := reports[0].message
 	if p.Drops["status.conditions"] {
@@ -60,6 +60,17 @@ func (p *pass) writeStatus(reports []report) (Action, bool) {
 		status["conditions"] = next
 	}
 	return p.statusPatch(status, reason, events)
+}
+
+// settledConditions are the types of conditions that go when there is nothing to report under them. While it is not known
+// what an exporting cluster has, what was found in its slices stands: silence about them is no news (SPEC L6).
+func (p *pass) settledConditions() []string {
+	if p.Service == nil || !slices.ContainsFunc(p.Service.Clusters, func(cluster string) bool { return p.Unsure[cluster] }) {
+		return importConditions
+	}
+	return slices.DeleteFunc(slices.Clone(importConditions), func(typ string) bool {
+		return typ == ConditionNoLocalEndpoints || typ == ConditionUnreachable || typ == ConditionRefused
+	})
 }
 
 // heldConditions are the import's, which stand in an annotation where the CRD has no place for them (SPEC A7).
@@ -221,8 +232,11 @@ func (p *pass) ready() report {
 	return report{typ, metav1.ConditionTrue, string(mcs.ServiceImportReasonReady), p.servedBy(), notice}
 }
 
-// local says whether the consumer itself exports an endpoint that is on a node.
+// local says whether the consumer itself exports an endpoint that is on a node, or may do so.
 func (p *pass) local() bool {
+	if p.Unsure[p.Cluster] {
+		return true
+	}
 	for i := range p.Sources {
 		if p.Sources[i].Cluster != p.Cluster || p.Sources[i].Withdrawn {
 			continue
