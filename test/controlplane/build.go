@@ -71,12 +71,16 @@ func (src *source) buildInto(ctx context.Context, dir string, progress io.Writer
 	if err := os.RemoveAll(part); err != nil {
 		return err
 	}
-	if err := os.Mkdir(part, 0o755); err != nil {
+	work := filepath.Join(part, "work")
+	if err := os.MkdirAll(work, 0o755); err != nil {
 		return err
 	}
 	defer os.RemoveAll(part)
 	const binary = "kubernetes"
-	if err := src.compile(ctx, filepath.Join(part, binary), progress); err != nil {
+	if err := src.compile(ctx, filepath.Join(part, binary), work, progress); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(work); err != nil {
 		return err
 	}
 	for _, name := range Programs {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -106,17 +107,18 @@ func (src *source) buildFlags() []string {
 	return []string{"-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags=" + strings.Join(ldflags, " ")}
 }
 
-// compile downloads the modules, compiles and links the binary.
-func (src *source) compile(ctx context.Context, binary string, progress io.Writer) error {
+// compile downloads the modules, compiles and links the binary. An interrupted go command leaves its temporary files, so
+// they are in work, which is the caller's to remove.
+func (src *source) compile(ctx context.Context, binary, work string, progress io.Writer) error {
 	start := time.Now()
 	fmt.Fprintf(progress, "controlplane: building %s of Kubernetes %s; minutes the first time\n",
 		strings.Join(Programs, ", "), src.version)
-	packages, err := src.packages(ctx, progress)
+	packages, err := src.packages(ctx, work, progress)
 	if err != nil {
 		return err
 	}
 	args := append([]string{"build", "-v", "-o", binary}, src.buildFlags()...)
-	err = src.goTool(ctx, append(args, "."), io.Discard, func(lines int, elapsed time.Duration) {
+	err = src.goTool(ctx, work, append(args, "."), io.Discard, func(lines int, elapsed time.Duration) {
 		fmt.Fprintf(progress, "controlplane: %s: compiled %d of at most %d packages\n", elapsed, lines, packages)
 	})
 	if err != nil {
@@ -127,35 +129,42 @@ func (src *source) compile(ctx context.Context, binary string, progress io.Write
 }
 
 // packages downloads the modules that are needed, and returns how many packages the binary consists of.
-func (src *source) packages(ctx context.Context, progress io.Writer) (int, error) {
+func (src *source) packages(ctx context.Context, work string, progress io.Writer) (int, error) {
 	var list bytes.Buffer
 	args := append([]string{"list", "-deps"}, src.buildFlags()...)
-	err := src.goTool(ctx, append(args, "."), &list, func(lines int, elapsed time.Duration) {
+	err := src.goTool(ctx, work, append(args, "."), &list, func(lines int, elapsed time.Duration) {
 		fmt.Fprintf(progress, "controlplane: %s: downloaded %d modules\n", elapsed, lines)
 	})
 	return bytes.Count(list.Bytes(), []byte("\n")), err
 }
 
-// goTool runs the go command in src, and calls report now and then with the number of lines that it has printed to its
-// standard error so far.
-func (src *source) goTool(ctx context.Context, args []string, stdout io.Writer, report func(lines int, elapsed time.Duration)) error {
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir, cmd.Stdout = src.dir, stdout
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
-	cmd.WaitDelay = time.Second
+// goTool runs the go command in src, with its temporary files in work, and calls report now and then with the number of
+// lines that it has printed to its standard error so far.
+func (src *source) goTool(ctx context.Context, work string, args []string, stdout io.Writer, report func(lines int, elapsed time.Duration)) error {
 	stderr := &lineCounter{}
-	cmd.Stderr = stderr
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = src.dir, stdout, stderr
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOTMPDIR="+work)
+	// When it is interrupted, so are the compilers that it runs.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	dieWithParent(cmd.SysProcAttr)
+
 	defer every(reportEvery, func(elapsed time.Duration) { report(int(stderr.lines.Load()), elapsed) })()
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("interrupted; what is compiled already is kept by the go command: %w", context.Cause(ctx))
-		}
-		if errors.Is(err, exec.ErrNotFound) {
-			return err
-		}
-		return fmt.Errorf("go %s in %s: %w:\n%s", args[0], src.dir, err, stderr.complaints())
+	err := startOnLastingThread(cmd)
+	if err == nil {
+		err = cmd.Wait()
 	}
-	return nil
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted; what is compiled already is kept by the go command: %w", context.Cause(ctx))
+	case errors.Is(err, exec.ErrNotFound):
+		return err
+	}
+	return fmt.Errorf("go %s in %s: %w:\n%s", args[0], src.dir, err, stderr.complaints())
 }
 
 // every calls f in the background until the returned function is called, which waits for it.
