@@ -25,13 +25,16 @@ test: prerequisites unit integration e2e ## All tests: unit, against real API se
 build: ## The programs, into bin/
 	@mkdir -p bin
 	$(BUILD) -ldflags '-s -w -X github.com/coredns/coredns/coremain.GitCommit=$(VERSION)' -o bin/coredns ./cmd/coredns
-	$(BUILD) -ldflags '-s -w $(STAMP)' -o bin/ ./cmd/mcs-controller
+	$(BUILD) -ldflags '-s -w $(STAMP)' -o bin/ ./cmd/mcs-controller ./cmd/mcsctl
+
+image: ## Container images, with docker, podman or buildah
+	@deploy/image/build.sh
 
 clean: ## Remove what `make` made here (the compiled control plane stays in the user's cache)
 	rm -rf bin dist
 
 ##@ Shorter loops
-.PHONY: prerequisites control-plane unit integration e2e race lint fuzz vulncheck presubmit
+.PHONY: prerequisites control-plane unit integration e2e race lint fuzz vulncheck presubmit manifests
 prerequisites: ## Say what the machine lacks; as root on Debian, install it
 	@test/node/prerequisites.sh
 
@@ -55,6 +58,9 @@ lint: presubmit ## gofmt, vet, staticcheck and the rules of the house
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
 
+manifests: control-plane ## Render deploy/ with kustomize and Helm, apply it to real API servers, run under its identities
+	cd deploy/validate && $(TEST) ./...
+
 presubmit: ## The rules of the house
 	$(TEST) -count=1 ./test/presubmit
 
@@ -68,12 +74,12 @@ vulncheck: ## Known vulnerabilities in what is used (needs the vulnerability dat
 	$(TOOL) govulncheck ./...
 
 ##@ Measuring
-.PHONY: bench bench-dns bench-controller
+.PHONY: bench bench-latency bench-controller
 bench: ## Go benchmarks of the hot paths, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./plugin/... ./controller/...
 
-bench-dns: control-plane ## CoreDNS with this plugin beside stock CoreDNS, in one interleaved run
-	$(GO) run ./test/bench/dns
+bench-latency: control-plane ## How long a change takes to reach DNS, kube-proxy's rules and curl (root)
+	$(GO) run ./test/bench/latency
 
 bench-controller: control-plane ## The controller against a loop of the same writes, in one run
 	$(GO) run ./test/bench/controller
