@@ -48,7 +48,10 @@ type feed[T object] struct {
 	// changed is told when state changes.
 	changed func()
 
-	version string // of the last list or event; empty before the first list. Used by run only.
+	// Used by run only: the version of the last list or event, empty before the first list, and whether the connection
+	// broke since.
+	version string
+	broken  bool
 
 	mu    sync.Mutex
 	state feedState
@@ -94,18 +97,26 @@ func (f *feed[T]) Kick() {
 // run follows the cluster until ctx ends.
 func (f *feed[T]) run(ctx context.Context) {
 	delay := newBackoff()
+	relisted := false
 	for ctx.Err() == nil {
-		err := f.follow(ctx, delay.reset)
+		err := f.follow(ctx, func() {
+			delay.reset()
+			relisted = false
+		})
 		if ctx.Err() != nil {
 			return
 		}
 		if err == nil {
 			continue
 		}
-		if lostPlace(err) && f.version != "" {
+		if lostPlace(err) {
 			f.version = ""
-			continue
+			if !relisted { // at once, but not again and again
+				relisted = true
+				continue
+			}
 		}
+		f.broken = true
 		f.setState(feedState{Synced: f.State().Synced, Err: fmt.Errorf("%s: %w", f.kind.resource, err)})
 		select {
 		case <-ctx.Done():
@@ -118,6 +129,12 @@ func (f *feed[T]) run(ctx context.Context) {
 // follow lists if there is no place to resume from, and then watches until the watch ends. It calls healthy once the watch
 // is open.
 func (f *feed[T]) follow(ctx context.Context, healthy func()) error {
+	if f.broken && f.version != "" {
+		if err := f.checkPlace(ctx); err != nil {
+			return err
+		}
+	}
+	f.broken = false
 	if f.version == "" {
 		items, version, err := f.listAll(ctx)
 		if err != nil {
@@ -156,6 +173,19 @@ func (f *feed[T]) follow(ctx context.Context, healthy func()) error {
 			}
 		}
 	}
+}
+
+// checkPlace looks whether the server still knows the version to resume from. One that was restored from a backup counts
+// from an earlier version; it would accept the watch, and keep silent until it had counted up to there.
+func (f *feed[T]) checkPlace(ctx context.Context) error {
+	_, meta, err := f.page(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return fmt.Errorf("listing: %w", err)
+	}
+	if newer(f.version, meta.ResourceVersion) {
+		f.version = ""
+	}
+	return nil
 }
 
 // listAll returns all objects, page by page, and the version of the list.

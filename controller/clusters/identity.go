@@ -157,12 +157,12 @@ func (s *Set) claim(m *Member, uid types.UID) error {
 	return nil
 }
 
-// release gives up what m claimed.
-func (s *Set) release(m *Member) {
+// release gives up what m claimed, but for one UID, or none.
+func (s *Set) release(m *Member, but types.UID) {
 	s.claimsMu.Lock()
 	defer s.claimsMu.Unlock()
 	for uid, holder := range s.claims {
-		if holder == m {
+		if holder == m && uid != but {
 			delete(s.claims, uid)
 		}
 	}

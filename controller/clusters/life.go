@@ -23,6 +23,9 @@ import (
 func (m *Member) connect(reg Registration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if reg.Err != nil { // what can't be read says nothing of the role either
+		reg.Provider, reg.Consumer, reg.ExportStatus = m.reg.Provider, m.reg.Consumer, m.reg.ExportStatus
+	}
 	m.reg = reg
 	if reg.Err == nil {
 		var c *connection
@@ -65,6 +68,7 @@ func (m *Member) consider(c *connection, err error) {
 	m.mu.Unlock()
 	if replaces {
 		c.replace(old, func() { m.conn.Store(c) })
+		m.set.release(m, c.uid)
 		if old != nil {
 			stopOld()
 			m.log.Info("new credentials are in use")
@@ -89,7 +93,7 @@ func (m *Member) refuse(c *connection) {
 	m.conn.Store(nil)
 	m.stopLive()
 	m.stopLive = nil
-	if next, err := newConnection(m, m.reg, m.opts); err == nil {
+	if next, err := newConnection(m, c.reg, m.opts); err == nil {
 		m.reach(next)
 	}
 	m.mu.Unlock()

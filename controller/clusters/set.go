@@ -220,7 +220,7 @@ func (s *Set) add(reg Registration) *Member {
 // remove ends a member that is not in the set any more, and does not wait for what runs of it.
 func (s *Set) remove(m *Member) {
 	m.leave()
-	s.release(m)
+	s.release(m, "")
 	s.running.Go(m.running.Wait)
 	m.log.Info("member left", "origin", m.Registration().Origin)
 	s.handler.Left(m)

@@ -3,13 +3,17 @@ package clusters
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"runtime/pprof"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -89,12 +93,17 @@ func TestLateCRDs_L6(t *testing.T) {
 	}
 }
 
-// TestRemovedCRDs_L6 holds that a CRD that goes away makes the cluster unsynced.
+// TestRemovedCRDs_L6 holds that a CRD that goes away, and its objects with it, makes the cluster one that is out of reach,
+// not an empty one; and that the empty CRD that comes back is not believed at once either.
 func TestRemovedCRDs_L6(t *testing.T) {
 	c := start(t, controlplane.Options{})
 	c.namespace("n")
-	r := run(t, newSource(c.as("c1")))
+	for _, name := range []string{"s", "t", "u"} {
+		c.export("n", name)
+	}
+	r := runWith(t, clusters.Options{ProbeInterval: time.Second, Liveness: clusters.Liveness{Grace: 5 * time.Second}}, newSource(c.as("c1")))
 	m := r.synced(t, "c1")
+	stop := watchExport(t, m)
 	if err := c.UninstallCRDs(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -102,9 +111,45 @@ func TestRemovedCRDs_L6(t *testing.T) {
 	if err := c.InstallCRDs(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.synced(t, "c1")
+	c.export("n", "new")
+	eventually(t, "new exports are seen", func() bool { return m.Export(key("n", "new")) != nil })
+	stop()
+	if m.Export(key("n", "t")) == nil || m.Export(key("n", "u")) == nil {
+		t.Error("exports vanished with their CRD")
+	}
+	eventually(t, "the absence is believed at last", func() bool { return m.Export(key("n", "s")) == nil && m.Export(key("n", "t")) == nil })
+	if m.Export(key("n", "new")) == nil {
+		t.Error("what is there vanished with what is not")
+	}
+}
+
+// TestRestoredEmpty_L6 holds that a cluster whose etcd was restored from nothing is not believed at once to export nothing.
+func TestRestoredEmpty_L6(t *testing.T) {
+	c := start(t, controlplane.Options{})
+	c.namespace("n")
 	c.export("n", "s")
-	eventually(t, "exports are followed again", func() bool { return m.Export(key("n", "s")) != nil })
+	c.service("n", "s", nil)
+	c.slice("n", "s-1", map[string]string{discoveryv1.LabelServiceName: "s"})
+	reg := c.as("c1")
+	reg.Config = c.Config() // roles go with the data
+	r := runWith(t, clusters.Options{ProbeInterval: time.Second, Liveness: clusters.Liveness{Grace: 15 * time.Second}}, newSource(reg))
+	m := r.synced(t, "c1")
+	eventually(t, "all is seen", func() bool {
+		return m.Export(key("n", "s")) != nil && m.Service(key("n", "s")) != nil && len(m.SourceSlices(key("n", "s"))) == 1
+	})
+	if err := c.WipeEtcd(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.InstallCRDs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the doubt is told of", func() bool { return r.log.count("objects are absent from a new list; held back") > 0 })
+	if m.Export(key("n", "s")) == nil || m.Service(key("n", "s")) == nil || len(m.SourceSlices(key("n", "s"))) != 1 {
+		t.Error("an empty list was believed")
+	}
+	eventually(t, "it is believed at last", func() bool {
+		return m.Export(key("n", "s")) == nil && m.Service(key("n", "s")) == nil && len(m.SourceSlices(key("n", "s"))) == 0
+	})
 }
 
 // TestVersions_A7 holds that another served version replaces the one before without readers seeing less in between.
@@ -315,15 +360,29 @@ func TestHidden(t *testing.T) {
 	eventually(t, "the provider is synced", m.ProviderSynced)
 }
 
-// TestDead_L5 holds that members that can't be reached, refuse, or say nothing, don't delay the others.
+// TestDead_L5 holds that members that can't be reached, say nothing, fail, throttle, or talk nonsense don't delay the others,
+// and are told of once.
 func TestDead_L5(t *testing.T) {
 	c := start(t, controlplane.Options{})
 	closed, silent := c.as("closed"), c.as("silent")
+	var bad []clusters.Registration
+	for id, answer := range map[string]http.HandlerFunc{
+		"garbage":  func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>hello</html>") },
+		"failing":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		"throttle": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) },
+		"stranger": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) },
+	} {
+		server := httptest.NewServer(answer)
+		t.Cleanup(server.Close)
+		reg := c.as(id)
+		reg.Config = &rest.Config{Host: server.URL}
+		bad = append(bad, reg)
+	}
 	closed.Config = &rest.Config{Host: "https://127.0.0.1:1"}
 	silent.Config = &rest.Config{Host: "http://" + silence(t)}
-	r := run(t, newSource(closed, silent, c.as("c1")))
+	r := run(t, newSource(append(bad, closed, silent, c.as("c1"))...))
 	r.synced(t, "c1")
-	eventually(t, "both are told of", func() bool { return r.log.count("problem=unreachable") == 2 })
+	eventually(t, "all are told of", func() bool { return r.log.count("problem=unreachable") == 6 })
 	if m := r.member(t, "silent"); m.ProviderSynced() || m.Export(key("n", "s")) != nil || m.Kube() != nil {
 		t.Error("a silent cluster is read")
 	}

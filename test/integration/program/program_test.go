@@ -247,3 +247,62 @@ func TestCutOff_L2(t *testing.T) {
 	}
 	eventually(t, "it leads again", 40*time.Second, func() bool { return p.metric("mcs_controller_leader 1") })
 }
+
+// TestMemberRole holds that with --self only the own cluster is written to: the others are providers that are read, with a
+// role that allows no more (DESIGN 3).
+func TestMemberRole(t *testing.T) {
+	all := controlplane.AllForTest(t, controlplane.Options{Name: "own"}, controlplane.Options{Name: "other", AuditLog: true})
+	for _, c := range all {
+		if err := c.InstallCRDs(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{"provider-read.yaml"} {
+		manifest, err := os.ReadFile("../../../deploy/rbac/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := all[1].ApplyYAML(t.Context(), manifest, []byte(readerBinding)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader, err := all[1].KubeconfigFor("reader")
+	if err != nil {
+		t.Fatal(err)
+	}
+	namespace(t, all[0])
+	p := start(t, "the controller", "--kubeconfig", all[0].Kubeconfig(), "--namespace", "mcs", "--self", "c1", "--cluster", "c2="+reader)
+	for _, line := range []string{
+		"mcs_controller_leader 1",
+		`mcs_controller_member_synced{cluster="c1",role="consumer"} 1`,
+		`mcs_controller_member_synced{cluster="c1",role="provider"} 1`,
+		`mcs_controller_member_synced{cluster="c2",role="provider"} 1`,
+	} {
+		eventually(t, line, 30*time.Second, func() bool { return p.metric(line) })
+	}
+	if p.metric(`mcs_controller_member_synced{cluster="c2",role="consumer"} 1`) || p.metric(`mcs_controller_member_synced{cluster="c2",role="consumer"} 0`) {
+		t.Error("another cluster is a consumer")
+	}
+	writes, err := all[1].AuditedRequests()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range writes {
+		if w.User == "reader" {
+			t.Errorf("the other cluster was written to: %+v", w)
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	<-p.done
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+const readerBinding = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "multicluster:provider-read"}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: reader}]
+`
