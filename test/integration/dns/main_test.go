@@ -12,7 +12,8 @@ import (
 	"github.com/clusterset/multicluster/test/programs"
 )
 
-// shared is the API server that tests share which neither stop it nor change its CRDs. Each has namespaces of its own.
+// shared is the cluster that tests share which neither stop it nor change its CRDs. Each has namespaces of its own. The
+// controller manager is what ends a deleted namespace.
 var shared struct {
 	once    sync.Once
 	cluster *controlplane.Cluster
@@ -32,7 +33,7 @@ func sharedCluster(t testing.TB) *controlplane.Cluster {
 	t.Helper()
 	shared.once.Do(func() {
 		ctx := context.Background()
-		if shared.cluster, shared.err = controlplane.Start(ctx, controlplane.Options{Name: "shared"}); shared.err == nil {
+		if shared.cluster, shared.err = controlplane.Start(ctx, controlplane.Options{Name: "shared", ControllerManager: true}); shared.err == nil {
 			shared.err = shared.cluster.InstallCRDs(ctx)
 		}
 	})

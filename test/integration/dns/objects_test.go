@@ -12,8 +12,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 )
 
 var (
@@ -97,4 +99,28 @@ func (w want) check(r *dns.Msg) error {
 		return fmt.Errorf("authority %q", records(r.Ns))
 	}
 	return nil
+}
+
+// unlabel takes the label that makes an EndpointSlice one of a multi-cluster service.
+func unlabel(t testing.TB, c *controlplane.Cluster, ns, name string) {
+	t.Helper()
+	client, err := kubernetes.NewForConfig(c.Config())
+	if err == nil {
+		patch := []byte(`{"metadata":{"labels":{"multicluster.kubernetes.io/service-name":null}}}`)
+		_, err = client.DiscoveryV1().EndpointSlices(ns).Patch(t.Context(), name, types.MergePatchType, patch, metav1.PatchOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func deleteNamespace(t testing.TB, cfg *rest.Config, ns string) {
+	t.Helper()
+	client, err := kubernetes.NewForConfig(cfg)
+	if err == nil {
+		err = client.CoreV1().Namespaces().Delete(t.Context(), ns, metav1.DeleteOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
