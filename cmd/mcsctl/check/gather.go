@@ -12,6 +12,7 @@ import (
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
@@ -104,7 +105,10 @@ func gather(ctx context.Context, set *members.Set, m *members.Cluster, zone stri
 	if c.Consumer {
 		wg.Go(func() {
 			servers, err := nameserver.Servers(ctx, m.Kube, set.Namespace, zone)
-			if err != nil {
+			switch {
+			case apierrors.IsForbidden(err):
+				c.ServersErr = "these credentials may not"
+			case err != nil:
 				c.ServersErr = members.Brief(err)
 			}
 			c.Servers = servers

@@ -26,6 +26,7 @@ last too long, NodeLocal DNS in front.`,
 			if a.screen.Format != screen.Text {
 				err = a.screen.Data(steps)
 			} else {
+				a.screen.Line("%s", a.screen.Bold("clusterset "+set.ClusterSet()))
 				explain.PrintSteps(a.screen, steps, true)
 			}
 			if err == nil && slices.ContainsFunc(steps, func(s explain.Step) bool { return s.Verdict == explain.Wrong }) {

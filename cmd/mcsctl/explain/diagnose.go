@@ -16,6 +16,8 @@ type diagnosis struct {
 	exports   []merge.Export
 	merged    merge.Result
 	endpoints map[string][]string
+	// recalled says that some of the exports are only remembered.
+	recalled bool
 }
 
 // Diagnose looks at the chain link by link, in the order in which things must happen for a name to be answered.
@@ -75,7 +77,7 @@ func (d *diagnosis) merging() {
 	for _, addresses := range d.endpoints {
 		total += len(addresses)
 	}
-	if total == 0 && !d.blind("endpointslices") {
+	if total == 0 && !d.recalled && !d.blind("endpointslices") {
 		d.firstUnready()
 	}
 }

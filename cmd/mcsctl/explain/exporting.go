@@ -25,6 +25,7 @@ func (d *diagnosis) exporting() {
 			d.export(c)
 		}
 	}
+	d.remembered()
 	if len(d.exports) > 0 {
 		for i := from; i < len(d.steps); i++ {
 			if d.steps[i].Verdict == Wrong {
@@ -135,48 +136,53 @@ func (d *diagnosis) repair(c *Cluster, invalid *merge.Invalid) string {
 
 // nobody says that there is no export at all, and where one could be made.
 func (d *diagnosis) nobody() {
-	var down []string
+	silent := d.silent()
 	for i := range d.Clusters {
 		c := &d.Clusters[i]
-		if c.Provider && (c.Down != "" || c.Unread["serviceexports"] != "") {
-			down = append(down, c.ID)
-		}
-		if c.Provider && c.Export == nil && c.Service != nil && !derived(c.Service) {
+		if c.Provider && c.Export == nil && c.Service != nil && !derived(c.Service) && len(silent) == 0 {
 			d.look(nil, "export", Wrong, fmt.Sprintf("no cluster exports %s; %s has a Service of that name", d.Key, c.ID),
 				fmt.Sprintf("mcsctl export %s%s", d.Key, c.Flags))
 			return
 		}
 	}
-	if kept := d.remembered(); len(kept) > 0 && len(down) > 0 {
-		d.look(nil, "export", Warning, fmt.Sprintf("exported by %s when it was last seen; not known now", strings.Join(kept, ", ")), "")
-		return
-	}
 	found, do := fmt.Sprintf("no cluster exports %s", d.Key), "is the name right (service.namespace)? mcsctl services lists all; mcsctl export makes one available"
-	if len(down) > 0 {
-		found += "; not known of " + strings.Join(down, ", ")
-		do = "see to it that " + strings.Join(down, ", ") + " can be reached and read; " + do
+	if len(silent) > 0 {
+		names := strings.Join(silent, ", ")
+		found, do = found+"; not known of "+names, "see to it that "+names+" can be reached and read; "+do
 	}
 	d.look(nil, "export", Wrong, found, do)
 }
 
-// remembered are the clusters out of which some import is made, by what it keeps (SPEC L9).
-func (d *diagnosis) remembered() []string {
+// silent are the providers of which it is not known what they export.
+func (d *diagnosis) silent() (ids []string) {
+	for i := range d.Clusters {
+		if c := &d.Clusters[i]; c.Provider && (c.Down != "" || c.Unread["serviceexports"] != "") {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// remembered counts the exports of silent clusters as they were last known, by what an import keeps of them: so does the
+// controller (SPEC L9).
+func (d *diagnosis) remembered() {
+	silent := d.silent()
 	for i := range d.Clusters {
 		if d.Clusters[i].Import == nil {
 			continue
 		}
 		kept, err := plan.Remembered(d.Clusters[i].Import)
-		if err != nil || len(kept) == 0 {
-			continue
+		if err != nil {
+			continue // garbled: as good as nothing remembered
 		}
-		names := make([]string, len(kept))
 		for n := range kept {
-			names[n] = kept[n].Cluster
+			if at := slices.Index(silent, kept[n].Cluster); at >= 0 {
+				silent = slices.Delete(silent, at, at+1)
+				d.exports, d.recalled = append(d.exports, kept[n]), true
+				d.look(nil, "export", Warning, "exported by "+kept[n].Cluster+" when it was last seen; not known now", "")
+			}
 		}
-		d.exports = kept
-		return names
 	}
-	return nil
 }
 
 // endpoints are the addresses of those that are ready (nil means true), sorted, and how many there are in all. An endpoint

@@ -27,12 +27,15 @@ func Print(s *screen.Screen, r Report) {
 
 // verdict is the last word where nothing is wrong: how far the look went.
 func verdict(r Report) string {
-	asked, unknown := false, false
+	asked, unknown, odd := false, false, false
 	for _, s := range r.Steps {
 		asked = asked || s.Link == "dns" && s.Verdict == OK
 		unknown = unknown || s.Verdict == Unknown
+		odd = odd || s.Verdict == Warning
 	}
 	switch {
+	case odd:
+		return "it works, but see the warnings"
 	case asked:
 		return "all is well: the name resolves to what it should"
 	case unknown:

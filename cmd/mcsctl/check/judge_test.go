@@ -1,0 +1,94 @@
+package check
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
+	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
+	"github.com/clusterset/multicluster/cmd/mcsctl/members"
+	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
+)
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// well is a clusterset without a fault: c1 at home, c2 registered there.
+func well() Facts {
+	c := Cluster{
+		Provider: true, Consumer: true, Version: "v1.37.2", SkewKnown: true, Exports: "v1beta1", Imports: "v1beta1",
+		Servers: []nameserver.Server{{Role: nameserver.Stock, Namespace: "kube-system", Name: "coredns", Image: "coredns-multicluster:v1", Ready: 2, Wanted: 2,
+			Answer: corefile.Answer{State: corefile.Served, Lasting: 5 * time.Second}}},
+	}
+	c1, c2 := c, c
+	c1.ID, c1.Pods = "c1", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
+	c2.ID, c2.Pods, c2.Registered, c2.Servers = "c2", []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")}, true, slices.Clone(c.Servers)
+	return Facts{
+		Zone: "clusterset.local", Namespace: "mcs-system", Now: now, Clusters: []Cluster{c1, c2},
+		Controller: &members.Controller{Ready: 2, Replicas: 2}, Leader: &members.Leader{Holder: "x", Renewed: metav1.NewMicroTime(now), Seconds: 15},
+	}
+}
+
+func TestJudge(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		break_ func(f *Facts, c1, c2 *Cluster)
+		want   string // "cluster link verdict: part of what was found → part of the advice"; "" where all is well
+	}{
+		{"all is well", func(*Facts, *Cluster, *Cluster) {}, ""},
+		{"a member is down", func(_ *Facts, _, c2 *Cluster) { c2.Down = "connection refused" }, "c2 server wrong: connection refused → mcsctl join again"},
+		{"an old server (A7)", func(_ *Facts, _, c2 *Cluster) { c2.Version = "v1.21.14" }, "c2 server wrong: older than 1.22 → upgrade"},
+		{"a vendor's version", func(_ *Facts, _, c2 *Cluster) { c2.Version = "v1.30.5-gke.100" }, ""},
+		{"no ServiceExport", func(_ *Facts, _, c2 *Cluster) { c2.Exports = "" }, "c2 api wrong: ServiceExport is not served → deploy/crds"},
+		{"no ServiceImport", func(_ *Facts, c1, _ *Cluster) { c1.Imports = "" }, "c1 api wrong: ServiceImport is not served → deploy/crds"},
+		{"v1alpha1 only (A7)", func(_ *Facts, _, c2 *Cluster) { c2.Exports, c2.Imports = "v1alpha1", "v1alpha1" }, "c2 api warning: only v1alpha1 → newer CRDs"},
+		{"rights are missing (X1)", func(_ *Facts, _, c2 *Cluster) { c2.Denied = []string{"list services"} }, "c2 rights wrong: may not list services → mcsctl join c2 again"},
+		{"statuses are withheld (X1)", func(_ *Facts, _, c2 *Cluster) { c2.NoStatus = true }, "c2 rights warning: may not write the status"},
+		{"clocks apart (M1)", func(_ *Facts, c1, _ *Cluster) { c1.Skew = 8 * time.Second }, " clocks warning: the clock of c1 is 8s ahead of that of c2 → synchronise"},
+		{"one range twice", func(_ *Facts, _, c2 *Cluster) { c2.Pods[0] = netip.MustParsePrefix("10.1.128.0/20") }, " pod-ranges wrong: the pods of c1 have 10.1.0.0/16, those of c2 have 10.1.128.0/20"},
+		{"a range that is not known", func(_ *Facts, _, c2 *Cluster) { c2.Pods = nil }, " pod-ranges unknown: not known of c2 → --pod-cidrs"},
+		{"no leader", func(f *Facts, _, _ *Cluster) { f.Leader = nil }, " lease wrong: no replica leads → kubectl logs -n mcs-system"},
+		{"the lease ran out", func(f *Facts, _, _ *Cluster) { f.Now = now.Add(time.Minute) }, " lease wrong: x leads no more"},
+		{"a replica is down", func(f *Facts, _, _ *Cluster) { f.Controller.Ready = 1 }, " controller wrong: 1 of 2 replicas"},
+		{"Secrets are hidden", func(f *Facts, _, _ *Cluster) { f.SecretsErr = errors.New("may not be listed") }, " members unknown: may not be listed"},
+		{"a binary without the plugin", func(_ *Facts, c1, _ *Cluster) {
+			c1.Servers[0].Crash, c1.Servers[0].Image = "CrashLoopBackOff: Corefile:3 - Error during parsing: Unknown directive 'multicluster'", "registry.k8s.io/coredns:v1.15.0"
+		}, "c1 dns wrong: the image registry.k8s.io/coredns:v1.15.0 does not know the plugin → What brings it back"},
+		{"the line is missing, or reverted", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Missing }, "c1 dns wrong: no line for clusterset.local → what reverts it"},
+		{"another block captures the zone", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Captured }, "c1 dns wrong: has no directive multicluster → move the line"},
+		{"kubernetes claims the zone", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Claimed }, "c1 dns wrong: claims clusterset.local"},
+		{"answers last too long", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.Lasting = 2 * time.Minute }, "c1 dns warning: lets answers last 2m0s"},
+		{"NodeLocal DNS in front", func(_ *Facts, c1, _ *Cluster) {
+			c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.NodeLocal, Namespace: "kube-system", Name: "node-local-dns", Answer: corefile.Answer{State: corefile.Missing}})
+		}, "c1 dns wrong: kube-system/node-local-dns has no line → NodeLocal DNS"},
+		{"CoreDNS lacks rights (D8)", func(_ *Facts, c1, _ *Cluster) { c1.DNSDenied = []string{"list serviceimports"} }, "c1 dns wrong: may not list serviceimports; the zone is SERVFAIL → deploy/coredns-stock"},
+		{"CoreDNS is hidden", func(_ *Facts, _, c2 *Cluster) { c2.Servers, c2.ServersErr = nil, "forbidden" }, "c2 dns unknown: can't be looked at"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := well()
+			c.break_(&f, &f.Clusters[0], &f.Clusters[1])
+			var got []explain.Step
+			for _, s := range Judge(f) {
+				if s.Verdict != explain.OK {
+					got = append(got, s)
+				}
+			}
+			if c.want == "" {
+				if len(got) > 0 {
+					t.Errorf("got %+v, want nothing", got)
+				}
+				return
+			}
+			head, rest, _ := strings.Cut(c.want, ": ")
+			found, do, _ := strings.Cut(rest, " → ")
+			if len(got) != 1 || got[0].Cluster+" "+got[0].Link+" "+string(got[0].Verdict) != head || !strings.Contains(got[0].Found, found) || !strings.Contains(got[0].Do, do) {
+				t.Errorf("got %+v, want %s", got, c.want)
+			}
+		})
+	}
+}
