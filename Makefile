@@ -50,8 +50,8 @@ integration: control-plane ## Tests against real API servers
 e2e: control-plane ## Tests with real pods, packets, kube-proxy and CoreDNS (root)
 	$(TEST) -p 1 ./test/node/... ./test/e2e/...
 
-race: ## The unit tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(TEST) -race $(UNIT)
+race: ## The tests of all that shares memory, under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(TEST) -race ./plugin/... ./controller/... ./internal/...
 
 lint: presubmit ## gofmt, vet, staticcheck and the rules of the house
 	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); test -z "$$out" || { echo "not gofmt'ed: $$out"; exit 1; }
