@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -84,7 +81,7 @@ func TestIdentities(t *testing.T) {
 				map[string]*server{"c1": c1, "c2": c2}[id].awaitToken(t)
 				c1.shell(t, kubeconfig, strings.ReplaceAll(strings.Join(readmeSection(t, "Members"), "\n"), "c2", id))
 			}
-			controller := c1.runController(t)
+			controller, canary := c1.runController(t), runCanary(t, c1)
 			for _, s := range []*server{c1, c2} {
 				if err := s.ApplyYAML(t.Context(), []byte(exported)); err != nil {
 					t.Fatal(err)
@@ -95,7 +92,8 @@ func TestIdentities(t *testing.T) {
 			for _, s := range role.verdicts {
 				s.awaitVerdict(t)
 			}
-			answers(t, c1, ip)
+			canary.answers(t, ip)
+			metricsServed(t, scrape(t, controller.metricsAddress(t)), scrape(t, canary.metrics))
 			for _, s := range []*server{c1, c2} {
 				s.nothingRefused(t)
 			}
@@ -127,6 +125,16 @@ func (s *server) runController(t *testing.T) *pod {
 	}
 	return s.run(t, program(t, "mcs-controller"), namespace, &d.Spec.Template.Spec,
 		strings.NewReplacer("=:8080", "=127.0.0.1:0", "=:8081", "=127.0.0.1:0"))
+}
+
+// metricsAddress is where the controller serves its metrics, as its log says.
+func (p *pod) metricsAddress(t *testing.T) string {
+	t.Helper()
+	found := regexp.MustCompile(`"flag":"--metrics-bind-address","address":"([^"]*)"`).FindStringSubmatch(p.Log())
+	if found == nil {
+		t.Fatal("the controller's log does not say where its metrics are")
+	}
+	return found[1]
 }
 
 // uninstall does what the README says, with the library in place of the command helm.
@@ -231,84 +239,4 @@ func (s *server) nothingRefused(t *testing.T) {
 			t.Errorf("refused: %s %s %s/%s by %s", r.Verb, r.Resource, r.Namespace, r.Name, r.User)
 		}
 	}
-}
-
-// answers runs CoreDNS as the canary of deploy/coredns-stock would, and asks it (deploy/README.md, "Into the stock CoreDNS").
-func answers(t *testing.T, s *server, ip string) {
-	t.Helper()
-	canary := kustomized(t, "coredns-stock/canary")
-	spec := new(corev1.Pod)
-	strictly(t, oneOf(t, canary, "Pod", "coredns-canary"), spec)
-	corefile, _, _ := unstructured.NestedString(oneOf(t, canary, "ConfigMap", spec.Spec.Volumes[0].ConfigMap.Name).Object, "data", "Corefile")
-	port := freePort(t)
-	corefile = strings.NewReplacer(".:53 {", ".:"+port+" {\n    bind 127.0.0.1", "    health\n", "", "    ready\n", "", "    prometheus :9153\n", "").Replace(corefile)
-	file := filepath.Join(t.TempDir(), "Corefile")
-	if err := os.WriteFile(file, []byte(corefile), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.ApplyYAML(t.Context(), []byte(coreDNSAccount), []byte(systemCoreDNS)); err != nil {
-		t.Fatal(err)
-	}
-	s.run(t, program(t, "coredns"), "kube-system", &spec.Spec, strings.NewReplacer("/etc/coredns/Corefile", file))
-	for name, want := range map[string]string{
-		"cart.shop.svc.clusterset.local.":       ip,
-		"kubernetes.default.svc.cluster.local.": "10.96.0.1",
-		"svc.clusterset.local.":                 "",
-	} {
-		await(t, 30*time.Second, func(ctx context.Context) error {
-			reply, _, err := (&dns.Client{}).ExchangeContext(ctx, new(dns.Msg).SetQuestion(name, dns.TypeA), "127.0.0.1:"+port)
-			if err != nil {
-				return err
-			}
-			var got []string
-			for _, rr := range reply.Answer {
-				got = append(got, rr.(*dns.A).A.String())
-			}
-			if reply.Rcode != dns.RcodeSuccess || !slices.Equal(got, strings.Fields(want)) {
-				return fmt.Errorf("%s: got %s %q, want %q", name, dns.RcodeToString[reply.Rcode], got, want)
-			}
-			return nil
-		})
-	}
-}
-
-// coreDNSAccount is who the stock CoreDNS runs as.
-const coreDNSAccount = "{apiVersion: v1, kind: ServiceAccount, metadata: {name: coredns, namespace: kube-system}}"
-
-// systemCoreDNS is the right that a stock CoreDNS has from kubeadm.
-const systemCoreDNS = `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: "system:coredns"}
-rules:
-- {apiGroups: [""], resources: [endpoints, services, pods, namespaces], verbs: [list, watch]}
-- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: "system:coredns"}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:coredns"}
-subjects: [{kind: ServiceAccount, name: coredns, namespace: kube-system}]
-`
-
-// freePort returns a port that is free for UDP and TCP.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 20 {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := listener.Addr().String()
-		packets, err := net.ListenPacket("udp", address)
-		listener.Close()
-		if err != nil {
-			continue
-		}
-		packets.Close()
-		_, port, _ := net.SplitHostPort(address)
-		return port
-	}
-	t.Fatal("no port is free for both UDP and TCP")
-	return ""
 }

@@ -49,12 +49,12 @@ func TestKustomizations(t *testing.T) {
 		t.Run(dir, func(t *testing.T) {
 			objects := kustomized(t, dir)
 			for _, o := range objects {
-				if o.GetKind() != "ClusterRoleBinding" {
+				if o.GetKind() != "ClusterRoleBinding" && o.GetKind() != "RoleBinding" {
 					continue
 				}
-				binding := new(rbacv1.ClusterRoleBinding)
+				binding := new(rbacv1.RoleBinding) // the other kind has the same fields
 				strictly(t, o, binding)
-				oneOf(t, objects, "ClusterRole", binding.RoleRef.Name)
+				oneOf(t, objects, binding.RoleRef.Kind, binding.RoleRef.Name)
 				for _, subject := range binding.Subjects {
 					if subject.Namespace == namespace {
 						oneOf(t, objects, "ServiceAccount", subject.Name)
