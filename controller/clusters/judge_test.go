@@ -86,8 +86,9 @@ func TestJudge(t *testing.T) {
 			want: map[string]string{"a": "LRR"},
 		},
 		"time asleep does not count (L2)": {
-			seen: map[string]string{"a": "+-z"},
-			want: map[string]string{"a": "RLW"}, // as 5 s, the most a step counts
+			rules: Liveness{Grace: 20 * time.Second},
+			seen:  map[string]string{"a": "+-zz-"},
+			want:  map[string]string{"a": "RLLLL"}, // a step counts as 5 s at most
 		},
 		"grace below zero: never": {
 			rules: Liveness{Grace: -1},

@@ -111,6 +111,24 @@ func TestConditionsOutlastDoubt_L6(t *testing.T) {
 	}
 }
 
+// SPEC S5, L6: an import that waits for an exporter is not written because a member is not known for a while.
+func TestWaitingOutlastsDoubt_S5(t *testing.T) {
+	c := newConsumer(t, defaultConsumer())
+	c.putImport(onDemand())
+	c.settle(wanted(t), noon)
+	unknown := wanted(t)
+	unknown.Unsure = map[string]bool{"east": true}
+	if actions := c.settle(unknown, noon); len(actions) > 0 {
+		t.Errorf("%v", c.log)
+	}
+	fresh := newConsumer(t, defaultConsumer())
+	fresh.putImport(onDemand())
+	fresh.settle(unknown, noon)
+	if m := conditionOf(fresh.imp, "Ready").Message; m != "no cluster of clusterset demo exports provider-ns/service1; not known now of east" {
+		t.Errorf("a new import says %q", m)
+	}
+}
+
 // A plan does not depend on the order in which caches return objects.
 func TestOrderOfCaches(t *testing.T) {
 	e := provider("east", time.Hour)

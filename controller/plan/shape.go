@@ -64,6 +64,9 @@ const nobodyIn = "no cluster of clusterset "
 // nobody says that there is no exporter, and what is known instead.
 func (p *pass) nobody() string {
 	message := fmt.Sprintf("%s%s exports %s", nobodyIn, p.ClusterSet, p.Key)
+	if said := p.heldReady().Message; len(p.Unsure) > 0 && strings.HasPrefix(said, message) {
+		return said // what is not known for a while, as after a restart, is no reason to say it again otherwise
+	}
 	if len(p.Members) > 0 {
 		message += "; known clusters: " + strings.Join(few(p.Members), ", ")
 	}

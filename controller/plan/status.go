@@ -118,10 +118,18 @@ func (p *pass) othersWait() bool {
 	if p.Service != nil || p.claimed(p.Import) {
 		return false
 	}
-	return slices.ContainsFunc(p.heldConditions(), func(c metav1.Condition) bool {
-		return c.Type == string(mcs.ServiceImportConditionReady) && c.Status == metav1.ConditionFalse &&
-			strings.HasPrefix(c.Message, nobodyIn) && !strings.HasPrefix(c.Message, nobodyIn+p.ClusterSet+" ")
-	})
+	said := p.heldReady().Message
+	return strings.HasPrefix(said, nobodyIn) && !strings.HasPrefix(said, nobodyIn+p.ClusterSet+" ")
+}
+
+// heldReady is the import's condition Ready, zero if it has none.
+func (p *pass) heldReady() metav1.Condition {
+	held := p.heldConditions()
+	at := slices.IndexFunc(held, func(c metav1.Condition) bool { return c.Type == string(mcs.ServiceImportConditionReady) })
+	if at < 0 {
+		return metav1.Condition{}
+	}
+	return held[at]
 }
 
 // statusClusters are the exporting clusters, sorted, and those listed already of which it is not known whether they still
