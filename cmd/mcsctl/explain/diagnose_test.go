@@ -144,6 +144,10 @@ func TestDiagnose(t *testing.T) {
 		{"DNS says NXDOMAIN", func(_ *Facts, _, c2 *Cluster) { c2.Reply.Rcode, c2.Reply.Addresses = "NXDOMAIN", nil }, "c2 dns: says NXDOMAIN, want 10.2.0.17 → image with the plugin"},
 		{"DNS says SERVFAIL (D8)", func(_ *Facts, _, c2 *Cluster) { c2.Reply.Rcode, c2.Reply.Addresses = "SERVFAIL", nil }, "c2 dns: SERVFAIL → kubectl apply -k deploy/coredns-stock"},
 		{"DNS says something else", func(_ *Facts, _, c2 *Cluster) { c2.Reply.Addresses = []string{"10.2.0.1"} }, "c2 dns: says 10.2.0.1, want 10.2.0.17 → caches"},
+		{"DNS gives out the Service of the cluster itself", func(_ *Facts, c1, c2 *Cluster) {
+			c2.Service = &corev1.Service{Spec: corev1.ServiceSpec{ClusterIPs: []string{"10.2.0.1"}}}
+			c2.Reply.Addresses = []string{"10.2.0.1"}
+		}, "c2 dns: this cluster's own Service → the plugin kubernetes answers"},
 		{"DNS can't be asked", func(_ *Facts, _, c2 *Cluster) { c2.Reply, c2.AskErr = nil, "no pod" }, ""},
 		{"no connection", func(_ *Facts, _, c2 *Cluster) {
 			c2.Connects = []Connect{{Address: ip + ":80", Err: "i/o timeout"}}

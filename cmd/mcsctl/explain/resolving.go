@@ -120,6 +120,9 @@ func (d *diagnosis) reply(c *Cluster) {
 	case r.Rcode == "NXDOMAIN" || r.Rcode == "REFUSED" || len(r.Addresses) == 0:
 		d.look(c, "dns", Wrong, fmt.Sprintf("%s says %s, want %s", r.Via, cmp.Or(said, "nothing"), few(want)),
 			"does it run the image with the plugin, and has it reloaded its Corefile? else wait out the caches, a few seconds")
+	case c.Service != nil && slices.Equal(r.Addresses, slices.Sorted(slices.Values(addressesOf(c.Service)))):
+		d.look(c, "dns", Wrong, fmt.Sprintf("%s says %s, the address of this cluster's own Service, want %s", r.Via, said, few(want)),
+			"the plugin kubernetes answers for the zone: take the zone out of its line, and add the line multicluster "+d.Zone)
 	default:
 		d.look(c, "dns", Wrong, fmt.Sprintf("%s says %s, want %s", r.Via, said, few(want)), "wait out the caches, a few seconds; if it stays so, the server lags behind: look at its log")
 	}

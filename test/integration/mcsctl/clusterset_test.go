@@ -1,0 +1,257 @@
+// Package mcsctl tests the commands of mcsctl as a person runs them, in process, against real API servers and a real
+// controller. What they print is held by goldens, in which addresses, ages and the like are replaced.
+package mcsctl
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/cmd/mcsctl/command"
+	"github.com/clusterset/multicluster/controller"
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/test/controlplane"
+)
+
+var update = flag.Bool("update", false, "write the goldens anew")
+
+const system = "mcs-system"
+
+// cluster is a member with a person's clients.
+type cluster struct {
+	*controlplane.Cluster
+	kube kubernetes.Interface
+	mcs  rest.Interface
+}
+
+// start brings up clusters with the CRDs, and a kubeconfig with one context for each.
+func start(t *testing.T, opts ...controlplane.Options) (list []*cluster, kubeconfig string) {
+	t.Helper()
+	all := controlplane.AllForTest(t, opts...)
+	for _, c := range all {
+		must(t, c.InstallCRDs(t.Context()))
+		list = append(list, connect(t, c))
+	}
+	kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
+	must(t, controlplane.MergedKubeconfig(kubeconfig, all...))
+	return list, kubeconfig
+}
+
+func connect(t testing.TB, c *controlplane.Cluster) *cluster {
+	t.Helper()
+	kube, err := kubernetes.NewForConfig(c.Config())
+	must(t, err)
+	client, err := mcsapi.NewClient(c.Config(), "v1beta1")
+	must(t, err)
+	return &cluster{c, kube, client}
+}
+
+// run runs a controller of cluster home, whose members are the Secrets there, as the one in a pod is.
+func run(t *testing.T, home *cluster, automatic bool) {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	both := clusters.Registration{Provider: true, Consumer: true, ExportStatus: true}
+	engine := controller.New(controller.Options{ClusterSet: "default", Automatic: automatic, Workers: 2, Log: log})
+	set := clusters.NewSet(engine, log, clusters.Options{ClusterSet: "default", ProbeInterval: 500 * time.Millisecond})
+	own := clusters.Flags{Flags: []clusters.Flag{{ID: home.Name(), Path: home.Kubeconfig()}}, Registration: both}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = set.Run(ctx, own, clusters.Secrets{Client: home.kube, Namespace: system, Registration: both, Log: log})
+	})
+	wg.Go(func() { _ = engine.Run(ctx, set) })
+	t.Cleanup(func() { cancel(); wg.Wait() })
+}
+
+type testLog struct{ t testing.TB }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// outcome is what a run of mcsctl came to.
+type outcome struct {
+	code     int
+	out, err string
+}
+
+// mcsctl runs the program.
+func mcsctl(t testing.TB, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := command.Run(t.Context(), "test", append([]string{"mcsctl"}, args...), &stdout, &stderr)
+	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// wants fails the test unless the run ended with a code and printed the text.
+func (o outcome) wants(t testing.TB, code int, text string) {
+	t.Helper()
+	if o.code != code || !strings.Contains(o.out+o.err, text) {
+		t.Errorf("exit code %d, want %d, with %q in\n%s%s", o.code, code, text, o.out, o.err)
+	}
+}
+
+// golden compares what was printed with testdata/NAME.golden.
+func (o outcome) golden(t testing.TB, name string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	got := fmt.Sprintf("%sexit code %d\n", normal(o.out), o.code)
+	if o.err != "" {
+		got += "standard error:\n" + normal(o.err)
+	}
+	if *update {
+		must(t, os.WriteFile(path, []byte(got), 0o644))
+		return
+	}
+	want, err := os.ReadFile(path)
+	must(t, err)
+	if got != string(want) {
+		t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
+	}
+}
+
+// What differs from run to run.
+var changing = []struct {
+	what *regexp.Regexp
+	is   string
+}{
+	{regexp.MustCompile(`https://127\.0\.0\.1:\d+`), "https://SERVER"},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "DNS-SERVER"},
+	{regexp.MustCompile(`10\.9\d\.\d+\.\d+`), "CLUSTER-IP"},
+	{regexp.MustCompile(`\b\d+(ms|s|m)( ago)?\b *`), "AGE$2 "},
+	{regexp.MustCompile(`/tmp/\S+`), "FILE"},
+	{regexp.MustCompile(`certificate-authority-data: \S+`), "certificate-authority-data: CA"},
+	{regexp.MustCompile(`v1\.\d+\.\d+\S* *`), "K8S-VERSION "},
+	{regexp.MustCompile(`  \w+=False Pending: .*\n`), ""}, // a step on the way that may be too short to be seen
+	{regexp.MustCompile(`(\S) {2,}`), "$1  "},             // columns are as wide as what was replaced
+	{regexp.MustCompile(` +\n`), "\n"},
+}
+
+// aRange is left as it is: it is configured, not allocated.
+var aRange = regexp.MustCompile(`10\.9\d\.(\d+\.\d+/)`)
+
+func normal(text string) string {
+	text = aRange.ReplaceAllString(text, "10.NN.$1")
+	for _, c := range changing {
+		text = c.what.ReplaceAllString(text, c.is)
+	}
+	return text
+}
+
+// eventually polls until check returns nil.
+func eventually(t testing.TB, what string, check func() error) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(30 * time.Second)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+// eventuallyWell polls until a run of mcsctl ends with exit code 0, and returns that run.
+func eventuallyWell(t testing.TB, args ...string) (o outcome) {
+	t.Helper()
+	eventually(t, strings.Join(args, " "), func() error {
+		if o = mcsctl(t, args...); o.code != 0 {
+			return errors.New(o.out + o.err)
+		}
+		return nil
+	})
+	return o
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func namespace(t testing.TB, name string, list ...*cluster) {
+	t.Helper()
+	for _, c := range list {
+		_, err := c.kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+		if !apierrors.IsAlreadyExists(err) {
+			must(t, err)
+		}
+	}
+}
+
+// service creates a Service with one port, without a selector, and an EndpointSlice with ready endpoints.
+func (c *cluster) service(t testing.TB, ns, name string, addresses ...string) {
+	t.Helper()
+	_, err := c.kube.CoreV1().Services(ns).Create(t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
+		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
+	}, metav1.CreateOptions{})
+	must(t, err)
+	port, portName := int32(8080), "http"
+	s := &discoveryv1.EndpointSlice{
+		ObjectMeta:  metav1.ObjectMeta{Namespace: ns, Name: name + "-x", Labels: map[string]string{discoveryv1.LabelServiceName: name}},
+		AddressType: discoveryv1.AddressTypeIPv4, Ports: []discoveryv1.EndpointPort{{Name: &portName, Port: &port}},
+	}
+	for _, a := range addresses {
+		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{a}})
+	}
+	_, err = c.kube.DiscoveryV1().EndpointSlices(ns).Create(t.Context(), s, metav1.CreateOptions{})
+	must(t, err)
+}
+
+func (c *cluster) export(t testing.TB, ns, name string) {
+	t.Helper()
+	e := &mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}}
+	must(t, c.mcs.Post().Namespace(ns).Resource("serviceexports").Body(e).Do(t.Context()).Error())
+}
+
+// corefile writes the ConfigMap of the stock CoreDNS.
+func (c *cluster) corefile(t testing.TB, text string) {
+	t.Helper()
+	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "coredns"}, Data: map[string]string{"Corefile": text}}
+	maps := c.kube.CoreV1().ConfigMaps("kube-system")
+	_, err := maps.Create(t.Context(), m, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		_, err = maps.Update(t.Context(), m, metav1.UpdateOptions{})
+	}
+	must(t, err)
+}
+
+var getOptions = metav1.GetOptions{}
+
+// gone returns an error while there is an import.
+func (c *cluster) gone(t testing.TB, ns, name string) error {
+	t.Helper()
+	err := c.mcs.Get().Namespace(ns).Resource("serviceimports").Name(name).Do(t.Context()).Error()
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return fmt.Errorf("import %s/%s: %v", ns, name, err)
+}
