@@ -6,6 +6,7 @@ require (
 	github.com/clusterset/multicluster v0.0.0-00010101000000-000000000000
 	github.com/google/go-cmp v0.7.0
 	github.com/miekg/dns v1.1.73
+	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.87.0
 	github.com/prometheus/common v0.72.0
 	github.com/prometheus/prometheus v0.313.5
 	helm.sh/helm/v3 v3.22.0

@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
+	corev1 "k8s.io/api/core/v1"
 )
 
 const (
@@ -200,4 +202,32 @@ func scrape(t *testing.T, address string) string {
 		t.Fatalf("scraping %s: %s %v", address, response.Status, err)
 	}
 	return string(body)
+}
+
+// TestServiceMonitors: what the chart makes for the Prometheus operator is what its types have, and finds the metrics' ports.
+func TestServiceMonitors(t *testing.T) {
+	monitor := map[string]any{"serviceMonitor": map[string]any{"enabled": true, "labels": map[string]any{"release": "prometheus"}}}
+	objects := rendered(t, release, map[string]any{
+		"controller": map[string]any{"metrics": monitor},
+		"coredns":    map[string]any{"own": map[string]any{"enabled": true, "serviceMonitor": monitor["serviceMonitor"]}},
+	})
+	for monitorName, serviceName := range map[string]string{
+		"mcs-controller": "mcs-controller-metrics", "coredns-multicluster": "coredns-multicluster",
+	} {
+		m, s := new(monitoringv1.ServiceMonitor), new(corev1.Service)
+		strictly(t, oneOf(t, objects, "ServiceMonitor", monitorName), m)
+		strictly(t, oneOf(t, objects, "Service", serviceName), s)
+		if m.Labels["release"] != "prometheus" {
+			t.Errorf("%s has the labels %v", m.Name, m.Labels)
+		}
+		for key, value := range m.Spec.Selector.MatchLabels {
+			if s.Labels[key] != value {
+				t.Errorf("%s selects %s=%s; Service %s has %q", m.Name, key, value, s.Name, s.Labels[key])
+			}
+		}
+		port := m.Spec.Endpoints[0].Port
+		if !slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == port }) {
+			t.Errorf("%s scrapes port %q, which Service %s does not have", m.Name, port, s.Name)
+		}
+	}
 }
