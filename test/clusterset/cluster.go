@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ type Cluster struct {
 // bringUp starts the cluster's parts in the order in which they need each other.
 func (c *Cluster) bringUp(ctx context.Context) error {
 	began := time.Now()
-	steps := []func(context.Context) error{c.startControlPlane, c.startNode, c.startAgent, c.startProxy, c.startDNS}
+	steps := []func(context.Context) error{c.startControlPlane, c.install, c.startNode, c.startAgent, c.startProxy, c.startDNS}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
@@ -77,6 +78,9 @@ func (c *Cluster) startControlPlane(ctx context.Context) (err error) {
 	}
 	return c.InstallCRDs(ctx)
 }
+
+// Dir is a directory that goes when the cluster does.
+func (c *Cluster) Dir() string { return filepath.Dir(c.Kubeconfig()) }
 
 // startNode connects the cluster's machine, and lets the API server, which has no foot in its network, be reached there.
 func (c *Cluster) startNode(ctx context.Context) (err error) {

@@ -130,13 +130,18 @@ func freePort() (netip.AddrPort, error) {
 // Ask sends one question to the cluster's DNS over UDP: from the node to the address of Service kube-dns, or, without
 // packets, to the loopback port.
 func (c *Cluster) Ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
+	return c.AskAt(ctx, c.DNS, name, qtype)
+}
+
+// AskAt is [Cluster.Ask] for a server at any address that can be reached from there.
+func (c *Cluster) AskAt(ctx context.Context, server netip.AddrPort, name string, qtype uint16) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	dial := new(net.Dialer).DialContext
 	if c.Node != nil {
 		dial = c.Node.Dial
 	}
-	conn, err := dial(ctx, "udp", c.DNS.String())
+	conn, err := dial(ctx, "udp", server.String())
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,7 @@ type Set struct {
 	Programs Programs
 
 	opts       Options
+	source     string        // the directory of this module
 	network    *node.Network // nil without packets
 	controller *programs.Process
 }
@@ -95,6 +96,9 @@ func (s *Set) bringUp(ctx context.Context) error {
 		}
 	}
 	var err error
+	if s.source, err = programs.Root(ctx); err != nil {
+		return err
+	}
 	if s.Programs, err = Build(ctx, s.opts.BuildLog); err != nil {
 		return err
 	}
@@ -146,7 +150,7 @@ func (s *Set) Cluster(name string) *Cluster {
 func (s *Set) ControllerArgs() []string {
 	var args []string
 	for _, c := range s.Clusters {
-		args = append(args, "--cluster", c.Name+"="+c.Kubeconfig())
+		args = append(args, "--cluster", c.Name+"="+c.ControllerKubeconfig())
 	}
 	return args
 }

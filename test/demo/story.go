@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -28,11 +29,7 @@ type story struct {
 // newStory brings both clusters up. noPackets is nil if there can be packets.
 func newStory(ctx context.Context, out *screen, noPackets error) (*story, error) {
 	out.chapter("Two clusters on this machine, with kube-apiserver, etcd, kube-controller-manager, nodes, pods, kube-proxy and CoreDNS")
-	dir, err := os.MkdirTemp("", "multicluster-demo-*")
-	if err != nil {
-		return nil, err
-	}
-	s := &story{out: out, dir: dir, noPackets: noPackets}
+	s := &story{out: out, noPackets: noPackets}
 	if err := s.bringUp(ctx); err != nil {
 		s.close()
 		return nil, err
@@ -41,9 +38,6 @@ func newStory(ctx context.Context, out *screen, noPackets error) (*story, error)
 }
 
 func (s *story) bringUp(ctx context.Context) (err error) {
-	if err := manifests.WriteTo(s.dir); err != nil {
-		return err
-	}
 	if s.noPackets != nil {
 		s.out.note("no packets: %v", s.noPackets)
 		s.out.note("so pods exist in the API only, and names are asked over DNS, with the client pod's search list, instead of called")
@@ -58,6 +52,13 @@ func (s *story) bringUp(ctx context.Context) (err error) {
 		return err
 	}
 	s.provider, s.consumer = s.set.Cluster("provider"), s.set.Cluster("consumer")
+	s.dir = filepath.Join(s.consumer.Dir(), "demo")
+	if err := os.Mkdir(s.dir, 0o755); err != nil {
+		return err
+	}
+	if err := manifests.WriteTo(s.dir); err != nil {
+		return err
+	}
 	return s.set.StartController("--automatic-imports=false")
 }
 
@@ -65,7 +66,6 @@ func (s *story) close() {
 	if s.set != nil {
 		s.set.Close()
 	}
-	_ = os.RemoveAll(s.dir) // in the directory for temporary files, at worst
 }
 
 // tell goes through the text, step by step.

@@ -122,10 +122,14 @@ func (c *Container) Stop(ctx context.Context, grace time.Duration) {
 // Command returns a command that runs in the container, beside its program: same network, same files, same
 // environment. It is killed when ctx is done.
 func (c *Container) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	target := strconv.Itoa(c.PID())
-	args = append([]string{"--target", target, "--net", "--mount", "--uts", "--ipc", "--pid", "--", name}, args...)
-	cmd := exec.CommandContext(ctx, "nsenter", args...)
-	cmd.Env = c.spec.Env
+	return enter(ctx, c.PID(), c.spec.Env, name, args)
+}
+
+// enter returns a command that runs in all namespaces of the process pid.
+func enter(ctx context.Context, pid int, env []string, name string, args []string) *exec.Cmd {
+	into := []string{"--target", strconv.Itoa(pid), "--net", "--mount", "--uts", "--ipc", "--pid", "--", name}
+	cmd := exec.CommandContext(ctx, "nsenter", append(into, args...)...)
+	cmd.Env = env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // nsenter forks
 	cmd.WaitDelay = time.Second

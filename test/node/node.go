@@ -106,6 +106,11 @@ func (n *Node) Close() {
 	<-n.down
 }
 
+// Command returns a command that runs on the node. It is killed when ctx is done.
+func (n *Node) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	return enter(ctx, n.PID(), []string{"PATH=" + os.Getenv("PATH")}, name, args)
+}
+
 // Run starts a container in the node's own network, like a pod with hostNetwork.
 func (n *Node) Run(spec *container.Spec) (*Container, error) { return n.run(n.netns, spec) }
 

@@ -22,7 +22,7 @@ const Module = "github.com/clusterset/multicluster"
 // returns the paths of the programs in the same order. They stay in the user's cache directory, so that a second call
 // only looks whether anything changed. What Go prints goes to progress, and a word when it takes long.
 func Build(ctx context.Context, progress io.Writer, packages ...string) ([]string, error) {
-	root, err := moduleRoot(ctx)
+	root, err := Root(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +77,8 @@ func reportLong(w io.Writer, what string) (stop func()) {
 	}
 }
 
-// moduleRoot returns the directory of this module's go.mod, wherever in it the caller runs.
-func moduleRoot(ctx context.Context) (string, error) {
+// Root returns the directory of this module's go.mod, wherever in it the caller runs.
+func Root(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", Module)
 	out, err := cmd.Output()
 	if err != nil {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"runtime"
 	"time"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/clusterset/multicluster/test/node"
 )
@@ -29,12 +31,16 @@ func (a *Agent) register(ctx context.Context) error {
 	if a.Zone != "" {
 		object.Labels[corev1.LabelTopologyZone] = a.Zone
 	}
-	created, err := a.Client.CoreV1().Nodes().Create(ctx, object, metav1.CreateOptions{})
+	if _, err := a.Client.CoreV1().Nodes().Create(ctx, object, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	// A patch, because controllers write to a new Node too.
+	patch, err := json.Marshal(map[string]any{"status": a.nodeStatus()})
 	if err != nil {
 		return err
 	}
-	created.Status = a.nodeStatus()
-	if _, err := a.Client.CoreV1().Nodes().UpdateStatus(ctx, created, metav1.UpdateOptions{}); err != nil {
+	_, err = a.Client.CoreV1().Nodes().Patch(ctx, a.Node, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	if err != nil {
 		return err
 	}
 	return a.renew(ctx)
