@@ -52,17 +52,25 @@ func (l *log) String() string {
 // when it listens. It is stopped when the test ends.
 func serve(t testing.TB, corefile string) *server {
 	t.Helper()
-	s := start(t, corefile)
-	s.await("the server answers", func() error {
-		select {
-		case <-s.exited:
-			t.Fatalf("coredns ended:\n%s", s.log)
-		default:
+	for tries := 1; ; tries++ {
+		s, taken := start(t, corefile), false
+		s.await("the server answers", func() error {
+			select {
+			case <-s.exited:
+				// Between finding a free port and listening on it, another program may have got it.
+				if taken = tries < 5 && strings.Contains(s.log.String(), "address already in use"); taken {
+					return nil
+				}
+				t.Fatalf("coredns ended:\n%s", s.log)
+			default:
+			}
+			_, err := s.exchange("udp", new(dns.Msg).SetQuestion("health.check.", dns.TypeA))
+			return err
+		})
+		if !taken {
+			return s
 		}
-		_, err := s.exchange("udp", new(dns.Msg).SetQuestion("health.check.", dns.TypeA))
-		return err
-	})
-	return s
+	}
 }
 
 // start is serve without waiting.
