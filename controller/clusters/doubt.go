@@ -87,6 +87,19 @@ func (s *store[T]) release(confirmed bool) {
 	}
 }
 
+// suspect has removals that wait for a confirmation held back like absences from a list: the objects' kind was away
+// meanwhile, so that its return confirms nothing.
+func (s *store[T]) suspect() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	until := s.now().Add(s.doubt.hold)
+	for key, t := range s.doubt.held {
+		if t.IsZero() {
+			s.doubt.held[key] = until
+		}
+	}
+}
+
 // doubted counts the objects that are held back.
 func (s *store[T]) doubted() int {
 	s.mu.RLock()

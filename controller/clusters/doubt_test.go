@@ -21,6 +21,7 @@ func TestDoubt_L6(t *testing.T) {
 	list := func(list []*discoveryv1.EndpointSlice) step { return func(s *testStore) { s.replace(list, "9") } }
 	wait := func(d time.Duration) step { return func(s *testStore) { s.time = s.time.Add(d) } }
 	release := func(confirmed bool) step { return func(s *testStore) { s.release(confirmed) } }
+	suspect := func(s *testStore) { s.suspect() }
 	remove := func(o *discoveryv1.EndpointSlice) step { return func(s *testStore) { s.remove(o) } }
 	removals := func(s *testStore) {
 		s.doubt.removals, s.doubt.removed = true, func() { s.told = append(s.told, "look!") }
@@ -46,6 +47,8 @@ func TestDoubt_L6(t *testing.T) {
 		"a doubted deletion waits":           {[]step{removals, list(all(2)), remove(all(1)[0]), wait(time.Hour), release(false)}, 2, 1},
 		"a doubted deletion is confirmed":    {[]step{removals, list(all(2)), remove(all(1)[0]), release(true)}, 1, 0},
 		"a doubted deletion is undone":       {[]step{removals, list(all(2)), remove(all(1)[0]), func(s *testStore) { s.put(all(1)[0]) }, release(true)}, 2, 0},
+		"a doubted deletion is suspect":      {[]step{removals, list(all(2)), remove(all(1)[0]), suspect, release(true)}, 2, 1},
+		"a suspect deletion is believed":     {[]step{removals, list(all(2)), remove(all(1)[0]), suspect, wait(30 * time.Second), release(true)}, 1, 0},
 		"after doubted deletions, none left": {[]step{removals, list(all(2)), remove(all(2)[0]), remove(all(2)[1]), list(nil), release(true)}, 2, 2},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,6 +31,9 @@ type version[T object] struct {
 func (t *track[T]) follow(served string, start func(version string) (*version[T], error)) error {
 	returned := !t.served.Swap(served != "") && served != ""
 	current := t.current.Load()
+	if returned && current != nil {
+		current.feed.store.suspect()
+	}
 	if served == "" || current != nil && current.name == served {
 		t.drop()
 		if returned && current != nil {

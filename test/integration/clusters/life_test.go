@@ -172,17 +172,20 @@ func TestVersions_A7(t *testing.T) {
 	eventually(t, "exports are followed at the last version", func() bool { return m.Export(key("n", "t")) != nil })
 }
 
-// watchExport checks without pause that export n/s can be read, until stop.
+// watchExport checks thousands of times a second that export n/s can be read, until stop.
 func watchExport(t *testing.T, m *clusters.Member) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan int)
 	go func() {
+		tick := time.NewTicker(100 * time.Microsecond)
+		defer tick.Stop()
 		reads := 0
 		for ; ctx.Err() == nil; reads++ {
 			if m.Export(key("n", "s")) == nil {
 				t.Error("the export is not there")
 				cancel()
 			}
+			<-tick.C
 		}
 		done <- reads
 	}()
