@@ -32,7 +32,7 @@ func (z *zone) reply(w dns.ResponseWriter, r *dns.Msg, set *view.RRset, exists b
 		m.Ns = z.authority().All() // RFC 2308 section 3
 		return &m.Msg
 	}
-	used, room := space(w, r)
+	used, room := space(w, r, set.Size())
 	answer, extra, cut := set.Fit(used, room)
 	m.Answer, m.Truncated = inCaseOf(m.question[0].Name, answer), cut
 	if len(extra) > 0 {
@@ -41,15 +41,21 @@ func (z *zone) reply(w dns.ResponseWriter, r *dns.Msg, set *view.RRset, exists b
 	return &m.Msg
 }
 
-// space returns the octets that the reply to r has before its records, and how many are left for them in what the client
-// accepts.
-func space(w dns.ResponseWriter, r *dns.Msg) (used, room int) {
-	const header, fixed = 12, 4
+// space returns the octets that the reply to r has before its records, and how many are left for them: as many as every
+// client accepts where wanted is not more, or else as many as this one does.
+func space(w dns.ResponseWriter, r *dns.Msg, wanted int) (used, room int) {
+	const header, fixed, plainOPT = 12, 4, 11
 	used = header + len(r.Question[0].Name) + 1 + fixed
-	state := request.Request{W: w, Req: r}
-	room = state.Size() - used
-	if opt := r.IsEdns0(); opt != nil {
-		room -= dns.Len(opt) // the server returns it
+	reserved := used
+	if opt := r.IsEdns0(); opt != nil { // the server returns it
+		reserved += plainOPT
+		if len(opt.Option) > 0 {
+			reserved += dns.Len(opt) - plainOPT
+		}
+	}
+	if room = dns.MinMsgSize - reserved; wanted > room {
+		state := request.Request{W: w, Req: r}
+		room = state.Size() - reserved
 	}
 	return used, max(room, 0)
 }

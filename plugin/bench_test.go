@@ -2,6 +2,7 @@ package multicluster
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -10,10 +11,13 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// discard is a client over UDP that accepts 1232 octets and throws replies away.
+// discard is a client over UDP that throws replies away. Like a real connection it has its address at hand.
 type discard struct{ test.ResponseWriter }
 
+var remote = &net.UDPAddr{IP: net.IPv4(10, 240, 0, 1), Port: 40212}
+
 func (*discard) WriteMsg(*dns.Msg) error { return nil }
+func (*discard) RemoteAddr() net.Addr    { return remote }
 
 func bigSlice(name, service, cluster string, endpoints, third int) string {
 	var b strings.Builder

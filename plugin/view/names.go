@@ -18,15 +18,26 @@ type Node struct {
 	target  string   // the name of the endpoint in full
 	octets  [][]byte // its addresses
 	ports   []Port   // its ports, or those that the name of a port stands for
-	srv     lazy[RRset]
-	port    bool // the name of a port
+	port    bool     // the name of a port
+
+	a, aaaa, srv lazy[RRset]
 }
 
 // A returns the IPv4 addresses of an endpoint.
-func (n *Node) A() *RRset { return n.addresses(4) }
+func (n *Node) A() *RRset {
+	if n.octets == nil {
+		return nil
+	}
+	return n.a.get(func() *RRset { return n.addresses(4) })
+}
 
 // AAAA returns the IPv6 addresses of an endpoint.
-func (n *Node) AAAA() *RRset { return n.addresses(16) }
+func (n *Node) AAAA() *RRset {
+	if n.octets == nil {
+		return nil
+	}
+	return n.aaaa.get(func() *RRset { return n.addresses(16) })
+}
 
 func (n *Node) addresses(width int) *RRset {
 	octets := n.octets

@@ -29,8 +29,9 @@ type RRset struct {
 	step int // octets of each, or 0 where they differ
 
 	// extra are the records for Additional, twice as well; those of record i are extra[from[i]:from[i+1]].
-	extra []dns.RR
-	from  []int32
+	extra     []dns.RR
+	from      []int32
+	extraSize int // octets of all extra, compressed
 
 	turn atomic.Uint32 // where the next answer that has to be cut begins
 }
@@ -51,13 +52,16 @@ func NewRRset(rrs, extra []dns.RR) *RRset {
 	if s.n > 1 {
 		s.rrs = append(rrs[:s.n:s.n], rrs...)
 	}
+	for _, rr := range extra {
+		s.extraSize += recordSize(rr)
+	}
 	return s
 }
 
 // newServiceSet returns a set of SRV records, the extra of each beginning where from says.
 func newServiceSet(rrs, extra []dns.RR, from []int32) *RRset {
-	s := NewRRset(rrs, nil)
-	s.extra, s.from = extra, from
+	s := NewRRset(rrs, extra)
+	s.from = from
 	if s.n > 1 {
 		s.extra = append(extra[:len(extra):len(extra)], extra...)
 	}
@@ -71,6 +75,9 @@ func (s *RRset) Len() int {
 	}
 	return s.n
 }
+
+// Size returns the octets of all records, those for Additional as well, in a message of ordinary size.
+func (s *RRset) Size() int { return s.size + s.extraSize }
 
 // All returns every record.
 func (s *RRset) All() []dns.RR { return s.rrs[:s.n:s.n] }
