@@ -9,8 +9,10 @@ GO      ?= go
 BUILD   := $(GO) build -trimpath
 TOOL    := $(GO) tool -modfile=tools/go.mod
 UNIT    := $(shell $(GO) list -e ./... 2>/dev/null | grep -v /test/)
-# Every test names what it runs under; the deadline is for a machine of two cores.
+# The deadline is for a machine of two cores. What runs real programs is run anew each time (REAL), since Go's cache of
+# results does not know of them.
 TEST    := $(GO) test -timeout 30m
+REAL    := $(TEST) -count=1 -p 1
 
 ##@ The two commands
 .PHONY: demo test
@@ -34,7 +36,7 @@ clean: ## Remove what `make` made here (the compiled control plane stays in the 
 	rm -rf bin dist
 
 ##@ Shorter loops
-.PHONY: prerequisites control-plane unit integration e2e race lint fuzz vulncheck presubmit manifests
+.PHONY: prerequisites control-plane unit integration e2e race lint fuzz vulncheck presubmit manifests images
 prerequisites: ## Say what the machine lacks; as root on Debian, install it
 	@test/node/prerequisites.sh
 
@@ -45,10 +47,10 @@ unit: ## Tests that need nothing but Go: seconds
 	$(TEST) $(UNIT)
 
 integration: control-plane ## Tests against real API servers
-	$(TEST) -p 1 ./test/controlplane/... ./test/integration/...
+	$(REAL) ./test/controlplane/... ./test/integration/...
 
 e2e: control-plane ## Tests with real pods, packets, kube-proxy and CoreDNS (root)
-	$(TEST) -p 1 ./test/node/... ./test/e2e/...
+	$(REAL) ./test/node/... ./test/e2e/...
 
 race: ## The tests of all that shares memory, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(TEST) -race ./plugin/... ./controller/... ./internal/...
@@ -59,7 +61,10 @@ lint: presubmit ## gofmt, vet, staticcheck and the rules of the house
 	$(TOOL) staticcheck ./...
 
 manifests: control-plane ## Render deploy/ with kustomize and Helm, apply it to real API servers, run under its identities
-	cd deploy/validate && $(TEST) ./...
+	cd deploy/validate && $(REAL) ./...
+
+images: ## Build the container images with buildah, run them unpacked and ask them (root)
+	$(REAL) -short ./test/image
 
 presubmit: ## The rules of the house
 	$(TEST) -count=1 ./test/presubmit
