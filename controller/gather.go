@@ -62,7 +62,9 @@ func gather(key types.NamespacedName, members []*clusters.Member, now time.Time)
 			continue
 		}
 		exports = append(exports, e)
-		o.sources = append(o.sources, plan.Source{Cluster: m.ID(), Slices: m.SourceSlices(key)})
+		o.sources = append(o.sources, plan.Source{
+			Cluster: m.ID(), Slices: m.SourceSlices(key), CIDRs: m.Registration().Limits.EndpointCIDRs,
+		})
 	}
 	exports = append(exports, remembered(key, members, o.unsure)...)
 	if len(exports) > 0 {

@@ -73,6 +73,7 @@ func (l *lane) consumer() plan.Consumer {
 		Families:      l.member.Families(),
 		ImportVersion: l.member.ImportVersion(),
 		Drops:         l.dropped(),
+		ServiceRanges: l.member.ServiceRanges(),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // options is what can be asked for on the command line.
@@ -36,6 +37,8 @@ type options struct {
 	verbosity     int
 	version       bool
 	parsedMembers []clusters.Flag
+	limits        map[string]*[]string // flags as given, by name
+	parsedLimits  map[string]clusters.Limits
 }
 
 const usage = `mcs-controller makes Services that some clusters export available in others, by the
@@ -63,6 +66,14 @@ func parse(args []string, w io.Writer) (*options, error) {
 	f.StringVar(&o.namespace, "namespace", "", "the `namespace` of the members' Secrets and of the leader's Lease (default: $POD_NAMESPACE, else that of the pod)")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "the `file` to reach the own cluster with: the one with the Secrets and the Lease, and that of --self (default: the pod's credentials)")
 	f.StringVar(&o.self, "self", "", "the `id` of the own cluster. With it, only the own cluster is written to, and all other members are only read: one controller per cluster. Without it, one controller writes to all members")
+
+	o.limits = map[string]*[]string{}
+	for _, limit := range [][2]string{
+		{clusters.LimitEndpointCIDRs, "`id=ranges` that the endpoints of a member given by flags must be in, such as c1=10.1.0.0/16,fd00:1::/48; others are refused. May be repeated, once per member; on a member's Secret it is the annotation clusterset.dev/endpoint-cidrs"},
+		{clusters.LimitServiceCIDRs, "`id=ranges` of the Service addresses of a member that has no ServiceCIDR objects; endpoints there are refused. On a Secret: clusterset.dev/service-cidrs"},
+	} {
+		o.limits[limit[0]] = f.StringArray(limit[0], nil, limit[1])
+	}
 
 	f.StringVar(&o.clusterSet, "clusterset", "default", "the `name` of the clusterset, which all objects made here carry; controllers of other names don't touch them")
 	f.BoolVar(&o.automatic, "automatic-imports", true, "make a ServiceImport wherever an exported service's namespace exists; with =false, only serve ServiceImports that somebody made")
@@ -116,6 +127,9 @@ func (o *options) check() error {
 			return fmt.Errorf("--self: %w", err)
 		}
 	}
+	if err := o.checkLimits(held); err != nil {
+		return err
+	}
 	if bad := validation.IsDNS1123Label(o.clusterSet); len(bad) > 0 {
 		return fmt.Errorf("--clusterset %q: want lower-case letters, digits and '-', 1 to 63 of them", o.clusterSet)
 	}
@@ -130,6 +144,23 @@ func (o *options) check() error {
 	}
 	if o.logFormat != "text" && o.logFormat != "json" {
 		return fmt.Errorf("--log-format %q: want text or json", o.logFormat)
+	}
+	return nil
+}
+
+// checkLimits reads the limits of members. A limit of nobody is most likely a slip, which would leave somebody without.
+func (o *options) checkLimits(given map[string]bool) error {
+	o.parsedLimits = map[string]clusters.Limits{}
+	for _, name := range clusters.LimitNames {
+		for _, value := range *o.limits[name] {
+			if err := clusters.ParseLimit(o.parsedLimits, name, value); err != nil {
+				return fmt.Errorf("--%s %s: %w", name, value, err)
+			}
+			if id, _, _ := strings.Cut(value, "="); !given[id] && id != o.self && o.clustersDir == "" {
+				return fmt.Errorf("--%s %s: no member %q is given by flags; want --cluster %s=kubeconfig, or the annotation %s/%s on its Secret",
+					name, value, id, id, mcsapi.Domain, name)
+			}
+		}
 	}
 	return nil
 }
@@ -162,20 +193,21 @@ func (o *options) sources(h *home, log *slog.Logger) ([]clusters.Source, error) 
 	var sources []clusters.Source
 	if o.self != "" {
 		own := clusters.Self{Flag: clusters.Flag{ID: o.self, Path: o.kubeconfig}, Registration: both}
+		own.Registration.Limits = o.parsedLimits[o.self]
 		if o.kubeconfig == "" && !h.pod {
 			return nil, fmt.Errorf("--self %s: this is not a pod; want --kubeconfig with the own cluster's kubeconfig", o.self)
 		}
 		sources = append(sources, own)
 	}
 	if len(o.parsedMembers) > 0 {
-		flags := clusters.Flags{Flags: o.parsedMembers, Registration: both}
+		flags := clusters.Flags{Flags: o.parsedMembers, Registration: both, Limits: o.parsedLimits}
 		if bad, none := flags.Check(); none && o.clustersDir == "" && o.self == "" && !h.known() {
 			return nil, fmt.Errorf("no member can be reached: %s", joined(bad))
 		}
 		sources = append(sources, flags)
 	}
 	if o.clustersDir != "" {
-		dir := clusters.Directory{Path: o.clustersDir, Registration: both, Log: log}
+		dir := clusters.Directory{Path: o.clustersDir, Registration: both, Limits: o.parsedLimits, Log: log}
 		if err := dir.Check(); err != nil {
 			return nil, fmt.Errorf("--clusters-dir: %w", err)
 		}

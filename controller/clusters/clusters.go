@@ -45,6 +45,8 @@ type Registration struct {
 	// ExportStatus says that the status of the cluster's ServiceExports is ours to write: in the fleet role those of every
 	// provider, in the member role only those of the own cluster (DESIGN 3).
 	ExportStatus bool
+	// Limits are what the member is trusted with.
+	Limits Limits
 
 	// Pin stores the id that the cluster gave at first contact, so that it is known before contact ever after. A member
 	// whose id can't be stored is not admitted: after a restart it would be taken for one that left.

@@ -57,6 +57,7 @@ type connection struct {
 	imported   *feed[*discoveryv1.EndpointSlice]
 	namespaces *feed[*corev1.Namespace]
 	ranges     atomic.Pointer[serviceRanges]
+	held       heldAddresses
 	rangesErr  error // of the last try; used by the loop only
 
 	// wake makes the loop look at once.

@@ -16,6 +16,8 @@ type Directory struct {
 	Path string
 	// Registration is what the members have in common: their roles.
 	Registration Registration
+	// Limits are those of members by id; others have none.
+	Limits map[string]Limits
 	// Poll is the time between two looks at the directory; 0 means 2 s.
 	Poll time.Duration
 	Log  *slog.Logger
@@ -65,7 +67,7 @@ func (d Directory) read(last map[string]Registration) ([]Registration, error) {
 			continue
 		}
 		reg := d.Registration
-		reg.ID, reg.Origin = id, path
+		reg.ID, reg.Origin, reg.Limits = id, path, d.Limits[id]
 		regs = append(regs, fromFile(reg, path, "", last))
 	}
 	return regs, nil

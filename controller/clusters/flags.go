@@ -58,6 +58,8 @@ type Flags struct {
 	Flags []Flag
 	// Registration is what the members have in common: their roles.
 	Registration Registration
+	// Limits are those of members by id; others have none.
+	Limits map[string]Limits
 	// Poll is the time between two looks at the files; 0 means 2 s.
 	Poll time.Duration
 }
@@ -82,7 +84,7 @@ func (s Flags) read(last map[string]Registration) []Registration {
 	regs := make([]Registration, 0, len(s.Flags))
 	for _, f := range s.Flags {
 		reg := s.Registration
-		reg.ID, reg.Origin = f.ID, "--cluster "+f.String()
+		reg.ID, reg.Origin, reg.Limits = f.ID, "--cluster "+f.String(), s.Limits[f.ID]
 		regs = append(regs, fromFile(reg, f.Path, f.Context, last))
 	}
 	return regs
@@ -142,7 +144,7 @@ func sameRegistrations(a, b map[string]Registration) bool {
 	}
 	for origin, reg := range a {
 		other, ok := b[origin]
-		if !ok || !sameMember(reg, other) || !sameCredentials(reg, other) {
+		if !ok || !sameRegistration(reg, other) {
 			return false
 		}
 	}
@@ -153,13 +155,14 @@ func sameRegistrations(a, b map[string]Registration) bool {
 // are those of the pod, which the client reads anew as they are rotated.
 type Self struct {
 	Flag         Flag
-	Registration Registration
+	Registration Registration // with its limits
 }
 
 // Run implements [Source].
 func (s Self) Run(ctx context.Context, update func([]Registration)) error {
 	if s.Flag.Path != "" {
-		return Flags{Flags: []Flag{s.Flag}, Registration: s.Registration}.Run(ctx, update)
+		limits := map[string]Limits{s.Flag.ID: s.Registration.Limits}
+		return Flags{Flags: []Flag{s.Flag}, Registration: s.Registration, Limits: limits}.Run(ctx, update)
 	}
 	cfg, err := rest.InClusterConfig()
 	if errors.Is(err, rest.ErrNotInCluster) {

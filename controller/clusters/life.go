@@ -26,6 +26,7 @@ func (m *Member) connect(reg Registration) {
 	if reg.Err != nil { // what can't be read says nothing of the role either
 		reg.Provider, reg.Consumer, reg.ExportStatus = m.reg.Provider, m.reg.Consumer, m.reg.ExportStatus
 	}
+	reg.Limits = m.reg.Limits // they change apart from the credentials
 	m.reg = reg
 	if reg.Err == nil {
 		var c *connection

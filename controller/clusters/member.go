@@ -134,14 +134,21 @@ func (m *Member) Families() []corev1.IPFamily {
 	return nil
 }
 
-// ServiceRanges returns the ranges of the cluster's Service addresses; nil where the cluster does not tell (SPEC X2).
+// ServiceRanges returns the ranges of the cluster's Service addresses. Where the cluster does not tell, they are those of its
+// limits; where those have none, the addresses that its Services hold (SPEC X2).
 func (m *Member) ServiceRanges() []netip.Prefix {
-	if c := m.conn.Load(); c != nil {
-		if r := c.ranges.Load(); r != nil {
-			return r.prefixes
-		}
+	limits := m.Registration().Limits
+	c := m.conn.Load()
+	if c == nil {
+		return limits.ServiceCIDRs
 	}
-	return nil
+	if r := c.ranges.Load(); r != nil && len(r.prefixes) > 0 {
+		return r.prefixes
+	}
+	if len(limits.ServiceCIDRs) > 0 {
+		return limits.ServiceCIDRs
+	}
+	return c.held.of(c.services.store)
 }
 
 // Keys returns every name that the member knows something of: exports, imports, imported slices, derived Services. Sorted.

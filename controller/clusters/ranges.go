@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // rangesLife is how long what is known of a cluster's Service addresses is used before it is looked at again: ranges are
@@ -106,4 +108,33 @@ func familyOf(addr netip.Addr) corev1.IPFamily {
 		return corev1.IPv4Protocol
 	}
 	return corev1.IPv6Protocol
+}
+
+// heldLife is how long the addresses that Services were seen to hold are used before they are collected again.
+const heldLife = 5 * time.Second
+
+// heldAddresses are the addresses of a cluster's Services, for a cluster whose ranges nobody tells: older than 1.33, in
+// practice. The zero value is ready for use.
+type heldAddresses struct {
+	mu   sync.Mutex
+	list []netip.Prefix
+	at   time.Time
+}
+
+// of returns the addresses that the Services of a store hold, each as a range of one, as of [heldLife] ago at most.
+func (h *heldAddresses) of(services *store[*corev1.Service]) []netip.Prefix {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.at.IsZero() && time.Since(h.at) < heldLife {
+		return h.list
+	}
+	h.list, h.at = nil, time.Now() // anew: readers have the old one
+	services.each(func(_ types.NamespacedName, s *corev1.Service) {
+		for _, ip := range s.Spec.ClusterIPs {
+			if addr, err := netip.ParseAddr(ip); err == nil { // not "None"
+				h.list = append(h.list, netip.PrefixFrom(addr, addr.BitLen()))
+			}
+		}
+	})
+	return h.list
 }

@@ -113,7 +113,7 @@ func (s Secrets) registrations(secrets *store[*corev1.Secret], last map[string]R
 	var regs []Registration
 	secrets.each(func(_ types.NamespacedName, secret *corev1.Secret) {
 		reg := s.registration(secret)
-		if held, ok := last[reg.Origin]; ok && sameMember(held, reg) && sameCredentials(held, reg) {
+		if held, ok := last[reg.Origin]; ok && sameRegistration(held, reg) {
 			reg = held
 		}
 		regs = append(regs, reg)
@@ -132,6 +132,12 @@ func (s Secrets) registration(secret *corev1.Secret) Registration {
 		reg.Err = fmt.Errorf("%s: %w", reg.Origin, err)
 		return reg
 	}
+	limits, err := limitsOf(secret)
+	if err != nil {
+		reg.Err = fmt.Errorf("%s: %w", reg.Origin, err)
+		return reg
+	}
+	reg.Limits = limits
 	content, ok := secret.Data[KeyKubeconfig]
 	if !ok {
 		reg.Err = fmt.Errorf("%s: no key %q; it has %s; want a kubeconfig under that key", reg.Origin, KeyKubeconfig, names(secret.Data))

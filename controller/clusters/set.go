@@ -118,8 +118,11 @@ func (s *Set) settle() {
 	for _, reg := range wanted {
 		if m := s.joined[reg.Origin]; m == nil {
 			fresh = append(fresh, s.add(reg))
-		} else if !sameCredentials(reg, m.Registration()) {
-			m.connect(reg)
+		} else {
+			m.limit(reg)
+			if !sameCredentials(reg, m.Registration()) {
+				m.connect(reg)
+			}
 		}
 	}
 	s.publish()
@@ -137,6 +140,11 @@ func (s *Set) settle() {
 // sameMember says whether a registration is still of the member that it was of; another id or role is another member.
 func sameMember(a, b Registration) bool {
 	return a.ID == b.ID && a.Provider == b.Provider && a.Consumer == b.Consumer && a.ExportStatus == b.ExportStatus
+}
+
+// sameRegistration says whether nothing is to be done about b where a is known.
+func sameRegistration(a, b Registration) bool {
+	return sameMember(a, b) && sameCredentials(a, b) && a.Limits.equal(&b.Limits)
 }
 
 func sameCredentials(a, b Registration) bool {

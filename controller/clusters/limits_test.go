@@ -1,0 +1,89 @@
+package clusters
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// secretWith registers a member by a Secret with annotations of our domain.
+func secretWith(annotations map[string]string) *corev1.Secret {
+	s := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "mcs-system", Name: "c1", Labels: map[string]string{LabelMember: "c1"}, Annotations: map[string]string{},
+		},
+		Data: map[string][]byte{KeyKubeconfig: []byte(kubeconfig("token: one"))},
+	}
+	for name, value := range annotations {
+		s.Annotations[mcsapi.Domain+"/"+name] = value
+	}
+	return s
+}
+
+// SPEC X2: what a Secret declares of its member is read from its annotations, and what can't be read is no limit less, but a
+// registration that is not used.
+func TestDeclaredRanges_X2(t *testing.T) {
+	type set map[string]string
+	for _, tc := range []struct {
+		annotations set
+		want        string
+	}{
+		{nil, "[] []"},
+		{set{"endpoint-cidrs": "10.1.2.3/16"}, "[10.1.0.0/16] []"},
+		{set{"endpoint-cidrs": "10.1.0.0/16, fd00:1::/48"}, "[10.1.0.0/16 fd00:1::/48] []"},
+		{set{"service-cidrs": "10.96.0.0/16"}, "[] [10.96.0.0/16]"},
+		{set{"pod-cidrs": "10.1.0.0/16"}, "[] []"}, // what nodes had once: no declaration
+		{set{"endpoint-cidrs": "10.1.0.0"}, `Secret mcs-system/c1: annotation clusterset.dev/endpoint-cidrs "10.1.0.0": want ranges such as`},
+		{set{"endpoint-cidrs": ""}, `annotation clusterset.dev/endpoint-cidrs "": want ranges such as`},
+		{set{"endpoint-cidrs": "10.1.0.0/16,,10.2.0.0/16"}, "want ranges such as"},
+		{set{"endpoint-cidrs": "10.1.0.0/16", "service-cidrs": "10.96.0.0/16;"}, `annotation clusterset.dev/service-cidrs "10.96.0.0/16;": want ranges`},
+	} {
+		reg := Registered(secretWith(tc.annotations))
+		got := fmt.Sprint(reg.Limits.EndpointCIDRs, " ", reg.Limits.ServiceCIDRs)
+		if reg.Err != nil {
+			got = reg.Err.Error()
+			if reg.Config != nil {
+				t.Errorf("%v: it is used", tc.annotations)
+			}
+		}
+		if got != tc.want && (reg.Err == nil || !strings.Contains(got, tc.want)) {
+			t.Errorf("%v: got %s, want %s", tc.annotations, got, tc.want)
+		}
+	}
+}
+
+// SPEC X2: where neither the cluster nor its registration tells the ranges of Services, the addresses that Services hold are
+// those where no endpoint can be.
+func TestHeldAddresses_X2(t *testing.T) {
+	s := newStore[*corev1.Service](nil, nil)
+	for name, ips := range map[string][]string{"dual": {"10.96.0.1", "fd00::1"}, "headless": {"None"}, "external": nil} {
+		s.put(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name}, Spec: corev1.ServiceSpec{ClusterIPs: ips}})
+	}
+	m := &Member{}
+	c := &connection{services: newFeed(kind[*corev1.Service]{}, s, nil)}
+	c.ranges.Store(&serviceRanges{})
+	m.conn.Store(c)
+	ranges := func() string {
+		list := slices.Clone(m.ServiceRanges())
+		slices.SortFunc(list, netip.Prefix.Compare)
+		return fmt.Sprint(list)
+	}
+	if got := ranges(); got != "[10.96.0.1/32 fd00::1/128]" {
+		t.Errorf("held are %s", got)
+	}
+	m.reg.Limits.ServiceCIDRs = []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}
+	if got := ranges(); got != "[10.96.0.0/16]" {
+		t.Errorf("with configured ranges: %s", got)
+	}
+	c.ranges.Store(&serviceRanges{prefixes: []netip.Prefix{netip.MustParsePrefix("10.97.0.0/16")}})
+	if got := ranges(); got != "[10.97.0.0/16]" {
+		t.Errorf("with a cluster that tells: %s", got)
+	}
+}
