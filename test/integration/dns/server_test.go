@@ -17,7 +17,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-const patience = 20 * time.Second // for what has to happen; nothing is measured by it
+const patience = time.Minute // for what has to happen; nothing is measured by it
 
 // server is a running coredns.
 type server struct {
