@@ -79,9 +79,12 @@ vulncheck: ## Known vulnerabilities in what is used (needs the vulnerability dat
 	$(TOOL) govulncheck ./...
 
 ##@ Measuring
-.PHONY: bench bench-latency bench-controller
+.PHONY: bench bench-dns bench-latency bench-controller
 bench: ## Go benchmarks of the hot paths, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./plugin/... ./controller/...
+
+bench-dns: control-plane ## This CoreDNS beside the stock one: CPU per query, memory, start, changes, in one run
+	$(GO) run ./test/bench/dns
 
 bench-latency: control-plane ## How long a change takes to reach DNS, kube-proxy's rules and curl (root)
 	$(GO) run ./test/bench/latency
