@@ -36,7 +36,7 @@ clean: ## Remove what `make` made here (the compiled control plane stays in the 
 	rm -rf bin dist
 
 ##@ Shorter loops
-.PHONY: prerequisites control-plane unit integration e2e race lint fuzz vulncheck presubmit manifests images
+.PHONY: prerequisites control-plane unit integration e2e chaos race lint fuzz vulncheck presubmit manifests images
 prerequisites: ## Say what the machine lacks; as root on Debian, install it
 	@test/node/prerequisites.sh
 
@@ -50,7 +50,10 @@ integration: control-plane ## Tests against real API servers
 	$(REAL) ./test/controlplane/... ./test/integration/...
 
 e2e: control-plane ## Tests with real pods, packets, kube-proxy and CoreDNS (root)
-	$(REAL) ./test/node/... ./test/e2e/...
+	$(REAL) ./test/node/... ./test/e2e/... ./test/chaos/...
+
+chaos: control-plane ## Break three clusters at random while they are used (root; CHAOS="-seed 7 -faults 100")
+	@$(GO) run ./test/chaos/run $(CHAOS)
 
 race: ## The tests of all that shares memory, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(TEST) -race ./plugin/... ./controller/... ./internal/...

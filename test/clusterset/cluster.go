@@ -73,6 +73,9 @@ func (c *Cluster) startControlPlane(ctx context.Context) (err error) {
 	if c.mcs, err = mcsapi.NewClient(c.Config(), "v1alpha1"); err != nil {
 		return err
 	}
+	if c.opts.Bare {
+		return nil
+	}
 	if c.opts.OldCRDs {
 		return c.InstallCRDsV010(ctx)
 	}
@@ -111,7 +114,9 @@ func (c *Cluster) nodeName() string { return c.Name + "-node" }
 func (c *Cluster) startAgent(ctx context.Context) (err error) {
 	config := agent.Config{
 		Client: c.Client, Cluster: c.Name, Node: c.nodeName(), Zone: c.Name + "-a", Addresses: c.Addresses,
-		Images: map[string][]string{"coredns": {c.set.Programs.CoreDNS}},
+		Images: map[string][]string{
+			"coredns": {c.set.Programs.CoreDNS}, "coredns-multicluster": {c.set.Programs.CoreDNS}, "mcs-controller": {c.set.Programs.Controller},
+		},
 	}
 	if c.Node != nil {
 		config.Runtime = agent.OnNode(c.Node)

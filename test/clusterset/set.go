@@ -37,6 +37,7 @@ type ClusterOptions struct {
 	Families []node.Family // both, IPv4 first, by default
 	OldCRDs  bool          // those of mcs-api v0.1.0, v1alpha1 only
 	AuditLog bool          // see controlplane.Options
+	Bare     bool          // nothing of ours is installed, not even the CRDs: what a user begins with
 }
 
 // A Set is a number of running clusters.
