@@ -1,6 +1,10 @@
 package controller
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,9 +27,13 @@ type offer struct {
 
 // wanted is the offer as plan takes it.
 func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
-	return plan.Wanted{
+	w := plan.Wanted{
 		Key: key, Service: o.service, Sources: o.sources, Unsure: o.unsure, Unreachable: o.unreachable, Members: o.members,
 	}
+	for _, cluster := range slices.Sorted(maps.Keys(o.invalid)) {
+		w.Refused = append(w.Refused, fmt.Sprintf("%s (%s: %s)", cluster, o.invalid[cluster].Reason, o.invalid[cluster].Message))
+	}
+	return w
 }
 
 // gather reads all state of key from the caches of every provider and merges it.
@@ -48,6 +56,14 @@ func gather(key types.NamespacedName, members []*clusters.Member, now time.Time)
 		if m.Standing() == clusters.Withdrawn {
 			o.unreachable[m.ID()] = true
 		}
+		limits := m.Registration().Limits
+		if !limits.MayExport(key.Namespace) {
+			if m.Export(key) != nil {
+				o.invalid[m.ID()] = &merge.Invalid{Reason: merge.NamespaceNotAllowed, Message: fmt.Sprintf(
+					"cluster %s may not export from namespace %s, only from %s", m.ID(), key.Namespace, strings.Join(limits.Exports, ", "))}
+			}
+			continue
+		}
 		if !m.ProviderSynced() {
 			o.unsure[m.ID()] = true
 			continue
@@ -63,7 +79,7 @@ func gather(key types.NamespacedName, members []*clusters.Member, now time.Time)
 		}
 		exports = append(exports, e)
 		o.sources = append(o.sources, plan.Source{
-			Cluster: m.ID(), Slices: m.SourceSlices(key), CIDRs: m.Registration().Limits.EndpointCIDRs,
+			Cluster: m.ID(), Slices: m.SourceSlices(key), CIDRs: limits.EndpointCIDRs,
 		})
 	}
 	exports = append(exports, remembered(key, members, o.unsure)...)

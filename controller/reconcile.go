@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 )
@@ -37,7 +39,7 @@ func (l *lane) converge(ctx context.Context, key types.NamespacedName, o *offer)
 	wanted := o.wanted(key)
 	var last string
 	for range passes {
-		actions := plan.For(l.consumer(), wanted, l.held(key), time.Now())
+		actions := plan.For(l.consumer(key), wanted, l.held(key), time.Now())
 		if len(actions) == 0 {
 			return nil
 		}
@@ -57,15 +59,21 @@ func (l *lane) blocked(ctx context.Context, w plan.Wanted, refusal error) error 
 	if !apierrors.IsInvalid(refusal) && !apierrors.IsForbidden(refusal) {
 		return nil
 	}
-	action, needed := plan.Blocked(l.consumer(), w, l.held(w.Key), refusal.Error(), time.Now())
+	action, needed := plan.Blocked(l.consumer(w.Key), w, l.held(w.Key), refusal.Error(), time.Now())
 	if !needed {
 		return nil
 	}
 	return l.apply(ctx, action)
 }
 
-// consumer says what plan must know of this lane's cluster.
-func (l *lane) consumer() plan.Consumer {
+// consumer says what plan must know of this lane's cluster about key.
+func (l *lane) consumer(key types.NamespacedName) plan.Consumer {
+	limits := l.member.Registration().Limits
+	closed := ""
+	if !limits.MayImport(key.Namespace) {
+		closed = fmt.Sprintf("services of namespace %s are not imported into cluster %s; its %s would have to allow that",
+			key.Namespace, l.member.ID(), clusters.LimitImportNamespaces)
+	}
 	return plan.Consumer{
 		Cluster:       l.member.ID(),
 		ClusterSet:    l.c.opts.ClusterSet,
@@ -74,6 +82,7 @@ func (l *lane) consumer() plan.Consumer {
 		ImportVersion: l.member.ImportVersion(),
 		Drops:         l.dropped(),
 		ServiceRanges: l.member.ServiceRanges(),
+		Closed:        closed,
 	}
 }
 
@@ -94,7 +103,7 @@ func (l *lane) report(ctx context.Context, key types.NamespacedName, o *offer) e
 	if export == nil {
 		return nil
 	}
-	verdict := plan.Verdict{Invalid: o.invalid[l.member.ID()], Refused: merge.RefusedKeys(export)}
+	verdict := plan.Verdict{Invalid: o.invalid[l.member.ID()], Refused: merge.RefusedKeys(export), Exported: l.c.closedTo(key.Namespace)}
 	if o.service != nil {
 		verdict.Conflicts = o.service.Conflicts
 	}
@@ -103,4 +112,19 @@ func (l *lane) report(ctx context.Context, key types.NamespacedName, o *offer) e
 		return nil
 	}
 	return l.apply(ctx, action)
+}
+
+// closedTo says on an export which clusters don't import from its namespace; "" if all do (SPEC X3).
+func (c *Controller) closedTo(namespace string) string {
+	var closed []string
+	for _, m := range c.set.Members() {
+		if r := m.Registration(); r.Consumer && !r.Limits.MayImport(namespace) {
+			closed = append(closed, m.ID())
+		}
+	}
+	if len(closed) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("exported to the clusterset; namespace %s is not imported into %s, whose %s would have to allow that",
+		namespace, strings.Join(closed, ", "), clusters.LimitImportNamespaces)
 }

@@ -36,6 +36,7 @@ func TestBadInput(t *testing.T) {
 		"--leader-elect --cluster c1=x":                        "--leader-elect: needs a cluster and a namespace for its Lease",
 		"--cluster c1=x --endpoint-cidrs c1":                   "--endpoint-cidrs c1: \"c1\": want id=list",
 		"--cluster c1=x --endpoint-cidrs c1=10.0.0.0":          `--endpoint-cidrs c1=10.0.0.0: endpoint-cidrs "10.0.0.0": want ranges such as`,
+		"--cluster c1=x --import-namespaces c1=a*b":            `--import-namespaces c1=a*b: import-namespaces "a*b": want names of namespaces`,
 		"--cluster c1=x --service-cidrs c2=10.0.0.0/8":         `--service-cidrs c2=10.0.0.0/8: no member "c2" is given by flags`,
 		"--metrics-bind-address nowhere --clusters-dir " + dir: "--metrics-bind-address nowhere: listen tcp",
 	} {

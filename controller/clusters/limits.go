@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -18,16 +19,49 @@ type Limits struct {
 	EndpointCIDRs []netip.Prefix
 	// ServiceCIDRs are the ranges of its Service addresses, where the cluster does not tell them itself.
 	ServiceCIDRs []netip.Prefix
+	// Exports are the namespaces that it may export from; nil: all. Imports are those that services are imported into; nil:
+	// all but kube-system and its like.
+	Exports, Imports Namespaces
 }
+
+// Namespaces are names, and prefixes with a * behind, which stands for anything. Namespaces that begin with "kube-" must be
+// meant: they match only what begins so, too.
+type Namespaces []string
+
+// MayExport says whether the member may export from a namespace.
+func (l *Limits) MayExport(namespace string) bool {
+	return l.Exports == nil || l.Exports.match(namespace)
+}
+
+// MayImport says whether services of a namespace are imported into the member.
+func (l *Limits) MayImport(namespace string) bool {
+	if l.Imports == nil {
+		return Namespaces{"*"}.match(namespace)
+	}
+	return l.Imports.match(namespace)
+}
+
+func (n Namespaces) match(namespace string) bool {
+	return slices.ContainsFunc(n, func(pattern string) bool {
+		prefix, open := strings.CutSuffix(pattern, "*")
+		meant := !strings.HasPrefix(namespace, systemPrefix) || strings.HasPrefix(pattern, systemPrefix)
+		return meant && (pattern == namespace || open && strings.HasPrefix(namespace, prefix))
+	})
+}
+
+// systemPrefix begins the names of the namespaces that belong to Kubernetes.
+const systemPrefix = "kube-"
 
 // Names of the limits: those of the flags, and with [mcsapi.Domain] before them those of the annotations on a member's Secret.
 const (
-	LimitEndpointCIDRs = "endpoint-cidrs"
-	LimitServiceCIDRs  = "service-cidrs"
+	LimitEndpointCIDRs    = "endpoint-cidrs"
+	LimitServiceCIDRs     = "service-cidrs"
+	LimitExportNamespaces = "export-namespaces"
+	LimitImportNamespaces = "import-namespaces"
 )
 
-// LimitNames are all names of limits, sorted.
-var LimitNames = []string{LimitEndpointCIDRs, LimitServiceCIDRs}
+// LimitNames are all names of limits.
+var LimitNames = []string{LimitEndpointCIDRs, LimitServiceCIDRs, LimitExportNamespaces, LimitImportNamespaces}
 
 // Set sets a limit by its name to a list joined by commas.
 func (l *Limits) Set(name, list string) (err error) {
@@ -36,6 +70,10 @@ func (l *Limits) Set(name, list string) (err error) {
 		l.EndpointCIDRs, err = parseCIDRs(list)
 	case LimitServiceCIDRs:
 		l.ServiceCIDRs, err = parseCIDRs(list)
+	case LimitExportNamespaces:
+		l.Exports, err = parseNamespaces(list)
+	case LimitImportNamespaces:
+		l.Imports, err = parseNamespaces(list)
 	default:
 		err = fmt.Errorf("no such limit; want one of %s", strings.Join(LimitNames, ", "))
 	}
@@ -74,6 +112,23 @@ func parseCIDRs(list string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
+func parseNamespaces(list string) (Namespaces, error) {
+	var out Namespaces
+	for _, text := range strings.Split(list, ",") {
+		pattern := strings.TrimSpace(text)
+		// What a namespace could begin with is one, with a letter behind.
+		example, open := strings.CutSuffix(pattern, "*")
+		if open {
+			example += "x"
+		}
+		if len(validation.IsDNS1123Label(example)) > 0 {
+			return nil, fmt.Errorf("want names of namespaces, or prefixes with * behind, such as shop,team-*")
+		}
+		out = append(out, pattern)
+	}
+	return out, nil
+}
+
 // limitsOf reads the limits that a Secret's annotations set. A limit that can't be read must not count as none, so it is an
 // error.
 func limitsOf(secret *corev1.Secret) (Limits, error) {
@@ -89,7 +144,8 @@ func limitsOf(secret *corev1.Secret) (Limits, error) {
 }
 
 func (l *Limits) equal(o *Limits) bool {
-	return slices.Equal(l.EndpointCIDRs, o.EndpointCIDRs) && slices.Equal(l.ServiceCIDRs, o.ServiceCIDRs)
+	return slices.Equal(l.EndpointCIDRs, o.EndpointCIDRs) && slices.Equal(l.ServiceCIDRs, o.ServiceCIDRs) &&
+		slices.Equal(l.Exports, o.Exports) && slices.Equal(l.Imports, o.Imports)
 }
 
 // limit takes the limits of a registration, and tells if they are others than before. What can't be read changes none.

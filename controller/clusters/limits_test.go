@@ -87,3 +87,48 @@ func TestHeldAddresses_X2(t *testing.T) {
 		t.Errorf("with a cluster that tells: %s", got)
 	}
 }
+
+// SPEC X3: what a member may export from and what is imported into it are lists of names and prefixes; the namespaces of
+// Kubernetes must be named.
+func TestNamespaces_X3(t *testing.T) {
+	const all = "shop team-a kube-system kube-public"
+	for list, want := range map[string]string{
+		"shop":                 "shop",
+		"team-*":               "team-a",
+		"*":                    "shop team-a",
+		"*, kube-system":       "shop team-a kube-system",
+		"kube-*":               "kube-system kube-public",
+		"shop,team-a,kube-pub": "shop team-a",
+	} {
+		reg := Registered(secretWith(map[string]string{LimitExportNamespaces: list, LimitImportNamespaces: list}))
+		if reg.Err != nil {
+			t.Errorf("%q: %v", list, reg.Err)
+		}
+		var exports, imports []string
+		for _, ns := range strings.Fields(all) {
+			if reg.Limits.MayExport(ns) {
+				exports = append(exports, ns)
+			}
+			if reg.Limits.MayImport(ns) {
+				imports = append(imports, ns)
+			}
+		}
+		if strings.Join(exports, " ") != want || strings.Join(imports, " ") != want {
+			t.Errorf("%q allows %v and %v, want %s", list, exports, imports, want)
+		}
+	}
+	var none Limits
+	for _, ns := range strings.Fields(all) {
+		if system := strings.HasPrefix(ns, "kube-"); !none.MayExport(ns) || none.MayImport(ns) == system {
+			t.Errorf("without limits: export %v, import %v of %s", none.MayExport(ns), none.MayImport(ns), ns)
+		}
+	}
+	for _, bad := range []string{"", "shop,", "*-a", "a b", "Shop", "sho?", "-*"} {
+		for _, name := range []string{LimitExportNamespaces, LimitImportNamespaces} {
+			if reg := Registered(secretWith(map[string]string{name: bad})); reg.Err == nil || reg.Config != nil ||
+				!strings.Contains(reg.Err.Error(), fmt.Sprintf("annotation clusterset.dev/%s %q: want names of namespaces", name, bad)) {
+				t.Errorf("%s %q: %v", name, bad, reg.Err)
+			}
+		}
+	}
+}

@@ -19,6 +19,8 @@ const (
 	InvalidName mcs.ServiceExportConditionReason = "InvalidName"
 	// InvalidPorts are ports that no API server would have accepted, or too many of them (SPEC X2).
 	InvalidPorts mcs.ServiceExportConditionReason = "InvalidPorts"
+	// NamespaceNotAllowed is a namespace from which the cluster may not export (SPEC X3).
+	NamespaceNotAllowed mcs.ServiceExportConditionReason = "NamespaceNotAllowed"
 )
 
 // MaxPorts is how many ports an exported Service may have. It bounds what one exporting cluster makes every importing

@@ -40,10 +40,14 @@ func For(c Consumer, w Wanted, h Held, now Now) []Action {
 		return p.clear("the ServiceImport is managed by " + by)
 	}
 	switch {
+	case p.Closed != "" && p.automatic(h.Import):
+		return p.removeImport(p.Closed)
+	case p.Closed != "" && p.doubtful():
+		return p.clear(p.Closed) // what is known of the exports is too little to touch the import
 	case p.doubtful():
 		return p.holdStill()
 	case w.Service == nil && p.automatic(h.Import):
-		return p.removeImport()
+		return p.removeImport("no cluster exports the service any more")
 	}
 	p.shape = p.decide()
 	return p.converge()
@@ -54,6 +58,8 @@ func (p *pass) withoutImport() []Action {
 	switch {
 	case p.Import != nil:
 		return p.clear("the ServiceImport is being deleted")
+	case p.Closed != "":
+		return p.clear(p.Closed)
 	case p.Automatic && p.Service != nil:
 		p.shape = p.decide()
 		return []Action{p.createImport()}
@@ -103,9 +109,9 @@ func (p *pass) holdStill() []Action {
 	return nil
 }
 
-// removeImport takes an automatic import away, whose last export went (SPEC I2): the address first, the import last.
-func (p *pass) removeImport() []Action {
-	const reason = "no cluster exports the service any more"
+// removeImport takes an automatic import away, whose last export went (SPEC I2), or whose namespace was closed: the address
+// first, the import last.
+func (p *pass) removeImport(reason string) []Action {
 	actions := p.clear(reason)
 	if len(p.Import.Spec.IPs) > 0 {
 		patch := mergePatch(p.Import, nil, "spec", map[string]any{"ips": nil})

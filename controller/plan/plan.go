@@ -36,6 +36,8 @@ type Consumer struct {
 	Drops Fields
 	// ServiceRanges are the ranges of its Services' addresses: no endpoint of another cluster can be there (SPEC X2).
 	ServiceRanges []netip.Prefix
+	// Closed says for people why nothing is imported into the namespace here; "" where it is (SPEC X3).
+	Closed string
 }
 
 // Fields is a set of fields, by path such as "spec.ipFamilies", that a consumer's schema drops or refuses. Those of
@@ -67,6 +69,8 @@ type Wanted struct {
 	Unreachable map[string]bool
 	// Members are the known clusters of the clusterset, for messages and to tell whose an import is; it may be nil.
 	Members []string
+	// Refused are the exports of the name that are not valid, each as the cluster and what is wrong with it, for messages.
+	Refused []string
 }
 
 // Source is one exporting cluster's EndpointSlices of the Service, as that cluster has them.

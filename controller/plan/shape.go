@@ -28,7 +28,10 @@ type shape struct {
 }
 
 func (p *pass) decide() shape {
-	if p.Service == nil {
+	switch {
+	case p.Closed != "":
+		return unserved(mcs.ServiceImportReasonPending, p.Closed)
+	case p.Service == nil:
 		return unserved(mcs.ServiceImportReasonPending, p.nobody())
 	}
 	s := shape{served: true, headless: p.Service.Headless, ports: p.Service.Ports, families: p.families()}
@@ -66,6 +69,9 @@ func (p *pass) nobody() string {
 	message := fmt.Sprintf("%s%s exports %s", nobodyIn, p.ClusterSet, p.Key)
 	if said := p.heldReady().Message; len(p.Unsure) > 0 && strings.HasPrefix(said, message) {
 		return said // what is not known for a while, as after a restart, is no reason to say it again otherwise
+	}
+	if len(p.Refused) > 0 {
+		message += "; refused: " + strings.Join(few(p.Refused), ", ")
 	}
 	if len(p.Members) > 0 {
 		message += "; known clusters: " + strings.Join(few(p.Members), ", ")

@@ -88,3 +88,63 @@ func TestRanges_X2(t *testing.T) {
 	eventually(t, "nothing is declared", c.wantAddresses(ns, "web", "p/10.1.0.5", "p/10.1.0.6", "p/10.2.0.5", "p/192.168.3.4"))
 	eventually(t, "the Service range is refused still", c.wantSaid(ns, "web", "Refused", "not imported: p: 10.97.0.7 (in this cluster's service range)"))
 }
+
+// TestNamespaceLimits_X3: a member exports only from the namespaces that it may export from, and only into those is imported
+// that are allowed, which those of Kubernetes are not unless they are named. Each refusal is said where people look, and what
+// is allowed again comes back.
+func TestNamespaceLimits_X3(t *testing.T) {
+	list := start(t, controlplane.Options{Name: "p"}, controlplane.Options{Name: "c"})
+	p, c := list[0], list[1]
+	provider, consumer := registration(p), registration(c)
+	provider.Consumer, consumer.Provider = false, false
+	provider.Limits.Exports = clusters.Namespaces{"shop", "kube-*", "closed"}
+	consumer.Limits.Imports = clusters.Namespaces{"shop", "denied"}
+	source := &members{changed: make(chan struct{}, 1), list: []clusters.Registration{provider, consumer}}
+	run(t, source, nil)
+	for _, ns := range []string{"shop", "denied", "closed", "kube-system"} {
+		namespace(t, ns, p, c)
+		p.service(t, ns, "web")
+		p.slice(t, ns, "web", "x", []string{"10.1.0.5"})
+		p.export(t, ns, "web")
+	}
+	c.importOf(t, "denied", "web")
+	c.importOf(t, "closed", "web")
+	const (
+		mayNot = "cluster p may not export from namespace denied, only from shop, kube-*, closed"
+		closed = "services of namespace closed are not imported into cluster c; its import-namespaces would have to allow that"
+	)
+	eventually(t, "allowed on both sides", c.wantImported("shop", "web"))
+	eventually(t, "its endpoints", c.wantAddresses("shop", "web", "p/10.1.0.5"))
+	eventually(t, "the export is refused", p.wantCondition("denied", "web", "Valid", metav1.ConditionFalse, "NamespaceNotAllowed"))
+	eventually(t, "and failed", p.wantCondition("denied", "web", "Ready", metav1.ConditionFalse, "Failed"))
+	eventually(t, "an Event says so", p.wantEvent(t, "denied", "web", "NamespaceNotAllowed", mayNot))
+	eventually(t, "and the import", c.wantSaid("denied", "web", "Ready", mayNot))
+	eventually(t, "the import is refused", c.wantSaid("closed", "web", "Ready", closed))
+	eventually(t, "the export knows", func() error {
+		e, err := p.getExport("kube-system", "web")
+		if err != nil {
+			return err
+		}
+		if got := condition(e.Status.Conditions, "Ready"); got == nil || !strings.Contains(got.Message, "namespace kube-system is not imported into c") {
+			return fmt.Errorf("conditions %+v", e.Status.Conditions)
+		}
+		return nil
+	})
+	holds(t, "nothing is imported where it may not be", func() error {
+		for _, ns := range []string{"denied", "closed", "kube-system"} {
+			if err := c.wantNotServed(ns, "web")(); err != nil {
+				return fmt.Errorf("%s: %w", ns, err)
+			}
+		}
+		return c.wantGone("kube-system", "web")()
+	})
+
+	provider.Limits.Exports, consumer.Limits.Imports = nil, clusters.Namespaces{"denied", "closed", "kube-system"}
+	source.set(provider, consumer)
+	for _, ns := range []string{"denied", "closed", "kube-system"} {
+		eventually(t, ns+" is allowed", c.wantImported(ns, "web"))
+		eventually(t, ns+" is served", c.wantAddresses(ns, "web", "p/10.1.0.5"))
+	}
+	eventually(t, "what is closed goes", c.wantGone("shop", "web"))
+	eventually(t, "the export is valid", p.wantCondition("denied", "web", "Valid", metav1.ConditionTrue, "Valid"))
+}
