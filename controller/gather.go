@@ -22,6 +22,7 @@ type offer struct {
 	invalid     map[string]*merge.Invalid // by cluster: exports that take no part
 	unsure      map[string]bool           // clusters of which nothing is known at present
 	unreachable map[string]bool           // exporting clusters past the grace period (SPEC L2)
+	lost        map[string]bool           // those that are out of reach, but not for long enough
 	members     []string
 }
 
@@ -46,15 +47,18 @@ func (c *Controller) gather(key types.NamespacedName) *offer {
 }
 
 func gather(key types.NamespacedName, members []*clusters.Member, now time.Time) *offer {
-	o := &offer{invalid: map[string]*merge.Invalid{}, unsure: map[string]bool{}, unreachable: map[string]bool{}}
+	o := &offer{invalid: map[string]*merge.Invalid{}, unsure: map[string]bool{}, unreachable: map[string]bool{}, lost: map[string]bool{}}
 	var exports []merge.Export
 	for _, m := range members {
 		o.members = append(o.members, m.ID())
 		if !m.Registration().Provider {
 			continue
 		}
-		if m.Standing() == clusters.Withdrawn {
+		switch m.Standing() {
+		case clusters.Withdrawn:
 			o.unreachable[m.ID()] = true
+		case clusters.Lost:
+			o.lost[m.ID()] = true
 		}
 		limits := m.Registration().Limits
 		if !limits.MayExport(key.Namespace) {
@@ -91,9 +95,17 @@ func gather(key types.NamespacedName, members []*clusters.Member, now time.Time)
 }
 
 // withdraw marks the sources whose endpoints are to be taken out by the policy: those of unreachable clusters, unless they
-// are the last (SPEC L2). A cluster whose slices are not known gets a source without any, for what consumers hold of it.
+// are the last (SPEC L2); and those of lost ones, which stay as they are, in or out. A cluster whose slices are not known gets a source without any, for what consumers hold of it.
 func (o *offer) withdraw(policy clusters.Policy) {
-	if o.service == nil || len(o.unreachable) == 0 || !policy.Withdraws(o.othersReady()) {
+	if o.service == nil || len(o.unreachable)+len(o.lost) == 0 {
+		return
+	}
+	if policy.Withdraws(o.ready(func(cluster string) bool { return !o.unreachable[cluster] && !o.lost[cluster] })) {
+		for i := range o.sources {
+			o.sources[i].Lost = o.lost[o.sources[i].Cluster]
+		}
+	}
+	if !policy.Withdraws(o.ready(func(cluster string) bool { return !o.unreachable[cluster] })) {
 		return
 	}
 	for i := range o.sources {
@@ -106,10 +118,10 @@ func (o *offer) withdraw(policy clusters.Policy) {
 	}
 }
 
-// othersReady reports whether a cluster that can be reached has a ready endpoint; a condition that is not set means ready.
-func (o *offer) othersReady() bool {
+// ready reports whether one of the clusters that count has a ready endpoint; a condition that is not set means ready.
+func (o *offer) ready(counts func(cluster string) bool) bool {
 	for _, source := range o.sources {
-		if o.unreachable[source.Cluster] {
+		if !counts(source.Cluster) {
 			continue
 		}
 		for _, s := range source.Slices {

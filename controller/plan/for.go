@@ -14,10 +14,12 @@ type pass struct {
 	own     own
 	shape   shape
 	refused refusals
+	// withheld are the lost clusters whose endpoints were withdrawn before, and do not come back yet.
+	withheld map[string]bool
 }
 
 func newPass(c Consumer, w Wanted, h Held, now Now) *pass {
-	p := &pass{Consumer: c, Wanted: w, Held: h, now: now, derived: DerivedName(w.Key.Name), refused: make(refusals)}
+	p := &pass{Consumer: c, Wanted: w, Held: h, now: now, derived: DerivedName(w.Key.Name), refused: make(refusals), withheld: make(map[string]bool)}
 	p.own = p.possessions()
 	return p
 }

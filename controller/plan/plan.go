@@ -79,6 +79,9 @@ type Source struct {
 	Slices  []*discoveryv1.EndpointSlice
 	// Withdrawn says that the cluster's endpoints are to be taken out although it still exports (SPEC L2).
 	Withdrawn bool
+	// Lost says that the cluster is out of reach, and that it is not known whether a leader before this one withdrew its
+	// endpoints: where it has none here any more they do not come back, and where it has, they stay (SPEC L2, L7).
+	Lost bool
 	// CIDRs are those that the cluster declared for its pods; its other endpoints are refused. Empty: none were declared
 	// (SPEC X2).
 	CIDRs []netip.Prefix

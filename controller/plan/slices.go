@@ -30,6 +30,10 @@ func (p *pass) planSlices() (add, remove []Action) {
 			continue
 		}
 		routes := p.routes(source.Cluster)
+		if p.withholds(source, routes) {
+			p.withheld[source.Cluster] = true
+			continue
+		}
 		for _, from := range inOrder(source.Slices) {
 			if !p.mirrors(from, routes) {
 				continue
@@ -52,6 +56,16 @@ func (p *pass) planSlices() (add, remove []Action) {
 		}
 	}
 	return add, remove
+}
+
+// withholds says whether a lost cluster's endpoints, which would be imported, were withdrawn before: the status, which is
+// written last, lists it, but it has no slice.
+func (p *pass) withholds(source *Source, routes map[string][]string) bool {
+	return source.Lost && slices.Contains(clusterNames(&p.Import.Status), source.Cluster) &&
+		!slices.ContainsFunc(p.own.slices, func(s *discoveryv1.EndpointSlice) bool {
+			return s.Labels[mcsapi.LabelSourceCluster] == source.Cluster
+		}) &&
+		slices.ContainsFunc(source.Slices, func(s *discoveryv1.EndpointSlice) bool { return p.mirrors(s, routes) })
 }
 
 // inOrder returns list sorted by name, so that a plan does not depend on the order in which a cache returns objects.

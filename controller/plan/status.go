@@ -198,7 +198,8 @@ func (p *pass) unreachable() (report, bool) {
 	}
 	withdrawn := make(map[string]bool)
 	for i := range p.Sources {
-		withdrawn[p.Sources[i].Cluster] = p.Sources[i].Withdrawn
+		cluster := p.Sources[i].Cluster
+		withdrawn[cluster] = p.Sources[i].Withdrawn || p.withheld[cluster]
 	}
 	var gone, kept []string
 	for _, cluster := range slices.Sorted(slices.Values(p.Service.Clusters)) {

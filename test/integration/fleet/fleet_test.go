@@ -118,6 +118,14 @@ const (
 // run starts a controller over the members and returns what stops it and waits for its end; the test's end does so too.
 func run(t testing.TB, source clusters.Source, change func(*controller.Options)) (stop func()) {
 	t.Helper()
+	_, lead, stop := replica(t, source, change)
+	lead()
+	return stop
+}
+
+// replica is run for a controller that only stands by, with warm caches, until it leads.
+func replica(t testing.TB, source clusters.Source, change func(*controller.Options)) (set *clusters.Set, lead, stop func()) {
+	t.Helper()
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: logLevel()}))
 	opts := controller.Options{ClusterSet: "test", Automatic: true, Workers: 4, Log: log}
 	if change != nil {
@@ -125,18 +133,20 @@ func run(t testing.TB, source clusters.Source, change func(*controller.Options))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := controller.New(opts)
-	set := clusters.NewSet(c, log, clusters.Options{
+	set = clusters.NewSet(c, log, clusters.Options{
 		ClusterSet: opts.ClusterSet, ProbeInterval: probeInterval,
 		Liveness: clusters.Liveness{Grace: grace, Stable: time.Second},
 	})
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = set.Run(ctx, source) })
-	wg.Go(func() {
-		_ = set.Lead(ctx, func(ctx context.Context) error { return c.Run(ctx, set) })
-	})
+	lead = func() {
+		wg.Go(func() {
+			_ = set.Lead(ctx, func(ctx context.Context) error { return c.Run(ctx, set) })
+		})
+	}
 	stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
 	t.Cleanup(stop)
-	return stop
+	return set, lead, stop
 }
 
 func logLevel() slog.Level {

@@ -1,0 +1,65 @@
+package fleet
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/test/controlplane"
+)
+
+// TestTakeover_L2_L7: endpoints that a leader withdrew stay out when another takes over while the provider is dead, though its
+// caches hold them and its own grace period has only begun; those that were kept stay in; and all return with the provider.
+func TestTakeover_L2_L7(t *testing.T) {
+	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c"})
+	a, b, c := list[0], list[1], list[2]
+	_, lead, stop := replica(t, register(list...), nil)
+	follower, follow, _ := replica(t, register(list...), nil)
+	lead()
+	const ns = "takeover"
+	namespace(t, ns, a, b, c)
+	for n, p := range []*cluster{a, b} {
+		p.service(t, ns, "both")
+		p.slice(t, ns, "both", "x", []string{fmt.Sprintf("10.%d.0.5", n+1)})
+		p.export(t, ns, "both")
+	}
+	a.service(t, ns, "last")
+	a.slice(t, ns, "last", "x", []string{"10.1.0.6"})
+	a.export(t, ns, "last")
+	eventually(t, "both", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
+	eventually(t, "last", c.wantAddresses(ns, "last", "a/10.1.0.6"))
+	eventually(t, "the follower is warm", func() error {
+		for _, m := range follower.Members() {
+			if m.ID() == "a" && len(m.SourceSlices(types.NamespacedName{Namespace: ns, Name: "both"})) == 1 {
+				return nil
+			}
+		}
+		return fmt.Errorf("members %v", follower.Members())
+	})
+	must(t, a.KillAPIServer())
+	eventually(t, "the dead cluster's endpoints go", c.wantAddresses(ns, "both", "b/10.2.0.5"))
+	eventually(t, "the import says so", c.wantSaid(ns, "both", "Unreachable", "a: unreachable, endpoints withdrawn"))
+	stop()
+
+	follow()
+	taken := time.Now()
+	eventually(t, "the follower has concluded the same, and nothing moved meanwhile", func() error {
+		must(t, c.wantAddresses(ns, "both", "b/10.2.0.5")())
+		must(t, c.wantAddresses(ns, "last", "a/10.1.0.6")())
+		must(t, c.wantSaid(ns, "both", "Unreachable", "a: unreachable, endpoints withdrawn")())
+		for _, m := range follower.Members() {
+			if m.ID() == "a" && m.Standing() == clusters.Withdrawn {
+				return nil
+			}
+		}
+		return fmt.Errorf("a is not withdrawn after %s", time.Since(taken))
+	})
+	if took := time.Since(taken); took < grace {
+		t.Errorf("concluded after %s, before the grace period of %s was over", took, grace)
+	}
+	must(t, a.StartAPIServer(t.Context()))
+	eventually(t, "they return with the cluster", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
+}
