@@ -104,7 +104,7 @@ func (l *lane) one(ctx context.Context, key types.NamespacedName) {
 // is an error at the first, second, fourth, eighth try and so on.
 func severity(err error, tries int) slog.Level {
 	var answer apierrors.APIStatus
-	if stale(err) || !errors.As(err, &answer) && !errors.Is(err, errUnsettled) || tries&(tries-1) != 0 {
+	if stale(err) || !errors.As(err, &answer) && !errors.Is(err, errUnsettled) && !errors.Is(err, errTaken) || tries&(tries-1) != 0 {
 		return slog.LevelDebug
 	}
 	return slog.LevelError

@@ -37,20 +37,33 @@ func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) error {
 // converge plans and applies until the consumer holds what it should (SPEC I, S).
 func (l *lane) converge(ctx context.Context, key types.NamespacedName, o *offer) error {
 	wanted := o.wanted(key)
+	var inTheWay obstacles
 	var last string
 	for range passes {
-		actions := plan.For(l.consumer(key), wanted, l.held(key), time.Now())
+		actions := plan.For(l.consumer(key), wanted, inTheWay.known(l.held(key)), time.Now())
 		if len(actions) == 0 {
-			return nil
-		}
-		for _, a := range actions {
-			if err := l.apply(ctx, a); err != nil {
-				return errors.Join(err, l.blocked(ctx, wanted, err))
-			}
+			return inTheWay.remaining(l.member.ID())
 		}
 		last = actions[0].Reason
+		refused, err := l.applyAll(ctx, actions)
+		switch {
+		case err == nil:
+		case l.queue.NumRequeues(key) >= believed && inTheWay.learn(refused, err):
+		default:
+			return errors.Join(err, l.blocked(ctx, wanted, err))
+		}
 	}
 	return fmt.Errorf("%s in cluster %s: %w after %d passes, last for: %s", key, l.member.ID(), errUnsettled, passes, last)
+}
+
+// applyAll applies actions in order, up to the first that fails, which it returns.
+func (l *lane) applyAll(ctx context.Context, actions []plan.Action) (failed plan.Action, err error) {
+	for _, a := range actions {
+		if err := l.apply(ctx, a); err != nil {
+			return a, err
+		}
+	}
+	return plan.Action{}, nil
 }
 
 // blocked says on the import why a write was refused, where the refusal is the API server's last word: people look there

@@ -141,7 +141,7 @@ func (p *pass) patchImport(settled bool) (Action, bool) {
 	if len(spec) == 0 && len(metadata) == 0 {
 		return Action{}, false
 	}
-	return Action{Verb: Patch, Object: i, Patch: mergePatch(i, metadata, "spec", spec), Reason: changed(metadata, spec), Events: append(p.precedence(), p.replacement()...)}, true
+	return Action{Verb: Patch, Object: i, Patch: mergePatch(i, metadata, "spec", spec), Reason: changed(metadata, spec), Events: slices.Concat(p.precedence(), p.replacement(), p.otherAddress())}, true
 }
 
 // patchScalars puts those scalar fields into the patch that are the controller's to set and differ.
@@ -203,6 +203,16 @@ func (p *pass) replacement() []Event {
 		return nil
 	}
 	return []Event{{Warning: true, Reason: "DerivedServiceReplaced", Message: fmt.Sprintf("Service %s is made anew: %s", p.derived, p.replaces())}}
+}
+
+// otherAddress announces that the import loses its address to something else, which took it while the derived Service was
+// not there.
+func (p *pass) otherAddress() []Event {
+	if !p.AddressLost || len(p.Import.Spec.IPs) == 0 || len(p.addresses()) > 0 {
+		return nil
+	}
+	return []Event{{Warning: true, Reason: "AddressLost", Message: fmt.Sprintf("address %s was taken by something else while Service %s was away, which gets another",
+		strings.Join(p.Import.Spec.IPs, ", "), p.derived)}}
 }
 
 // changed says for people what a patch of an import is about.

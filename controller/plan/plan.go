@@ -99,6 +99,9 @@ type Held struct {
 	// AddressLost says that the API server refused to give a derived Service made anew the address that spec.ips holds,
 	// because something else has it by now. It then gets another.
 	AddressLost bool
+	// Taken are names of slices that something else has, which this controller did not create: they are not imported, which
+	// is reported (SPEC X5).
+	Taken map[string]bool
 }
 
 // Verb is a kind of write.

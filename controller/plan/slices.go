@@ -39,6 +39,10 @@ func (p *pass) planSlices() (add, remove []Action) {
 				continue
 			}
 			name := SliceName(p.derived, source.Cluster, from.Name, from.AddressType)
+			if p.Taken[name] && held[name] == nil {
+				p.refused.add(source.Cluster, "slice "+from.Name, "an EndpointSlice "+name+" that this controller did not create is in the way; delete it")
+				continue
+			}
 			wanted[name] = true
 			if a, ok := p.mirror(source, from, held[name], name, routes); ok {
 				add = append(add, a)

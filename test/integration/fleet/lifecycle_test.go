@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
@@ -104,6 +105,71 @@ func TestForeign_I6_X5(t *testing.T) {
 	})
 	must(t, b.kube.CoreV1().Services(ns).Delete(t.Context(), "amcs-web", metav1.DeleteOptions{}))
 	eventually(t, "the way is free", b.wantImported(ns, "web"))
+}
+
+// TestLostAddress_I4: a derived Service whose address was taken while the controller was away is given another, which the
+// import tells; what took it is not disturbed.
+func TestLostAddress_I4(t *testing.T) {
+	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "c", ServiceCIDRs: []string{"10.97.0.0/16", "fd00:97::/112"}})
+	a, c := list[0], list[1]
+	stop := run(t, register(list...), nil)
+	const ns = "lost-address"
+	namespace(t, ns, a, c)
+	a.service(t, ns, "web")
+	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
+	a.export(t, ns, "web")
+	eventually(t, "import", c.wantImported(ns, "web"))
+	stop()
+	derived, err := c.getService(ns, "amcs-web")
+	must(t, err)
+	address := derived.Spec.ClusterIP
+	must(t, c.kube.CoreV1().Services(ns).Delete(t.Context(), "amcs-web", metav1.DeleteOptions{}))
+	thief := c.service(t, ns, "thief", func(s *corev1.Service) { s.Spec.ClusterIP = address })
+
+	run(t, register(list...), nil)
+	eventually(t, "another address", func() error {
+		if err := c.wantImported(ns, "web")(); err != nil {
+			return err
+		}
+		i, err := c.getImport(ns, "web")
+		if err == nil && i.Spec.IPs[0] == address {
+			err = fmt.Errorf("spec.ips %v", i.Spec.IPs)
+		}
+		return err
+	})
+	eventually(t, "an Event says so", c.wantEvent(t, ns, "web", "AddressLost", "address "+address+" was taken by something else"))
+	now, err := c.getService(ns, "thief")
+	must(t, err)
+	if now.UID != thief.UID || now.ResourceVersion != thief.ResourceVersion {
+		t.Error("the other Service was written")
+	}
+}
+
+// TestForeignSlice_X5: an EndpointSlice of somebody else under the name that one of ours would have is left alone and reported
+// on the import; all else is imported, and this too when the name is free.
+func TestForeignSlice_X5(t *testing.T) {
+	a, b, _ := withAutomatic(t)
+	const ns = "foreign-slice"
+	namespace(t, ns, a, b)
+	name := plan.SliceName("amcs-web", "a", "web-x", discoveryv1.AddressTypeIPv4)
+	foreign := b.slice(t, ns, "web", "x", []string{"10.9.9.9"}, func(s *discoveryv1.EndpointSlice) { s.Name = name })
+	a.service(t, ns, "web")
+	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
+	a.slice(t, ns, "web", "y", []string{"10.1.0.6"})
+	a.export(t, ns, "web")
+	eventually(t, "the rest is imported", b.wantImported(ns, "web"))
+	eventually(t, "the rest is served", b.wantAddresses(ns, "web", "a/10.1.0.6"))
+	eventually(t, "the import names what is in the way", b.wantSaid(ns, "web", "Refused", "a: slice web-x (an EndpointSlice "+name+" that this controller did not create is in the way; delete it)"))
+	holds(t, "it is not touched", func() error {
+		now, err := b.kube.DiscoveryV1().EndpointSlices(ns).Get(t.Context(), name, metav1.GetOptions{})
+		if err == nil && (now.UID != foreign.UID || now.ResourceVersion != foreign.ResourceVersion) {
+			err = fmt.Errorf("now %+v", now)
+		}
+		return err
+	})
+	must(t, b.kube.DiscoveryV1().EndpointSlices(ns).Delete(t.Context(), name, metav1.DeleteOptions{}))
+	eventually(t, "the name is free", b.wantAddresses(ns, "web", "a/10.1.0.5", "a/10.1.0.6"))
+	eventually(t, "nothing is in the way", b.wantSaid(ns, "web", "Refused"))
 }
 
 // TestLongNames_I6: names of 63 characters work, with a derived name shortened by a hash.
