@@ -12,3 +12,8 @@ var Provider embed.FS
 //
 //go:embed rbac/consumer.yaml rbac/leases.yaml overlays/fleet-member/consumer-binding.yaml
 var FleetMember embed.FS
+
+// CRDs are the API itself, which every member needs.
+//
+//go:embed crds/multicluster.x-k8s.io_serviceexports.yaml crds/multicluster.x-k8s.io_serviceimports.yaml
+var CRDs embed.FS

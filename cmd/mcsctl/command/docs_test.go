@@ -35,7 +35,7 @@ goes to standard error.
 func TestPage(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(intro)
-	commands := [][]string{nil, {"explain"}, {"status"}, {"services"}, {"check"}, {"join"}, {"leave"}, {"export"}, {"unexport"}, {"import"}, {"version"}, {"completion"}}
+	commands := [][]string{nil, {"explain"}, {"status"}, {"services"}, {"check"}, {"join"}, {"leave"}, {"dns"}, {"export"}, {"unexport"}, {"import"}, {"version"}, {"completion"}}
 	for _, c := range commands {
 		var out, errs bytes.Buffer
 		code := Run(t.Context(), "test", append(append([]string{"mcsctl"}, c...), "--help"), &out, &errs)

@@ -58,8 +58,8 @@ members, the identity may write those, too.
 ID is the cluster id: one DNS label, or two joined by a dot. Joining again renews what is there.
 
 It refuses, and says why: an id that another cluster has, a cluster that is a member already, overlapping ranges of pods
-or Services, a cluster that can't be reached or lacks the CRDs.`,
-		Example: `  mcsctl join c2 --from c2 --context c1
+or Services, a cluster that can't be reached or lacks the CRDs (--crds installs them).`,
+		Example: `  mcsctl join c2 --from c2 --context c1 --crds
   mcsctl join c2 --from-kubeconfig c2.kubeconfig --kubeconfig c1.kubeconfig --server https://10.0.0.2:6443
   mcsctl join c2 --from c2 --dry-run`,
 		Args: cobra.ExactArgs(1),
@@ -92,6 +92,7 @@ or Services, a cluster that can't be reached or lacks the CRDs.`,
 	f.StringVar(&r.Role, "role", "", "`role` of the member: provider, consumer or both (default: provider where the controller at home is that of one cluster, else both)")
 	f.StringVar(&r.Server, "server", "", "the `URL` at which the controller reaches the API server that joins (default: that of the kubeconfig)")
 	f.StringSliceVar(&podCIDRs, "pod-cidrs", nil, "the `ranges` of the pods of the cluster that joins, where its nodes don't tell")
+	f.BoolVar(&r.CRDs, "crds", false, "install the CRDs of the API in both clusters, where they are missing")
 	f.DurationVar(&r.Wait, "wait", 20*time.Second, "how long the cluster may take to issue a token")
 	f.BoolVar(&dryRun, "dry-run", false, "print the YAML of what would be applied, and change nothing")
 	return cmd

@@ -25,7 +25,7 @@ func (a *app) writing(cmd *cobra.Command, done string, do func(context.Context, 
 		if err != nil {
 			return err
 		}
-		if err := do(cmd.Context(), &objects.Writer{Cluster: c, Key: key, Wait: wait, Progress: a.screen.Progress}); err != nil {
+		if err := do(cmd.Context(), &objects.Writer{Cluster: c, Key: key, Namespace: a.members.Namespace, Wait: wait, Progress: a.screen.Progress}); err != nil {
 			return problem{err}
 		}
 		a.screen.Line(done, key)
@@ -37,7 +37,8 @@ func (a *app) writing(cmd *cobra.Command, done string, do func(context.Context, 
 func (a *app) export() *cobra.Command {
 	return a.writing(&cobra.Command{
 		Use: "export NAME", Short: "Export a Service of the cluster of --context",
-		Long: "export makes a ServiceExport for a Service of that name, and waits until the controller says that it is exported.",
+		Long: `export makes a ServiceExport for a Service of that name, and waits until the controller says that it is exported. Where
+the cluster has no controller of its own, it waits for those of others for a few seconds only.`,
 	}, "%s is exported", func(ctx context.Context, w *objects.Writer) error { return w.Export(ctx) })
 }
 

@@ -99,7 +99,7 @@ func (a *app) root(name string, stdout, stderr io.Writer) *cobra.Command {
 	f.StringVarP(&a.output, "output", "o", "", "`format` for programs: json or yaml")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(a.explain(), a.status(), a.services(), a.check(),
-		a.export(), a.unexport(), a.importCommand(), a.join(), a.leave(), a.versionCommand())
+		a.export(), a.unexport(), a.importCommand(), a.join(), a.leave(), a.dns(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

@@ -48,7 +48,7 @@ func TestOf(t *testing.T) {
 // TestShipped: every Corefile that is applied to clusters or copied by users is understood.
 func TestShipped(t *testing.T) {
 	found := 0
-	for _, pattern := range []string{"../../../corefile-examples/*", "../../../deploy/coredns*/Corefile", "../../../deploy/coredns*/*/Corefile"} {
+	for _, pattern := range []string{"../../../corefile-examples/*", "../../../deploy/components/coredns/Corefile", "../../../deploy/coredns*/*/Corefile"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

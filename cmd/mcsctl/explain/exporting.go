@@ -81,6 +81,9 @@ func (d *diagnosis) verdict(c *Cluster) {
 	valid := condition(c.Export.Status.Conditions, string(mcs.ServiceExportConditionValid))
 	ready := condition(c.Export.Status.Conditions, string(mcs.ServiceExportConditionReady))
 	switch {
+	case valid == nil && d.Controller != nil && d.Controller.Self != "" && d.Controller.Self != c.ID:
+		// One writer: the controller here only reads that cluster (DESIGN 3).
+		d.look(c, "export", OK, "valid, exported "+ago(d.Now.Sub(c.Export.CreationTimestamp.Time))+" ago; a controller there would say so in its status", "")
 	case valid == nil:
 		d.look(c, "export", Warning, "valid, but no controller has said so in its status",
 			"if that goes on: is the cluster a member (mcsctl status), and may the controller write the status (mcsctl check)?")

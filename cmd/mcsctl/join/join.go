@@ -45,6 +45,8 @@ type Request struct {
 	Server string
 	// PodCIDRs are the ranges of the pods of the cluster that joins, where its nodes don't tell.
 	PodCIDRs []netip.Prefix
+	// CRDs installs the CRDs in both clusters, where they are missing.
+	CRDs bool
 	// Wait is how long the cluster may take to issue the token.
 	Wait time.Duration
 	// Progress is told of each step.
@@ -89,7 +91,7 @@ func (r *Request) Check(ctx context.Context) error {
 	if err != nil && !errors.Is(err, mcsapi.ErrNotServed) {
 		return fmt.Errorf("asking %s for ServiceExports: %w", r.From.Origin, err)
 	}
-	n := Newcomer{Party: Party{ID: r.ID, Origin: r.From.Origin, UID: uid, Pods: r.PodCIDRs}, ServesExports: err == nil}
+	n := Newcomer{Party: Party{ID: r.ID, Origin: r.From.Origin, UID: uid, Pods: r.PodCIDRs}, ServesExports: err == nil || r.CRDs}
 	return Refuse(n, r.others(ctx))
 }
 
@@ -154,6 +156,13 @@ func serviceCIDRs(ctx context.Context, c *members.Cluster) []netip.Prefix {
 func (r *Request) Do(ctx context.Context) error {
 	if err := r.Check(ctx); err != nil {
 		return err
+	}
+	if r.CRDs {
+		for _, c := range []*members.Cluster{r.From, r.Set.Home()} {
+			if err := r.install(ctx, c); err != nil {
+				return err
+			}
+		}
 	}
 	objects, err := Identity(r.Set.Namespace, r.fleet())
 	if err != nil {
@@ -259,6 +268,13 @@ func (r *Request) DryRun(ctx context.Context) (string, error) {
 	objects, err := Identity(r.Set.Namespace, r.fleet())
 	if err != nil {
 		return "", err
+	}
+	if r.CRDs {
+		crds, err := CRDs()
+		if err != nil {
+			return "", err
+		}
+		objects = append(crds, objects...)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# In %s, the cluster that joins:\n", r.From.Origin)

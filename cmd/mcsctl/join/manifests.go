@@ -43,7 +43,22 @@ func Identity(namespace string, fleet bool) ([]*unstructured.Unstructured, error
 	if fleet {
 		sources = append(sources, deploy.FleetMember)
 	}
-	var out []*unstructured.Unstructured
+	out, err := manifests(sources...)
+	if err != nil {
+		return nil, err
+	}
+	for _, object := range out {
+		place(object, namespace)
+	}
+	slices.SortStableFunc(out, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
+	return out, nil
+}
+
+// CRDs are the definitions of ServiceExport and ServiceImport.
+func CRDs() ([]*unstructured.Unstructured, error) { return manifests(deploy.CRDs) }
+
+// manifests are the objects of every file.
+func manifests(sources ...embed.FS) (out []*unstructured.Unstructured, err error) {
 	for _, source := range sources {
 		err := fs.WalkDir(source, ".", func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
@@ -61,10 +76,6 @@ func Identity(namespace string, fleet bool) ([]*unstructured.Unstructured, error
 			return nil, err
 		}
 	}
-	for _, object := range out {
-		place(object, namespace)
-	}
-	slices.SortStableFunc(out, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
 	return out, nil
 }
 

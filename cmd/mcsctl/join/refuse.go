@@ -55,7 +55,7 @@ func Refuse(n Newcomer, others []Party) error {
 		}
 	}
 	if !n.ServesExports {
-		return fmt.Errorf("cluster %s does not serve ServiceExport; install the CRDs first: kubectl apply --server-side -k deploy/crds", n.ID)
+		return fmt.Errorf("cluster %s does not serve ServiceExport; install the CRDs with --crds, or: kubectl apply --server-side -k deploy/crds", n.ID)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -64,18 +63,46 @@ var errNoPod = errors.New("no pod of CoreDNS is ready")
 
 // AskPod asks a ready pod of the stock CoreDNS, through a port that the API server forwards to it.
 func AskPod(ctx context.Context, cfg *rest.Config, kube kubernetes.Interface, name string) (*Reply, error) {
+	pods, err := readyPods(ctx, kube)
+	if err != nil {
+		return nil, err
+	}
+	return askThrough(ctx, cfg, kube, &pods[0], name)
+}
+
+// AskPods asks every ready pod of the stock CoreDNS, one after the other, until one can't be asked.
+func AskPods(ctx context.Context, cfg *rest.Config, kube kubernetes.Interface, name string) (replies []*Reply, err error) {
+	pods, err := readyPods(ctx, kube)
+	if err != nil {
+		return nil, err
+	}
+	for i := range pods {
+		reply, err := askThrough(ctx, cfg, kube, &pods[i], name)
+		if err != nil {
+			return replies, err
+		}
+		replies = append(replies, reply)
+	}
+	return replies, nil
+}
+
+// readyPods are those of the stock CoreDNS, one at least.
+func readyPods(ctx context.Context, kube kubernetes.Interface) ([]corev1.Pod, error) {
 	list, err := kube.CoreV1().Pods(system).List(ctx, metav1.ListOptions{LabelSelector: "k8s-app=kube-dns"})
 	if err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(list.Items, func(p corev1.Pod) bool { return ready(&p) })
-	if at < 0 {
+	pods := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return !ready(&p) })
+	if len(pods) == 0 {
 		return nil, errNoPod
 	}
-	pod := &list.Items[at]
+	return pods, nil
+}
+
+func askThrough(ctx context.Context, cfg *rest.Config, kube kubernetes.Interface, pod *corev1.Pod, name string) (*Reply, error) {
 	address, stop, err := forward(ctx, cfg, kube, pod, 53)
 	if err != nil {
-		return nil, fmt.Errorf("forwarding a port to pod %s/%s: %s", system, pod.Name, strings.TrimSpace(err.Error()))
+		return nil, fmt.Errorf("forwarding a port to pod %s/%s: %w", system, pod.Name, err)
 	}
 	defer stop()
 	reply, err := Ask(ctx, address, name)

@@ -26,6 +26,8 @@ import (
 type Writer struct {
 	Cluster *members.Cluster
 	Key     types.NamespacedName
+	// Namespace is where a controller of the cluster's own would run.
+	Namespace string
 	// Wait is how long to wait for a controller; 0 means not at all.
 	Wait     time.Duration
 	Progress func(format string, args ...any)
@@ -44,7 +46,11 @@ func (w *Writer) Export(ctx context.Context) error {
 		return err
 	}
 	var last []metav1.Condition
-	return w.await(ctx, "waiting for a controller to look at it", func() (bool, error) {
+	foreign := w.foreign(ctx)
+	if foreign {
+		w.Wait = min(w.Wait, patience)
+	}
+	err = w.await(ctx, "waiting for a controller to look at it", func() (bool, error) {
 		e, err := w.Cluster.Export(ctx, w.Key)
 		if err != nil || e == nil {
 			return false, orGone(err, "the ServiceExport was deleted")
@@ -56,7 +62,25 @@ func (w *Writer) Export(ctx context.Context) error {
 		}
 		return ready != nil && ready.Status == metav1.ConditionTrue, nil
 	})
+	if foreign && len(last) == 0 && errors.Is(err, errNotDone) {
+		w.Progress("no controller wrote its verdict here: one that only reads this cluster does not; mcsctl explain %s, in a cluster that imports, shows it", w.Key)
+		return nil
+	}
+	return err
 }
+
+// patience is how long an export waits where the cluster has no controller of its own: those of other clusters may have the
+// right to write their verdict here, or not.
+const patience = 5 * time.Second
+
+// foreign says that no controller runs in the cluster.
+func (w *Writer) foreign(ctx context.Context) bool {
+	controller, err := w.Cluster.ControllerOf(ctx, w.Namespace)
+	return err == nil && controller == nil
+}
+
+// errNotDone says that a wait was in vain.
+var errNotDone = errors.New("not done")
 
 // Import makes a ServiceImport for what another cluster exports, where there is none, and waits until it is served. like is
 // an exported Service to take type and ports from; nil leaves both to the controller.
@@ -146,7 +170,7 @@ func (w *Writer) await(ctx context.Context, what string, done func() (bool, erro
 	w.Progress("%s", what)
 	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, w.Wait, true, func(context.Context) (bool, error) { return done() })
 	if wait.Interrupted(err) {
-		return fmt.Errorf("not done after %s; mcsctl explain %s says why", w.Wait, w.Key)
+		return fmt.Errorf("%w after %s; mcsctl explain %s says why", errNotDone, w.Wait, w.Key)
 	}
 	return err
 }

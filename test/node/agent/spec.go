@@ -40,7 +40,7 @@ func (a *Agent) containerSpec(ctx context.Context, pod *corev1.Pod, ips []netip.
 	if err != nil {
 		return nil, err
 	}
-	spec := &container.Spec{Hostname: hostname(pod), Files: files, Env: env, Args: a.program(&pod.Spec.Containers[0])}
+	spec := &container.Spec{Hostname: hostname(pod), Files: files, Env: env, Args: expanded(a.program(&pod.Spec.Containers[0]), env)}
 	if len(spec.Args) == 0 {
 		spec.Web = a.webDemo(pod)
 	}
@@ -112,16 +112,48 @@ func (a *Agent) env(ctx context.Context, pod *corev1.Pod) ([]string, error) {
 	for _, e := range pod.Spec.Containers[0].Env {
 		value := e.Value
 		if e.ValueFrom != nil {
-			if e.ValueFrom.FieldRef == nil {
-				return nil, fmt.Errorf("environment variable %s: only fieldRef is known to the test's node", e.Name)
-			}
-			if value, err = fieldOf(pod, e.ValueFrom.FieldRef.FieldPath); err != nil {
+			if value, err = a.valueFrom(ctx, pod, e.ValueFrom); err != nil {
 				return nil, fmt.Errorf("environment variable %s: %w", e.Name, err)
 			}
 		}
 		env = append(env, e.Name+"="+value)
 	}
 	return env, nil
+}
+
+// valueFrom returns the value of an environment variable that stands elsewhere.
+func (a *Agent) valueFrom(ctx context.Context, pod *corev1.Pod, from *corev1.EnvVarSource) (string, error) {
+	switch {
+	case from.FieldRef != nil:
+		return fieldOf(pod, from.FieldRef.FieldPath)
+	case from.ConfigMapKeyRef != nil:
+		object, err := a.Client.CoreV1().ConfigMaps(pod.Namespace).Get(ctx, from.ConfigMapKeyRef.Name, metav1.GetOptions{})
+		if err != nil {
+			return "", err
+		}
+		value, found := object.Data[from.ConfigMapKeyRef.Key]
+		if !found {
+			return "", fmt.Errorf("ConfigMap %s has no key %s", object.Name, from.ConfigMapKeyRef.Key)
+		}
+		return value, nil
+	case from.ResourceFieldRef != nil && from.ResourceFieldRef.Resource == "limits.memory":
+		return fmt.Sprint(pod.Spec.Containers[0].Resources.Limits.Memory().Value()), nil
+	}
+	return "", errors.New("only fieldRef, configMapKeyRef and limits.memory are known to the test's node")
+}
+
+// expanded returns arguments in which $(NAME) stands for a variable of the environment.
+func expanded(args, env []string) []string {
+	var pairs []string
+	for _, e := range env {
+		name, value, _ := strings.Cut(e, "=")
+		pairs = append(pairs, "$("+name+")", value)
+	}
+	replacer, out := strings.NewReplacer(pairs...), make([]string, len(args))
+	for i, arg := range args {
+		out[i] = replacer.Replace(arg)
+	}
+	return out
 }
 
 // hostname is spec.hostname, which a StatefulSet's controller sets, else the pod's name, cut as kubelet cuts it.

@@ -1,0 +1,43 @@
+package corefile
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestStub: a stub domain goes into a Corefile once, makes the zone forwarded and nothing else, and comes out without a trace.
+func TestStub(t *testing.T) {
+	const zone = "clusterset.local"
+	for name, stock := range map[string]string{
+		"kubeadm":    ".:53 {\n    errors\n    kubernetes cluster.local\n    forward . /etc/resolv.conf\n    cache 30\n    reload\n}\n",
+		"no newline": ".:53 {\n    forward . /etc/resolv.conf\n}",
+		"other port": ".:5353 {\n    forward . /etc/resolv.conf\n}\n",
+		"two blocks": "example.org:53 {\n    whoami\n}\n.:53 {\n    forward . 9.9.9.9\n}\n",
+	} {
+		with := WithStub(stock, zone, []string{"10.96.0.53", "fd00::53"})
+		if a := Of(with, zone); a.State != Forwarded || !slices.Equal(a.To, []string{"10.96.0.53", "fd00::53"}) {
+			t.Errorf("%s: the zone is %+v in\n%s", name, a, with)
+		}
+		if again := WithStub(with, "ClusterSet.local.", []string{"10.96.0.53", "fd00::53"}); again != with {
+			t.Errorf("%s: done twice it is\n%s", name, again)
+		}
+		if moved := Of(WithStub(with, zone, []string{"10.96.0.54"}), zone); !slices.Equal(moved.To, []string{"10.96.0.54"}) {
+			t.Errorf("%s: to another address: %+v", name, moved)
+		}
+		other := WithStub(with, "other.example", []string{"10.96.0.99"})
+		if a := Of(other, zone); a.State != Forwarded || a.To[0] != "10.96.0.53" {
+			t.Errorf("%s: beside another stub the zone is %+v", name, a)
+		}
+		without, found := WithoutStub(with, zone)
+		if want := stock; !found || without != want && without != want+"\n" {
+			t.Errorf("%s: taken out (%v) it is\n%s", name, found, without)
+		}
+		if _, found := WithoutStub(stock, zone); found {
+			t.Errorf("%s: a block was found that nobody made", name)
+		}
+	}
+	cut := stubBegins + zone + "\nclusterset.local:53 {\n"
+	if got, found := WithoutStub(cut, zone); found || got != cut {
+		t.Error("a block that somebody edited is taken out all the same")
+	}
+}

@@ -1,0 +1,233 @@
+// Package stub has the CoreDNS that a cluster's pods ask forward the zone of the clusterset to a CoreDNS of this project's,
+// and takes that back: the way for clusters whose own CoreDNS stays the image that it is.
+//
+// It writes one ConfigMap, kube-system/coredns, and there only the block that package corefile marks as its own.
+package stub
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
+
+	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
+	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
+	"github.com/clusterset/multicluster/cmd/mcsctl/members"
+	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
+)
+
+// own is the Deployment and the Service of deploy/coredns.
+const own = "coredns-multicluster"
+
+// Request is a wish to have a zone forwarded, or no more.
+type Request struct {
+	Cluster *members.Cluster
+	// Namespace is the one of our CoreDNS.
+	Namespace string
+	Zone      string
+	// Wait is how long our CoreDNS may take to be ready, and then the stock one to answer.
+	Wait     time.Duration
+	Progress func(format string, args ...any)
+}
+
+// On adds the block, where the zone is not answered already, and waits until every pod of the stock CoreDNS answers.
+func (r *Request) On(ctx context.Context) error {
+	edit, err := r.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if edit == nil {
+		r.Progress("the Corefile has what it needs already")
+		return r.answered(ctx)
+	}
+	if err := r.ready(ctx); err != nil {
+		return err
+	}
+	if err := r.write(ctx, edit); err != nil {
+		return err
+	}
+	r.Progress("added a server block for %s to ConfigMap kube-system/coredns", r.Zone)
+	return r.answered(ctx)
+}
+
+// Off takes the block out again.
+func (r *Request) Off(ctx context.Context) error {
+	found := false
+	err := r.write(ctx, func(text string) (out string) { out, found = corefile.WithoutStub(text, r.Zone); return out })
+	if err == nil && !found {
+		return fmt.Errorf("the Corefile of kube-system/coredns has no block for %s that mcsctl dns made; nothing was changed", r.Zone)
+	}
+	return err
+}
+
+// DryRun returns the Corefile as [Request.On] would make it.
+func (r *Request) DryRun(ctx context.Context) (string, error) {
+	edit, err := r.plan(ctx)
+	if err != nil {
+		return "", err
+	}
+	m, err := r.configMap(ctx)
+	if err != nil {
+		return "", err
+	}
+	if edit == nil {
+		return m.Data[key], nil
+	}
+	return edit(m.Data[key]), nil
+}
+
+const key = "Corefile"
+
+// plan returns what to do to the Corefile, nil for nothing, or why it can't be done.
+func (r *Request) plan(ctx context.Context) (func(string) string, error) {
+	m, err := r.configMap(ctx)
+	if err != nil {
+		return nil, err
+	}
+	text := m.Data[key]
+	unmarked, ours := corefile.WithoutStub(text, r.Zone)
+	before := nameserver.Server{Role: nameserver.Stock, Namespace: m.Namespace, Name: m.Name, Answer: corefile.Of(unmarked, r.Zone)}
+	switch a := &before.Answer; {
+	case a.Works() && !ours:
+		return nil, nil // somebody saw to it
+	case a.Works(), a.State == corefile.Claimed, a.State == corefile.Captured:
+		return nil, fmt.Errorf("%s; %s", explain.Describe(&before, r.Zone), cmp.Or(explain.Advice(&before, r.Zone), "mcsctl dns --off takes the block for it out"))
+	case specific(a.Server, r.Zone):
+		return nil, fmt.Errorf("the Corefile of kube-system/coredns has a server block %s of its own; add there what it needs, or take it out", a.Server)
+	}
+	to, err := r.addresses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if corefile.WithStub(text, r.Zone, to) == text {
+		return nil, nil
+	}
+	return func(text string) string { return corefile.WithStub(text, r.Zone, to) }, nil
+}
+
+// specific says whether a server block is that of the zone.
+func specific(server, zone string) bool { return strings.HasPrefix(server, corefile.Zone(zone)+":") }
+
+func (r *Request) configMap(ctx context.Context) (*corev1.ConfigMap, error) {
+	m, err := r.Cluster.Kube.CoreV1().ConfigMaps(metav1.NamespaceSystem).Get(ctx, "coredns", metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("%s has no ConfigMap kube-system/coredns: its DNS is something else; deploy/README.md says what to do with other ones", r.Cluster.Origin)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading ConfigMap kube-system/coredns of %s: %s", r.Cluster.Origin, members.Brief(err))
+	}
+	return m, nil
+}
+
+// addresses are those of the Service of our CoreDNS.
+func (r *Request) addresses(ctx context.Context) ([]string, error) {
+	s, err := r.Cluster.Kube.CoreV1().Services(r.Namespace).Get(ctx, own, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("%s has no Service %s/%s to forward to; install it first: kubectl apply -k deploy/coredns%s", r.Cluster.Origin, r.Namespace, own, r.Cluster.Flags())
+	}
+	if err != nil {
+		return nil, err
+	}
+	to := slices.DeleteFunc(slices.Clone(s.Spec.ClusterIPs), func(ip string) bool { return ip == "" || ip == corev1.ClusterIPNone })
+	if len(to) == 0 {
+		return nil, fmt.Errorf("Service %s/%s has no address", r.Namespace, own)
+	}
+	return to, nil
+}
+
+// ready waits until there is somebody to forward to.
+func (r *Request) ready(ctx context.Context) error {
+	said := false
+	err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, r.Wait, true, func(ctx context.Context) (bool, error) {
+		d, err := r.Cluster.Kube.AppsV1().Deployments(r.Namespace).Get(ctx, own, metav1.GetOptions{})
+		if err != nil {
+			return false, err
+		}
+		if d.Status.ReadyReplicas == 0 && !said {
+			said = true
+			r.Progress("waiting for Deployment %s/%s", r.Namespace, own)
+		}
+		return d.Status.ReadyReplicas > 0, nil
+	})
+	if wait.Interrupted(err) {
+		return fmt.Errorf("no pod of %s/%s is ready after %s, so nothing was changed: kubectl describe pods -n %s%s", r.Namespace, own, r.Wait, r.Namespace, r.Cluster.Flags())
+	}
+	return err
+}
+
+// write changes the Corefile, and nobody's other change gets lost.
+func (r *Request) write(ctx context.Context, edit func(string) string) error {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		m, err := r.configMap(ctx)
+		if err != nil {
+			return err
+		}
+		text := edit(m.Data[key])
+		if text == m.Data[key] {
+			return nil
+		}
+		m.Data[key] = text
+		_, err = r.Cluster.Kube.CoreV1().ConfigMaps(m.Namespace).Update(ctx, m, metav1.UpdateOptions{FieldManager: "mcsctl"})
+		return err
+	})
+}
+
+// answered waits until all pods of the stock CoreDNS know the zone: the kubelet brings them the file within a minute or so,
+// and the plugin reload reads it within another.
+func (r *Request) answered(ctx context.Context) error {
+	if r.Wait == 0 {
+		return nil
+	}
+	r.Progress("waiting until every pod of kube-system/coredns has reloaded and answers; that may take two minutes")
+	var last error
+	heard, began := false, time.Now()
+	err := wait.PollUntilContextTimeout(ctx, 500*time.Millisecond, r.Wait, true, func(ctx context.Context) (bool, error) {
+		replies, err := nameserver.AskPods(ctx, r.Cluster.Config, r.Cluster.Kube, "svc."+r.Zone)
+		if err != nil && !heard && time.Since(began) > unaskable {
+			return false, err
+		}
+		last = err
+		for _, reply := range replies {
+			heard = true
+			if reply.Rcode != "NOERROR" {
+				last = errUnanswered{fmt.Errorf("%s says %s of svc.%s", reply.Via, reply.Rcode, r.Zone)}
+			}
+		}
+		return last == nil, nil
+	})
+	switch {
+	case err == nil:
+		return r.nodeLocal(ctx)
+	case errors.As(last, &errUnanswered{}):
+		return fmt.Errorf("not answered after %s: %w; does the Corefile have the line reload? else kubectl rollout restart -n kube-system deployment/coredns%s", r.Wait, last, r.Cluster.Flags())
+	default:
+		r.Progress("whether they do could not be asked: %s; a pod finds out with: nslookup -type=TXT dns-version.%s", members.Brief(cmp.Or(last, err)), r.Zone)
+		return r.nodeLocal(ctx)
+	}
+}
+
+// nodeLocal warns of caches on the nodes, which pods ask before the stock CoreDNS, and which send the zone elsewhere.
+func (r *Request) nodeLocal(ctx context.Context) error {
+	servers, err := nameserver.Servers(ctx, r.Cluster.Kube, r.Namespace, r.Zone)
+	for i := range servers {
+		if s := &servers[i]; s.Role == nameserver.NodeLocal && !s.Answer.Works() {
+			r.Progress("warning: %s", explain.Advice(s, r.Zone))
+		}
+	}
+	return err
+}
+
+// unaskable is after how long of nothing but failures to forward a port there will be none.
+const unaskable = 20 * time.Second
+
+// errUnanswered says that a name server was asked, and did not know.
+type errUnanswered struct{ error }

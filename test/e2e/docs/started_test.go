@@ -1,0 +1,150 @@
+package docs
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/clusterset/multicluster/docs"
+	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/programs"
+)
+
+// stock is the Corefile of kubeadm, in which what differs is how often it is looked at: seconds, for the test's sake.
+const stock = `.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus :9153
+    forward . /etc/resolv.conf
+    cache 30
+    loop
+    reload 2s 1s
+    loadbalance
+}
+`
+
+// reader is somebody who follows a page, on a machine in the network of the clusters.
+type reader struct {
+	t   *testing.T
+	set *clusterset.Set
+	env []string
+}
+
+// newReader brings two clusters up that have nothing of ours, and gives the reader a kubeconfig and the programs.
+func newReader(t *testing.T) *reader {
+	t.Helper()
+	set := clusterset.ForTest(t, clusterset.Options{
+		Corefile: stock,
+		Clusters: []clusterset.ClusterOptions{{Name: "c1", Bare: true}, {Name: "c2", Bare: true}},
+	})
+	built, err := programs.Build(t.Context(), os.Stderr, "cmd/mcsctl")
+	must(t, err)
+	config := clientcmdapi.NewConfig()
+	for _, c := range set.Clusters {
+		startKubelet(t, c)
+		admin := c.Config()
+		server, err := url.Parse(admin.Host)
+		must(t, err)
+		config.Clusters[c.Name] = &clientcmdapi.Cluster{
+			Server: fmt.Sprintf("https://%s:%s", c.Addresses.Node[0], server.Port()), CertificateAuthorityData: admin.CAData,
+		}
+		config.AuthInfos[c.Name] = &clientcmdapi.AuthInfo{ClientCertificateData: admin.CertData, ClientKeyData: admin.KeyData}
+		config.Contexts[c.Name] = &clientcmdapi.Context{Cluster: c.Name, AuthInfo: c.Name}
+	}
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	must(t, clientcmd.WriteToFile(*config, kubeconfig))
+	return &reader{t, set, []string{
+		"KUBECONFIG=" + kubeconfig, "HOME=" + t.TempDir(),
+		"PATH=" + set.Programs.Kubernetes.Dir + ":" + filepath.Dir(built[0]) + ":" + os.Getenv("PATH"),
+	}}
+}
+
+// types runs a command as it stands in a page, in the folder of the repository, and returns what was printed.
+func (r *reader) types(command string) string {
+	r.t.Helper()
+	root, err := programs.Root(r.t.Context())
+	must(r.t, err)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 4*time.Minute)
+	defer cancel()
+	args := append([]string{"-C", root}, r.env...)
+	cmd := r.set.Cluster("c1").Node.Command(ctx, "env", append(args, "bash", "-euo", "pipefail", "-c", command)...)
+	began := time.Now()
+	out, err := cmd.CombinedOutput()
+	r.t.Logf("$ %s   (%.1f s)\n%s", command, time.Since(began).Seconds(), out)
+	if err != nil {
+		r.t.Fatalf("%s: %v", command, err)
+	}
+	return string(out)
+}
+
+func (r *reader) follows(page, section string) (last string) {
+	r.t.Helper()
+	commands, err := docs.Commands(page, section)
+	must(r.t, err)
+	for _, command := range commands {
+		last = r.types(command)
+	}
+	return last
+}
+
+const client = `
+apiVersion: v1
+kind: Pod
+metadata: {name: client, namespace: default, labels: {app: client}}
+spec:
+  containers: [{name: client, image: curl, command: [sleep, infinity]}]
+`
+
+// TestGettingStarted: from two kubeconfigs to an answered lookup in five commands, those of docs/getting-started.md, on two
+// clusters with nothing of ours: real API servers, kube-proxy, pods and packets. Then a pod calls the name.
+func TestGettingStarted(t *testing.T) {
+	const page = "getting-started.md"
+	commands, err := docs.Commands(page, "Five commands")
+	must(t, err)
+	if got := len(commands); got > 6 || !strings.Contains(commands[got-1], " run ") {
+		t.Fatalf("%d commands, want five and a try from a pod: %q", got, commands)
+	}
+	r := newReader(t)
+	r.follows(page, "A Service to call")
+	began := time.Now()
+	var explained string
+	for _, command := range commands[:5] {
+		explained = r.types(command)
+	}
+	t.Logf("the five commands took %.1f s", time.Since(began).Seconds())
+	for _, want := range []string{"all is well", "pod coredns-", "forwards clusterset.local"} {
+		if !strings.Contains(explained, want) {
+			t.Errorf("the explanation does not say %q", want)
+		}
+	}
+	c1 := r.set.Cluster("c1")
+	must(t, c1.ApplyYAML(t.Context(), []byte(client)))
+	if _, err := c1.ReadyPods(t.Context(), "default", "app=client", 1); err != nil {
+		t.Fatal(err)
+	}
+	pod, err := c1.Shell("default", "client")
+	must(t, err)
+	must(t, clusterset.Await(t.Context(), func(ctx context.Context) error {
+		answer, err := pod.Curl(ctx, "http://service1.provider-ns.svc.clusterset.local")
+		if err == nil && answer.Cluster != "c2" {
+			err = fmt.Errorf("%+v answered", answer)
+		}
+		return err
+	}))
+}
