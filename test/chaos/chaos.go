@@ -92,10 +92,13 @@ func (r Report) String() string {
 	for _, reason := range sorted(r.Excused) {
 		fmt.Fprintf(&b, "  %-52s %4d\n", "failed while "+reason, r.Excused[reason])
 	}
-	fmt.Fprintf(&b, "  %-52s %4d\n", "failed without a reason", len(r.Unexcused))
+	fmt.Fprintf(&b, "  %-52s %4d\n  %-52s %4d\n", "queries failed without a reason", len(r.Unresolved), "requests failed without a reason", len(r.Unanswered))
 	fmt.Fprintf(&b, "  %-52s %4d\n", "answered by pods that were never exported", len(r.Trespasses))
 	for _, d := range r.Withdrawals {
 		fmt.Fprintf(&b, "  %-52s %v\n", fmt.Sprintf("withdrawn, with a grace period of %v, after", grace), d.Round(10*time.Millisecond))
+	}
+	for _, line := range r.Unanswered {
+		fmt.Fprintf(&b, "  %s\n", line)
 	}
 	return b.String()
 }

@@ -12,7 +12,7 @@ func TestChaos(t *testing.T) {
 	if err := node.Check(); err != nil {
 		t.Skip(err)
 	}
-	report, err := Run(t.Context(), Options{Seed: 1, Faults: 10, Progress: func(step string) { t.Log(step) }, BuildLog: os.Stderr})
+	report, err := Run(t.Context(), Options{Seed: 1, Faults: 12, Progress: func(step string) { t.Log(step) }, BuildLog: os.Stderr})
 	t.Logf("\n%s", report)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,7 +56,7 @@ func outage(begin, end func(context.Context, hurt) error) func(context.Context, 
 			return err
 		}
 		defer func() { err = errors.Join(err, end(ctx, h)) }()
-		if h.lasting {
+		if h.lasting && slices.Contains(exporters, h.victim.Name) {
 			return h.awaitWithdrawal(ctx, h.victim)
 		}
 		return wait(ctx, h.hold)

@@ -26,7 +26,7 @@ const (
 	// replicas is the number of pods of the service in every cluster.
 	replicas = 2
 	// grace and stable are the controller's; short, so that a run sees many withdrawals.
-	grace, stable = 5 * time.Second, 3 * time.Second
+	grace, stable = 10 * time.Second, 3 * time.Second
 )
 
 // exporters export the service; the third cluster has one of the same name that it keeps to itself.

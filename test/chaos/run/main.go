@@ -19,10 +19,9 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	began := time.Now()
 	fmt.Printf("chaos: seed %d, %d faults\n", *seed, *count)
 	report, err := chaos.Run(ctx, chaos.Options{Seed: *seed, Faults: *count, BuildLog: os.Stderr, Progress: func(step string) {
-		fmt.Printf("%6.1f s  %s\n", time.Since(began).Seconds(), step)
+		fmt.Printf("%s  %s\n", time.Now().Format(chaos.Clock), step)
 	}})
 	fmt.Printf("\n%s\n", report)
 	if err != nil {
