@@ -1,0 +1,205 @@
+package docs
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/clusterset/multicluster/test/programs"
+)
+
+var update = flag.Bool("update", false, "write what the programs say into the pages")
+
+// help builds a program and returns what its --help says.
+func help(t *testing.T, pkg string, args ...string) string {
+	t.Helper()
+	built, err := programs.Build(t.Context(), os.Stderr, pkg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(built[0], append(args, "--help")...).Output()
+	if err != nil {
+		t.Fatalf("%s %v --help: %v", pkg, args, err)
+	}
+	return string(out)
+}
+
+// TestControllerFlags: the reference has what the controller says of itself, so no flag is missing.
+func TestControllerFlags(t *testing.T) {
+	text := help(t, "cmd/mcs-controller")
+	body, err := os.ReadFile("reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(body), "## mcs-controller\n\n```\n")
+	_, after, closed := strings.Cut(rest, "```\n\n## Corefile")
+	if !found || !closed {
+		t.Fatal("reference.md has no place for the controller's flags")
+	}
+	want := before + "## mcs-controller\n\n```\n" + strings.TrimSpace(text) + "\n```\n\n## Corefile" + after
+	if *update {
+		if err := os.WriteFile("reference.md", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if want != string(body) {
+		t.Error("reference.md does not have the controller's flags as they are; go test ./docs -update writes them")
+	}
+}
+
+// TestCorefileOptions: the reference has every option of the plugin, as the parser knows them, and no other.
+func TestCorefileOptions(t *testing.T) {
+	source, err := os.ReadFile("../plugin/corefile.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(source), "var options = map[string]")
+	table, _, _ = strings.Cut(table, "\n}\n")
+	var known []string
+	for _, m := range regexp.MustCompile(`(?m)^\t"(\w+)":`).FindAllStringSubmatch(table, -1) {
+		known = append(known, m[1])
+	}
+	page, err := os.ReadFile("reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Corefile\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	documented := []string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_]+)").FindAllStringSubmatch(section, -1) {
+		documented = append(documented, m[1])
+	}
+	slices.Sort(known)
+	slices.Sort(documented)
+	if len(known) == 0 || !slices.Equal(known, documented) {
+		t.Errorf("the parser knows %q, the reference has %q", known, documented)
+	}
+}
+
+// TestAnnotations: a label or annotation of ours that a page names is one that some program knows.
+func TestAnnotations(t *testing.T) {
+	sources := goSources(t, "../internal", "../controller", "../cmd")
+	for _, page := range allPages(t) {
+		for _, m := range regexp.MustCompile(`clusterset\.dev/([a-z-]+)`).FindAllStringSubmatch(page.text, -1) {
+			if !strings.Contains(sources, `"/`+m[1]+`"`) && !strings.Contains(sources, `"`+m[1]+`"`) {
+				t.Errorf("%s: nothing knows %s", page.name, m[0])
+			}
+		}
+	}
+}
+
+// TestQuotes: what troubleshooting.md quotes is printed by mcsctl, as the goldens of its tests have it.
+func TestQuotes(t *testing.T) {
+	files, err := filepath.Glob("../test/integration/mcsctl/testdata/*.golden")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no goldens: %v", err)
+	}
+	var printed strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		printed.Write(text)
+	}
+	blocks, err := Blocks("troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quotes := 0
+	for _, b := range blocks {
+		for _, line := range strings.Split(strings.TrimSpace(b.Text), "\n") {
+			if b.Language != "text" {
+				continue
+			}
+			quotes++
+			if !strings.Contains(printed.String(), line) {
+				t.Errorf("%s:%d: nothing prints %q", b.Page, b.Line, line)
+			}
+		}
+	}
+	if quotes == 0 {
+		t.Error("troubleshooting.md quotes nothing")
+	}
+}
+
+// page is a text with commands in it.
+type page struct{ name, dir, text string }
+
+// allPages are those of this folder and the READMEs.
+func allPages(t *testing.T) (pages []page) {
+	t.Helper()
+	names := []string{"../README.md", "../deploy/README.md", "../CONTRIBUTING.md", "../SECURITY.md"}
+	for _, name := range append(names, Pages()...) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, page{name, filepath.Dir(name), string(text)})
+	}
+	return pages
+}
+
+func goSources(t *testing.T, dirs ...string) string {
+	t.Helper()
+	var all bytes.Buffer
+	for _, dir := range dirs {
+		out, err := exec.Command("grep", "-rh", "--include=*.go", "--exclude=*_test.go", "", dir).Output()
+		if err != nil {
+			t.Fatalf("reading %s: %v", dir, err)
+		}
+		all.Write(out)
+	}
+	return all.String()
+}
+
+// TestLinks: what the pages link to in the tree is there, headings included.
+func TestLinks(t *testing.T) {
+	for _, p := range allPages(t) {
+		for _, m := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(p.text, -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			path, heading, _ := strings.Cut(m[1], "#")
+			target := filepath.Join(p.dir, path)
+			if path == "" {
+				target = p.name
+			}
+			info, err := os.Stat(target)
+			if err != nil {
+				t.Errorf("%s: %s is not there", p.name, m[1])
+				continue
+			}
+			if heading == "" || info.IsDir() {
+				continue
+			}
+			text, err := os.ReadFile(target)
+			if err != nil || !slices.Contains(anchors(string(text)), heading) {
+				t.Errorf("%s: %s has no heading #%s", p.name, target, heading)
+			}
+		}
+	}
+}
+
+// anchors are the headings of a page as they are linked to.
+func anchors(text string) (list []string) {
+	for _, line := range strings.Split(text, "\n") {
+		if !strings.HasPrefix(line, "#") {
+			continue
+		}
+		title := strings.ToLower(strings.TrimSpace(strings.TrimLeft(line, "#")))
+		title = regexp.MustCompile(`[^\pL\pN _-]`).ReplaceAllString(title, "")
+		list = append(list, strings.ReplaceAll(title, " ", "-"))
+	}
+	return list
+}
+
+func (p page) at(b Block) string { return fmt.Sprintf("%s:%d", p.name, b.Line) }
