@@ -54,7 +54,7 @@ func importClient(cfg *rest.Config) func(context.Context) (rest.Interface, error
 			return nil, err
 		}
 		if clients[version] == nil {
-			if clients[version], err = mcsapi.NewClient(cfg, version); err != nil {
+			if clients[version], err = newImportClient(cfg, version); err != nil {
 				return nil, err
 			}
 		}

@@ -1,0 +1,84 @@
+package multicluster
+
+import (
+	"encoding/json"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+)
+
+// newImportClient returns a client for ServiceImports at version, which decodes of each what this plugin needs. Custom
+// resources come as JSON, whatever is asked for, and reading them is most of the work of the initial sync.
+func newImportClient(cfg *rest.Config, version string) (rest.Interface, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.APIPath = "/apis"
+	cfg.GroupVersion = &schema.GroupVersion{Group: mcsapi.Group, Version: version}
+	cfg.ContentType = runtime.ContentTypeJSON
+	cfg.AcceptContentTypes = runtime.ContentTypeJSON
+	cfg.NegotiatedSerializer = importCodecs{serializer.NewCodecFactory(mcsapi.NewScheme(version)).WithoutConversion()}
+	return rest.RESTClientFor(cfg)
+}
+
+// importCodecs are ordinary codecs, with an importDecoder for JSON.
+type importCodecs struct{ runtime.NegotiatedSerializer }
+
+// SupportedMediaTypes implements runtime.NegotiatedSerializer.
+func (c importCodecs) SupportedMediaTypes() []runtime.SerializerInfo {
+	for _, info := range c.NegotiatedSerializer.SupportedMediaTypes() {
+		if info.MediaType == runtime.ContentTypeJSON {
+			stream := *info.StreamSerializer
+			stream.Serializer = importDecoder{stream.Serializer}
+			info.Serializer, info.StreamSerializer = importDecoder{info.Serializer}, &stream
+			return []runtime.SerializerInfo{info}
+		}
+	}
+	return nil
+}
+
+// importDecoder decodes ServiceImports and the events that carry them in one go, without asking first what they are, and
+// leaves everything else to the ordinary decoder.
+type importDecoder struct{ runtime.Serializer }
+
+// leanImport is what is read of a ServiceImport.
+type leanImport struct {
+	Kind     string `json:"kind"`
+	Metadata struct {
+		Name            string            `json:"name"`
+		Namespace       string            `json:"namespace"`
+		ResourceVersion string            `json:"resourceVersion"`
+		Annotations     map[string]string `json:"annotations"`
+		ManagedFields   []struct {
+			Time *metav1.Time `json:"time"`
+		} `json:"managedFields"`
+	} `json:"metadata"`
+	Spec struct {
+		Type  mcs.ServiceImportType `json:"type"`
+		IPs   []string              `json:"ips"`
+		Ports []mcs.ServicePort     `json:"ports"`
+	} `json:"spec"`
+}
+
+// Decode implements runtime.Decoder.
+func (d importDecoder) Decode(data []byte, kind *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
+	if event, ok := into.(*metav1.WatchEvent); ok {
+		return event, kind, json.Unmarshal(data, event)
+	}
+	var lean leanImport
+	if into != nil || json.Unmarshal(data, &lean) != nil || lean.Kind != "ServiceImport" {
+		return d.Serializer.Decode(data, kind, into)
+	}
+	si := &mcs.ServiceImport{}
+	si.Name, si.Namespace = lean.Metadata.Name, lean.Metadata.Namespace
+	si.ResourceVersion, si.Annotations = lean.Metadata.ResourceVersion, lean.Metadata.Annotations
+	for _, f := range lean.Metadata.ManagedFields {
+		si.ManagedFields = append(si.ManagedFields, metav1.ManagedFieldsEntry{Time: f.Time})
+	}
+	si.Spec.Type, si.Spec.IPs, si.Spec.Ports = lean.Spec.Type, lean.Spec.IPs, lean.Spec.Ports
+	return si, kind, nil
+}
