@@ -87,7 +87,7 @@ func parse(args []string, w io.Writer) (*options, error) {
 	f.StringVar(&o.withdrawal, "withdrawal", string(clusters.WithdrawUnlessLast), "what happens to endpoints of a provider out of reach: keep, withdraw, or withdraw-unless-last: a `policy` that keeps stale endpoints rather than leave a service without any")
 
 	elect := f.Bool("leader-elect", false, "let only one of several replicas work (default: true where a namespace is known, else false)")
-	f.StringVar(&o.metricsAddr, "metrics-bind-address", "", "the `address` to serve Prometheus metrics on, at /metrics; 0 for none (default: :8080 in a pod, else 0)")
+	f.StringVar(&o.metricsAddr, "metrics-bind-address", "", "the `address` to serve Prometheus metrics on, at /metrics, to whoever reaches it; 0 for none (default: 127.0.0.1:8080 in a pod, else 0)")
 	f.StringVar(&o.probeAddr, "health-probe-bind-address", "", "the `address` to serve /healthz and /readyz on; 0 for none (default: :8081 in a pod, else 0)")
 	f.StringVar(&o.logFormat, "log-format", "text", "`text` or json")
 	f.CountVarP(&o.verbosity, "verbose", "v", "log every write, too")
@@ -184,7 +184,7 @@ func (o *options) complete(h *home) error {
 			*addr = "0"
 		}
 	}
-	byDefault(&o.metricsAddr, ":8080")
+	byDefault(&o.metricsAddr, "127.0.0.1:8080") // nobody is asked who they are, so to others only when that is asked for
 	byDefault(&o.probeAddr, ":8081")
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -88,14 +89,29 @@ func configOf(cfg *clientcmdapi.Config, context string) (*rest.Config, error) {
 	if !ok {
 		return nil, fmt.Errorf("no context %q; it has %s", context, names(cfg.Contexts))
 	}
-	if _, ok := cfg.Clusters[c.Cluster]; !ok {
+	cluster, ok := cfg.Clusters[c.Cluster]
+	if !ok {
 		return nil, fmt.Errorf("context %q names cluster %q, which is not there; want one of %s", context, c.Cluster, names(cfg.Clusters))
+	}
+	if err := checkURLs(cluster); err != nil {
+		return nil, fmt.Errorf("cluster %q: %w", c.Cluster, err)
 	}
 	rc, err := clientcmd.NewNonInteractiveClientConfig(*cfg, context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
 	if err != nil {
 		return nil, oneLine(err)
 	}
 	return rc, nil
+}
+
+// checkURLs refuses what others would quote in their errors together with the credentials in it.
+func checkURLs(c *clientcmdapi.Cluster) error {
+	if strings.Contains(c.Server, "@") {
+		return errors.New("server holds a user; want https://host:port, and the user under users")
+	}
+	if _, err := url.Parse(c.ProxyURL); err != nil {
+		return errors.New("proxy-url is no URL; want such as http://host:port")
+	}
+	return nil
 }
 
 // names lists the keys of a map for people.
