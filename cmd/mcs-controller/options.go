@@ -69,10 +69,10 @@ func parse(args []string, w io.Writer) (*options, error) {
 
 	o.limits = map[string]*[]string{}
 	for _, limit := range [][2]string{
-		{clusters.LimitEndpointCIDRs, "`id=ranges` that the endpoints of a member given by flags must be in, such as c1=10.1.0.0/16,fd00:1::/48; others are refused. May be repeated, once per member; on a member's Secret it is the annotation clusterset.dev/endpoint-cidrs"},
-		{clusters.LimitServiceCIDRs, "`id=ranges` of the Service addresses of a member that has no ServiceCIDR objects; endpoints there are refused. On a Secret: clusterset.dev/service-cidrs"},
-		{clusters.LimitExportNamespaces, "`id=namespaces` that a member may export from, such as c1=shop,team-* (default: all). On a Secret: clusterset.dev/export-namespaces"},
-		{clusters.LimitImportNamespaces, "`id=namespaces` that services are imported into (default: all but kube-*, which must be named). On a Secret: clusterset.dev/import-namespaces"},
+		{clusters.LimitEndpointCIDRs, "a member and the ranges that its endpoints must be in, as `id=ranges`, such as c1=10.1.0.0/16,fd00:1::/48; others are refused. May be repeated, once per member. For members in Secrets this is the annotation clusterset.dev/endpoint-cidrs"},
+		{clusters.LimitServiceCIDRs, "a member that has no ServiceCIDR objects and its ranges of Service addresses, as `id=ranges`; no endpoint can be there. On a Secret: clusterset.dev/service-cidrs"},
+		{clusters.LimitExportNamespaces, "a member and the namespaces that it may export from, as `id=namespaces`, such as c1=shop,team-* (default: all). On a Secret: clusterset.dev/export-namespaces"},
+		{clusters.LimitImportNamespaces, "a member and the namespaces that services are imported into there, as `id=namespaces` (default: all but kube-*, which must be named). On a Secret: clusterset.dev/import-namespaces"},
 	} {
 		o.limits[limit[0]] = f.StringArray(limit[0], nil, limit[1])
 	}
