@@ -130,3 +130,12 @@ func clusterIPs(t *testing.T, c *clusterset.Cluster, namespace, name string) []s
 	}
 	return service.Spec.ClusterIPs
 }
+
+func sortedKeys(set map[string]bool) []string {
+	var keys []string
+	for key := range set {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -133,18 +133,38 @@ func TestGettingStarted(t *testing.T) {
 			t.Errorf("the explanation does not say %q", want)
 		}
 	}
+	r.called("http://service1.provider-ns.svc.clusterset.local")
+	r.types("mcsctl --context c1 dns --off")
+	r.awaitDNS(r.set.Cluster("c1"), false)
+}
+
+// called has a pod of c1 call a URL, until a pod of c2 answers.
+func (r *reader) called(url string) {
+	r.t.Helper()
 	c1 := r.set.Cluster("c1")
-	must(t, c1.ApplyYAML(t.Context(), []byte(client)))
-	if _, err := c1.ReadyPods(t.Context(), "default", "app=client", 1); err != nil {
-		t.Fatal(err)
+	must(r.t, c1.ApplyYAML(r.t.Context(), []byte(client)))
+	if _, err := c1.ReadyPods(r.t.Context(), "default", "app=client", 1); err != nil {
+		r.t.Fatal(err)
 	}
 	pod, err := c1.Shell("default", "client")
-	must(t, err)
-	must(t, clusterset.Await(t.Context(), func(ctx context.Context) error {
-		answer, err := pod.Curl(ctx, "http://service1.provider-ns.svc.clusterset.local")
+	must(r.t, err)
+	must(r.t, clusterset.Await(r.t.Context(), func(ctx context.Context) error {
+		answer, err := pod.Curl(ctx, url)
 		if err == nil && answer.Cluster != "c2" {
 			err = fmt.Errorf("%+v answered", answer)
 		}
 		return err
 	}))
+}
+
+// TestOnDemand: with a hub, and imports where somebody makes them (ACK, SPEC A2 A3): the commands of the page, then a pod
+// calls the derived Service, which needs no CoreDNS of ours.
+func TestOnDemand(t *testing.T) {
+	const page = "getting-started.md"
+	r := newReader(t)
+	r.follows(page, "A Service to call")
+	if listed := r.follows(page, "On demand, with a hub"); !strings.Contains(listed, "c2 1/1") {
+		t.Error("mcsctl services does not show the endpoint")
+	}
+	r.called("http://amcs-service1.provider-ns")
 }
