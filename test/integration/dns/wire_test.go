@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -93,6 +94,9 @@ func checkSize(t *testing.T, s *server, name string, qtype, size uint16) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := conn.Write(packed); err != nil {
 		t.Fatal(err)
 	}
