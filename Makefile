@@ -23,7 +23,7 @@ test: prerequisites unit integration e2e ## All tests: unit, against real API se
 	@echo "make test: all passed"
 
 ##@ Building
-.PHONY: build image clean
+.PHONY: build image man clean
 build: ## The programs, into bin/
 	@mkdir -p bin
 	$(BUILD) -ldflags '-s -w -X github.com/coredns/coredns/coremain.GitCommit=$(VERSION)' -o bin/coredns ./cmd/coredns
@@ -31,6 +31,10 @@ build: ## The programs, into bin/
 
 image: ## Container images, with docker, podman or buildah
 	@deploy/image/build.sh
+
+man: ## The man page of the plugin, from its README
+	@cd plugin && { sed '1s/.*/# coredns-multicluster 7 "" CoreDNS "CoreDNS Plugins"/' README.md \
+	  | $(GO) tool -modfile=../tools/go.mod go-md2man; echo ".\\\" Made by 'make man' from README.md $$(sha256sum <README.md)"; } >coredns-multicluster.7
 
 clean: ## Remove what `make` made here (the compiled control plane stays in the user's cache)
 	rm -rf bin dist
