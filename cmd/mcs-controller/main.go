@@ -95,7 +95,7 @@ func work(ctx context.Context, opts *options, home *home, sources []clusters.Sou
 	if err != nil {
 		return err
 	}
-	servers, err := serve(opts, set, lead, metrics, log)
+	servers, err := serve(opts, home, set, lead, metrics, log)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ func TestBadInput(t *testing.T) {
 		"--cluster c1=x --endpoint-cidrs c1=10.0.0.0":          `--endpoint-cidrs c1=10.0.0.0: endpoint-cidrs "10.0.0.0": want ranges such as`,
 		"--cluster c1=x --import-namespaces c1=a*b":            `--import-namespaces c1=a*b: import-namespaces "a*b": want names of namespaces`,
 		"--cluster c1=x --service-cidrs c2=10.0.0.0/8":         `--service-cidrs c2=10.0.0.0/8: no member "c2" is given by flags`,
+		"--metrics-secure --cluster c1=x":                      "--metrics-secure: which cluster knows who may read? want --kubeconfig, or a pod",
 		"--metrics-bind-address nowhere --clusters-dir " + dir: "--metrics-bind-address nowhere: listen tcp",
 	} {
 		t.Run(line, func(t *testing.T) {

@@ -32,6 +32,7 @@ type options struct {
 
 	leaderElect   *bool // nil until [options.complete]
 	metricsAddr   string
+	metricsSecure bool
 	probeAddr     string
 	logFormat     string
 	verbosity     int
@@ -88,6 +89,7 @@ func parse(args []string, w io.Writer) (*options, error) {
 
 	elect := f.Bool("leader-elect", false, "let only one of several replicas work (default: true where a namespace is known, else false)")
 	f.StringVar(&o.metricsAddr, "metrics-bind-address", "", "the `address` to serve Prometheus metrics on, at /metrics, to whoever reaches it; 0 for none (default: 127.0.0.1:8080 in a pod, else 0)")
+	f.BoolVar(&o.metricsSecure, "metrics-secure", false, "serve metrics over TLS, with a certificate of its own, and only to those whom the own cluster lets get /metrics; needs the ClusterRole system:auth-delegator")
 	f.StringVar(&o.probeAddr, "health-probe-bind-address", "", "the `address` to serve /healthz and /readyz on; 0 for none (default: :8081 in a pod, else 0)")
 	f.StringVar(&o.logFormat, "log-format", "text", "`text` or json")
 	f.CountVarP(&o.verbosity, "verbose", "v", "log every write, too")
@@ -175,6 +177,9 @@ func (o *options) complete(h *home) error {
 	}
 	if *o.leaderElect && !h.known() {
 		return fmt.Errorf("--leader-elect: needs a cluster and a namespace for its Lease; want --kubeconfig and --namespace, or a pod")
+	}
+	if o.metricsSecure && h.config == nil {
+		return fmt.Errorf("--metrics-secure: which cluster knows who may read? want --kubeconfig, or a pod")
 	}
 	byDefault := func(addr *string, inPod string) {
 		if *addr == "" && h.pod {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/clusterset/multicluster/controller/clusters"
 )
@@ -19,11 +21,11 @@ import (
 type servers struct{ all []*http.Server }
 
 // serve opens the addresses that were asked for, and answers there until stop.
-func serve(o *options, set *clusters.Set, lead *leadership, metrics *prometheus.Registry, log *slog.Logger) (*servers, error) {
+func serve(o *options, home *home, set *clusters.Set, lead *leadership, metrics *prometheus.Registry, log *slog.Logger) (*servers, error) {
 	s := &servers{}
 	m := http.NewServeMux()
 	m.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics}))
-	if err := s.open("--metrics-bind-address", o.metricsAddr, m, log); err != nil {
+	if err := s.openMetrics(o, home, m, log); err != nil {
 		return nil, err
 	}
 	h := http.NewServeMux()
@@ -34,15 +36,32 @@ func serve(o *options, set *clusters.Set, lead *leadership, metrics *prometheus.
 		}
 		return nil
 	}))
-	if err := s.open("--health-probe-bind-address", o.probeAddr, h, log); err != nil {
+	if err := s.open("--health-probe-bind-address", o.probeAddr, h, nil, log); err != nil {
 		s.stop()
 		return nil, err
 	}
 	return s, nil
 }
 
-// open listens on an address and answers there.
-func (s *servers) open(flag, addr string, handler http.Handler, log *slog.Logger) error {
+// openMetrics serves metrics to everybody, or with --metrics-secure to those who may read them.
+func (s *servers) openMetrics(o *options, home *home, m http.Handler, log *slog.Logger) error {
+	const flag = "--metrics-bind-address"
+	if !o.metricsSecure {
+		return s.open(flag, o.metricsAddr, m, nil, log)
+	}
+	kube, err := kubernetes.NewForConfig(home.config)
+	if err != nil {
+		return fmt.Errorf("--metrics-secure: %w", err)
+	}
+	config, err := selfSigned()
+	if err != nil {
+		return fmt.Errorf("--metrics-secure: making a certificate: %w", err)
+	}
+	return s.open(flag, o.metricsAddr, gate{kube: kube, log: log, next: m}, config, log)
+}
+
+// open listens on an address and answers there, over TLS if there is a configuration for it.
+func (s *servers) open(flag, addr string, handler http.Handler, secure *tls.Config, log *slog.Logger) error {
 	if addr == "" || addr == "0" {
 		return nil
 	}
@@ -51,6 +70,9 @@ func (s *servers) open(flag, addr string, handler http.Handler, log *slog.Logger
 		return fmt.Errorf("%s %s: %w; want host:port, :port, or 0 for none", flag, addr, err)
 	}
 	log.Info("serving", "flag", flag, "address", listener.Addr().String())
+	if secure != nil {
+		listener = tls.NewListener(listener, secure)
+	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	s.all = append(s.all, server)
 	go func() { _ = server.Serve(listener) }()

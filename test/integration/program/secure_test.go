@@ -1,0 +1,103 @@
+package program
+
+import (
+	"crypto/tls"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/clusterset/multicluster/test/controlplane"
+)
+
+const metricsReader = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: metrics-reader}
+rules: [{nonResourceURLs: [/metrics], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: metrics-reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: metrics-reader}
+subjects: [{kind: ServiceAccount, namespace: mcs, name: reader}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: controller-reviews}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:auth-delegator"}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: controller}]
+`
+
+// TestSecureMetrics_X1: with --metrics-secure, metrics are for those whom the cluster lets read them, and the program needs
+// no more for that than system:auth-delegator.
+func TestSecureMetrics_X1(t *testing.T) {
+	c := controlplane.ForTest(t, controlplane.Options{})
+	must(t, c.InstallCRDs(t.Context()))
+	namespace(t, c)
+	kube, err := kubernetes.NewForConfig(c.Config())
+	must(t, err)
+	token := func(account string) string {
+		_, err := kube.CoreV1().ServiceAccounts("mcs").Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account}}, metav1.CreateOptions{})
+		must(t, err)
+		got, err := kube.CoreV1().ServiceAccounts("mcs").CreateToken(t.Context(), account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+		must(t, err)
+		return got.Status.Token
+	}
+	reader, other := token("reader"), token("other")
+	kubeconfig, err := c.KubeconfigFor("controller")
+	must(t, err)
+	p := start(t, "the controller", "--metrics-secure", "--kubeconfig", kubeconfig, "--leader-elect=false", "--cluster", "c1="+c.Kubeconfig())
+	var address string
+	eventually(t, "it serves metrics", 30*time.Second, func() bool {
+		_, address, _ = strings.Cut(p.said("msg=serving", "flag=--metrics-bind-address "), "address=")
+		return address != ""
+	})
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	get := func(token string) (int, string) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address+"/metrics", nil)
+		must(t, err)
+		if token != "" {
+			request.Header.Set("Authorization", "Bearer "+token)
+		}
+		response, err := client.Do(request)
+		must(t, err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		must(t, err)
+		return response.StatusCode, string(body)
+	}
+	if status, _ := get(reader); status != http.StatusInternalServerError {
+		t.Errorf("without the right to review: %d", status)
+	}
+	if p.said("level=ERROR", "system:auth-delegator") == "" {
+		t.Error("what is missing is not said")
+	}
+	must(t, c.ApplyYAML(t.Context(), []byte(metricsReader)))
+	eventually(t, "who may read reads", 10*time.Second, func() bool {
+		status, body := get(reader)
+		return status == http.StatusOK && strings.Contains(body, "mcs_controller_members 1")
+	})
+	for name, tc := range map[string]struct {
+		token string
+		want  int
+	}{"nobody": {"", 401}, "a stranger": {"nonsense", 401}, "somebody": {other, 403}} {
+		if status, body := get(tc.token); status != tc.want || strings.Contains(body, "mcs_controller") {
+			t.Errorf("%s: %d %s, want %d", name, status, body, tc.want)
+		}
+	}
+	if status, body := p.get("--metrics-bind-address", "/metrics"); status == http.StatusOK || strings.Contains(body, "mcs_controller") {
+		t.Errorf("without TLS: %d %s", status, body)
+	}
+	for _, secret := range []string{reader, other} {
+		if p.said(secret) != "" {
+			t.Error("a token is in the log")
+		}
+	}
+}
