@@ -54,7 +54,7 @@ func TestClosedNamespace_X3(t *testing.T) {
 		before := c.imp.Annotations
 		w = Wanted{Key: w.Key, Unsure: map[string]bool{"east": true}}
 		c.settle(w, noon)
-		if c.svc != nil || len(c.slices) > 0 {
+		if c.svc != nil || len(c.slices) > 0 || len(c.imp.Spec.IPs) > 0 {
 			t.Errorf("something is served: %v", c.log)
 		}
 		for name, value := range before {

@@ -45,7 +45,7 @@ func For(c Consumer, w Wanted, h Held, now Now) []Action {
 	case p.Closed != "" && p.automatic(h.Import):
 		return p.removeImport(p.Closed)
 	case p.Closed != "" && p.doubtful():
-		return p.clear(p.Closed) // what is known of the exports is too little to touch the import
+		return p.takeDown(p.Closed) // what is known of the exports is too little for more
 	case p.doubtful():
 		return p.holdStill()
 	case w.Service == nil && p.automatic(h.Import):
@@ -111,18 +111,22 @@ func (p *pass) holdStill() []Action {
 	return nil
 }
 
-// removeImport takes an automatic import away, whose last export went (SPEC I2), or whose namespace was closed: the address
-// first, the import last.
+// removeImport takes an automatic import away, whose last export went (SPEC I2), or whose namespace was closed.
 func (p *pass) removeImport(reason string) []Action {
-	actions := p.clear(reason)
-	if len(p.Import.Spec.IPs) > 0 {
-		patch := mergePatch(p.Import, nil, "spec", map[string]any{"ips": nil})
-		return append([]Action{{Verb: Patch, Object: p.Import, Patch: patch, Reason: reason}}, actions...)
-	}
-	if len(actions) > 0 {
+	if actions := p.takeDown(reason); len(actions) > 0 {
 		return actions
 	}
 	return []Action{{Verb: Delete, Object: p.Import, Reason: reason}}
+}
+
+// takeDown ends the service of an import: its address goes first, so that nobody is sent to what is not there (SPEC I8).
+func (p *pass) takeDown(reason string) []Action {
+	actions := p.clear(reason)
+	if len(p.Import.Spec.IPs) == 0 {
+		return actions
+	}
+	patch := mergePatch(p.Import, nil, "spec", map[string]any{"ips": nil})
+	return append([]Action{{Verb: Patch, Object: p.Import, Patch: patch, Reason: reason}}, actions...)
 }
 
 // clear removes what of ours belongs to an import that is not to be served: the derived Service, then its slices.
