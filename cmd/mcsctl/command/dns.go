@@ -48,14 +48,12 @@ cluster's own CoreDNS, there is nothing to do.`,
 				if err := r.Off(cmd.Context()); err != nil {
 					return problem{err}
 				}
-				a.screen.Line("%s forwards %s no more", r.Cluster.Origin, a.zone)
-				return nil
+				return a.done("%s forwards %s no more", r.Cluster.Origin, a.zone)
 			}
 			if err := r.On(cmd.Context()); err != nil {
 				return problem{err}
 			}
-			a.screen.Line("%s is set up to answer for %s", r.Cluster.Origin, a.zone)
-			return nil
+			return a.done("%s is set up to answer for %s", r.Cluster.Origin, a.zone)
 		},
 	}
 	f := cmd.Flags()

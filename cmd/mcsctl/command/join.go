@@ -113,8 +113,7 @@ func (a *app) doJoin(ctx context.Context, r *join.Request, dryRun bool) error {
 	for _, w := range r.Warnings() {
 		a.screen.Progress("warning: %s", w)
 	}
-	a.screen.Line("%s is a member now; mcsctl status shows it", r.ID)
-	return nil
+	return a.done("%s is a member now; mcsctl status shows it", r.ID)
 }
 
 func (a *app) leave() *cobra.Command {
@@ -145,8 +144,7 @@ that where other clusters use the same identity.`,
 					return problem{err}
 				}
 			}
-			a.screen.Line("%s is no member any more", args[0])
-			return nil
+			return a.done("%s is no member any more", args[0])
 		},
 	}
 	from.flags(cmd, "that leaves, whose identity is to go, too")

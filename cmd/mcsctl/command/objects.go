@@ -28,8 +28,7 @@ func (a *app) writing(cmd *cobra.Command, done string, do func(context.Context, 
 		if err := do(cmd.Context(), &objects.Writer{Cluster: c, Key: key, Namespace: a.members.Namespace, Wait: wait, Progress: a.screen.Progress}); err != nil {
 			return problem{err}
 		}
-		a.screen.Line(done, key)
-		return nil
+		return a.done(done, key)
 	}
 	return cmd
 }

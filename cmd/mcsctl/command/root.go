@@ -117,6 +117,15 @@ func (a *app) versionCommand() *cobra.Command {
 	}
 }
 
+// done says what a command that changes something came to.
+func (a *app) done(format string, args ...any) error {
+	if a.screen.Format != screen.Text {
+		return a.screen.Data(map[string]string{"done": fmt.Sprintf(format, args...)})
+	}
+	a.screen.Line(format, args...)
+	return nil
+}
+
 // find finds the clusters that the flags name.
 func (a *app) find(ctx context.Context) (*members.Set, error) {
 	return members.Find(ctx, a.members)

@@ -146,6 +146,9 @@ func (r *Request) addresses(ctx context.Context) ([]string, error) {
 
 // ready waits until there is somebody to forward to.
 func (r *Request) ready(ctx context.Context) error {
+	if r.Wait == 0 {
+		return nil
+	}
 	said := false
 	err := wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, r.Wait, true, func(ctx context.Context) (bool, error) {
 		d, err := r.Cluster.Kube.AppsV1().Deployments(r.Namespace).Get(ctx, own, metav1.GetOptions{})
