@@ -2,12 +2,15 @@ package fleet
 
 import (
 	"fmt"
-	"github.com/clusterset/multicluster/test/controlplane"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"strings"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/test/controlplane"
 )
 
 // TestAbsentProvider_L3_L9: what a cluster exported is kept, in the merge too, while nothing is known of it, also by a
@@ -49,6 +52,20 @@ func TestAbsentProvider_L3_L9(t *testing.T) {
 			err = fmt.Errorf("endpoints %v", got)
 		}
 		return err
+	})
+	// What is remembered of a still counts, so that the others are not held still with it.
+	patch(t, b, ns, "web", `{"spec":{"ports":[{"name":"http","port":8080},{"name":"admin","port":9999}]}}`)
+	b.slice(t, ns, "web", "y", []string{"10.2.0.6"}, func(s *discoveryv1.EndpointSlice) { *s.Ports[0].Name = "admin" })
+	eventually(t, "another may add a port and an endpoint", func() error {
+		now, err := c.getService(ns, "amcs-web")
+		if err != nil {
+			return err
+		}
+		if len(now.Spec.Ports) != 2 || now.Spec.Ports[0].Port != 80 || now.Spec.Ports[1].Port != 9999 ||
+			now.UID != was.UID || now.Spec.SessionAffinity != corev1.ServiceAffinityClientIP {
+			return fmt.Errorf("derived Service %+v", now.Spec)
+		}
+		return c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.6")()
 	})
 }
 
