@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -75,7 +76,7 @@ func (c *cluster) credentials(user string) map[string][]byte {
 }
 
 // TestSecrets holds that labelled Secrets are members, at run time, and that a bad one is left out and named while the rest
-// works (DESIGN 4, SPEC L6 L8).
+// works (DESIGN 4, SPEC L6 L8 X2 X3).
 func TestSecrets(t *testing.T) {
 	h, client := home(t, controlplane.Options{Name: "home"})
 	other := start(t, controlplane.Options{Name: "other"})
@@ -102,6 +103,25 @@ func TestSecrets(t *testing.T) {
 	eventually(t, "the new member is synced", m.ProviderSynced)
 	if reg := m.Registration(); reg.Consumer || !reg.Provider {
 		t.Errorf("the role is %+v", reg)
+	}
+
+	// What it is trusted with changes without it leaving (X2, X3).
+	limits := func(endpoints, namespaces string) {
+		h.patchSecret("second", fmt.Sprintf(`{"metadata":{"annotations":{%q:%s,%q:%s}}}`,
+			mcsapi.Domain+"/"+clusters.LimitEndpointCIDRs, endpoints, mcsapi.Domain+"/"+clusters.LimitExportNamespaces, namespaces))
+	}
+	limits(`"10.1.0.0/16"`, `"shop"`)
+	eventually(t, "the limits are taken", func() bool {
+		l := m.Registration().Limits
+		return fmt.Sprint(l.EndpointCIDRs) == "[10.1.0.0/16]" && l.MayExport("shop") && !l.MayExport("other")
+	})
+	limits("null", "null")
+	eventually(t, "the limits are gone", func() bool {
+		l := m.Registration().Limits
+		return len(l.EndpointCIDRs) == 0 && l.MayExport("other")
+	})
+	if r.has("left c2") || !m.ProviderSynced() {
+		t.Error("other limits took the member away")
 	}
 
 	// What breaks keeps what it was.
