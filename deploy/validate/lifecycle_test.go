@@ -120,7 +120,7 @@ func TestChartLifecycle(t *testing.T) {
 	h.uninstall()
 	s.awaitLeft(t, before,
 		"CustomResourceDefinition /serviceexports.multicluster.x-k8s.io", "CustomResourceDefinition /serviceimports.multicluster.x-k8s.io",
-		"Namespace /"+namespace, "ServiceAccount "+namespace+"/default", "ConfigMap "+namespace+"/kube-root-ca.crt")
+		"Namespace /"+namespace)
 }
 
 // TestServerAcceptsChart applies what the chart makes, strictly: Helm itself lets the server drop what it doesn't know.

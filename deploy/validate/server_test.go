@@ -141,11 +141,19 @@ func (s *server) inventory(ctx context.Context) (map[string]bool, error) {
 				return nil, fmt.Errorf("listing %s: %w", r.Name, err)
 			}
 			for _, o := range objects.Items {
+				if ofEveryNamespace(r.Kind, o.GetName()) {
+					continue
+				}
 				all[fmt.Sprintf("%s %s/%s", r.Kind, o.GetNamespace(), o.GetName())] = true
 			}
 		}
 	}
 	return all, nil
+}
+
+// ofEveryNamespace says whether an object is one that kube-controller-manager puts into every namespace, sooner or later.
+func ofEveryNamespace(kind, name string) bool {
+	return kind == "ServiceAccount" && name == "default" || kind == "ConfigMap" && name == "kube-root-ca.crt"
 }
 
 // awaitLeft waits until the server holds what it held before, and of more only what may stay.
