@@ -82,6 +82,9 @@ func TestChartAndKustomize(t *testing.T) {
 		"provider":      {"controller": map[string]any{"enabled": false}, "provider": map[string]any{"enabled": true}},
 		"coredns":       {"controller": map[string]any{"enabled": false}, "coredns": map[string]any{"own": map[string]any{"enabled": true}}},
 		"overlays/both": {"controller": map[string]any{"self": "c1"}, "provider": map[string]any{"enabled": true}},
+		"quickstart": {"controller": map[string]any{"self": "c1"}, "provider": map[string]any{"enabled": true},
+			"coredns": map[string]any{"own": map[string]any{"enabled": true}}},
+		"overlays/fleet-on-demand": {"controller": map[string]any{"automaticImports": false}},
 		"overlays/fleet-member": {"controller": map[string]any{"enabled": false},
 			"provider": map[string]any{"enabled": true, "consumer": true}},
 	} {
