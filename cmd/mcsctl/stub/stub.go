@@ -198,6 +198,9 @@ func (r *Request) answered(ctx context.Context) error {
 		if err != nil && !heard && time.Since(began) > unaskable {
 			return false, err
 		}
+		if err != nil && ctx.Err() != nil && last != nil {
+			return false, nil // out of time, in the middle of a request: what was before says more
+		}
 		last = err
 		for _, reply := range replies {
 			heard = true
