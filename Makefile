@@ -86,7 +86,7 @@ vulncheck: ## Known vulnerabilities in what is used (needs the vulnerability dat
 	$(TOOL) govulncheck ./...
 
 ##@ Measuring
-.PHONY: bench bench-dns bench-latency bench-controller
+.PHONY: bench bench-dns bench-latency bench-controller scale
 bench: ## Go benchmarks of the hot paths, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./plugin/... ./controller/...
 
@@ -98,6 +98,9 @@ bench-latency: control-plane ## How long a change takes to reach DNS, kube-proxy
 
 bench-controller: control-plane ## The controller against a loop of the same writes, in one run
 	$(GO) run ./test/bench/controller
+
+scale: control-plane ## What many clusters cost: one real consumer, 200 simulated providers (SCALE="-providers 20 ...")
+	$(GO) run ./test/bench/scale $(SCALE)
 
 ##@ Help
 .PHONY: help

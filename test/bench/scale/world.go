@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/test/bench/scale/provider"
+	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/programs"
+)
+
+// bench is one consumer, and the providers behind one server of this process.
+type bench struct {
+	size
+	consumer    *controlplane.Cluster
+	kube        kubernetes.Interface
+	mcs         rest.Interface
+	clusters    []*provider.Cluster
+	exportersOf map[string][]*provider.Cluster // a name
+	server      *http.Server
+	dir         string // a kubeconfig per provider
+	program     string
+	controller  *programs.Process
+}
+
+func setUp(ctx context.Context, s size) (b *bench, err error) {
+	b = &bench{size: s, exportersOf: map[string][]*provider.Cluster{}}
+	defer func() {
+		if err != nil {
+			b.tearDown()
+		}
+	}()
+	built, err := programs.Build(ctx, os.Stderr, "cmd/mcs-controller")
+	if err != nil {
+		return b, err
+	}
+	b.program = built[0]
+	if err := b.startConsumer(ctx); err != nil {
+		return b, err
+	}
+	return b, b.startProviders()
+}
+
+func (b *bench) startConsumer(ctx context.Context) (err error) {
+	b.consumer, err = controlplane.Start(ctx, controlplane.Options{Name: "consumer", AuditLog: true, ServiceCIDRs: []string{"10.96.0.0/12"}})
+	if err != nil {
+		return err
+	}
+	if err := b.consumer.InstallCRDs(ctx); err != nil {
+		return err
+	}
+	cfg := b.consumer.Config()
+	cfg.QPS = -1
+	if b.kube, err = kubernetes.NewForConfig(cfg); err != nil {
+		return err
+	}
+	if b.mcs, err = mcsapi.NewClient(cfg, "v1beta1"); err != nil {
+		return err
+	}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: provider.Namespace}}
+	_, err = b.kube.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{})
+	return err
+}
+
+// startProviders serves all of them from one listener, each below a path of its own.
+func (b *bench) startProviders() error {
+	exported := make([][]string, b.providers)
+	for n := range b.exports {
+		for e := range b.exporters {
+			at := (n + e*b.providers/b.exporters) % b.providers
+			exported[at] = append(exported[at], name(n))
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "scale-"); err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	for i, names := range exported {
+		c := provider.New(fmt.Sprintf("c%03d", i), i, names, max(0, b.services-len(names)), b.endpoints)
+		b.clusters = append(b.clusters, c)
+		for _, name := range names {
+			b.exportersOf[name] = append(b.exportersOf[name], c)
+		}
+		mux.Handle("/"+c.ID+"/", http.StripPrefix("/"+c.ID, c))
+		kubeconfig := fmt.Sprintf("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: \"http://%s/%s\"}}]\n"+
+			"users: [{name: c, user: {token: none}}]\ncontexts: [{name: c, context: {cluster: c, user: c}}]\ncurrent-context: c\n", listener.Addr(), c.ID)
+		if err := os.WriteFile(filepath.Join(b.dir, c.ID+".kubeconfig"), []byte(kubeconfig), 0o600); err != nil {
+			return err
+		}
+	}
+	b.server = &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	go func() {
+		if err := b.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			fmt.Fprintln(os.Stderr, "scale: the providers' server:", err)
+		}
+	}()
+	return nil
+}
+
+func name(n int) string { return fmt.Sprintf("service-%05d", n) }
+
+func (b *bench) tearDown() {
+	if b.controller != nil {
+		b.controller.Kill()
+	}
+	if b.server != nil {
+		_ = b.server.Close()
+	}
+	if b.consumer != nil {
+		b.consumer.Stop()
+	}
+	if b.dir != "" {
+		_ = os.RemoveAll(b.dir)
+	}
+}
+
+// start runs the controller as the consumer's own.
+func (b *bench) start() (err error) {
+	b.controller, err = programs.Start(b.program, "--self", "consumer", "--kubeconfig", b.consumer.Kubeconfig(), "--clusters-dir", b.dir)
+	return err
+}
+
+func (b *bench) watches() (n int64) {
+	for _, c := range b.clusters {
+		n += c.Watches()
+	}
+	return n
+}
+
+func (b *bench) requests() (n int64) {
+	for _, c := range b.clusters {
+		n += c.Requests()
+	}
+	return n
+}
+
+// writes is the number of mutating requests of the controller in the consumer so far, Leases and Events apart.
+func (b *bench) writes() (int, error) {
+	requests, err := b.consumer.AuditedRequests()
+	n := 0
+	for _, r := range requests {
+		if strings.HasPrefix(r.UserAgent, "mcs-controller") && !strings.HasPrefix(r.Resource, "events") {
+			n++
+		}
+	}
+	return n, err
+}
+
+// rss is the controller's resident memory, in bytes; cpu the time that it has used.
+func (b *bench) rss() int64 {
+	fields := b.stat("statm")
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+func (b *bench) cpu() time.Duration {
+	const ticks = 100 // a second, on every Linux (USER_HZ)
+	fields := b.stat("stat")
+	if len(fields) < 15 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[13], 10, 64)
+	system, _ := strconv.ParseInt(fields[14], 10, 64)
+	return time.Duration(user+system) * time.Second / ticks
+}
+
+func (b *bench) stat(file string) []string {
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", b.controller.PID(), file))
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(content))
+}
