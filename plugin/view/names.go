@@ -72,24 +72,38 @@ func (r *Records) Below() map[string]*Node {
 }
 
 func (r *Records) nameEndpoints(m map[string]*Node) {
+	named := map[*Slice]bool{} // whose ports have names already
+	buf := make([]byte, 0, 2*maxName)
 	for _, e := range r.service.ready() {
-		sub := e.name()
-		target := sub + "." + r.owner
-		if sub == "" || len(target) > maxName {
+		if buf = e.appendName(buf[:0]); len(buf) == 0 || len(buf)+1+len(r.owner) > maxName {
 			continue
 		}
-		node := r.node(m, target[:len(sub)])
+		sub := len(buf)
+		target := string(append(append(buf, '.'), r.owner...))
+		node := r.node(m, target[:sub])
 		node.target = target
 		if !slices.ContainsFunc(node.octets, func(o []byte) bool { return string(o) == string(e.octets) }) {
 			node.octets = append(node.octets, e.octets)
 		}
-		for _, p := range e.slice.ports {
-			if !slices.Contains(node.ports, p) {
-				node.ports = append(slices.Clip(node.ports), p)
-			}
+		node.ports = union(node.ports, e.slice.ports)
+		if !named[e.slice] {
+			named[e.slice] = true
+			r.namePorts(m, e.slice.ports)
 		}
-		r.namePorts(m, e.slice.ports)
 	}
+}
+
+// union returns the ports of both, one of the two itself where the other has nothing to add.
+func union(a, b []Port) []Port {
+	if len(a) == 0 {
+		return b
+	}
+	for _, p := range b {
+		if !slices.Contains(a, p) {
+			a = append(slices.Clip(a), p)
+		}
+	}
+	return a
 }
 
 func (r *Records) namePorts(m map[string]*Node, ports []Port) {
@@ -116,18 +130,24 @@ func (r *Records) node(m map[string]*Node, sub string) *Node {
 	return n
 }
 
-// hostname makes a DNS label from an address: its canonical text (RFC 5952) with dashes, and a zero where a dash would
-// begin or end it (KEP-1645, DNS specification 2.4.1).
-func hostname(octets []byte) string {
+// appendHostname appends the DNS label that is made from an address: its canonical text (RFC 5952) with dashes, and a zero
+// where a dash would begin or end it (KEP-1645, DNS specification 2.4.1).
+func appendHostname(buf, octets []byte) []byte {
 	addr, _ := netip.AddrFromSlice(octets)
-	label := dashes.Replace(addr.String())
-	if label[0] == '-' {
-		label = "0" + label
+	start := len(buf)
+	buf = addr.AppendTo(buf)
+	for i := start; i < len(buf); i++ {
+		if buf[i] == '.' || buf[i] == ':' {
+			buf[i] = '-'
+		}
 	}
-	if label[len(label)-1] == '-' {
-		label += "0"
+	if buf[start] == '-' {
+		buf = slices.Insert(buf, start, '0')
 	}
-	return label
+	if buf[len(buf)-1] == '-' {
+		buf = append(buf, '0')
+	}
+	return buf
 }
 
 // Walk calls yield with every set of records of the service in the zone, each once.

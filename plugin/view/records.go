@@ -3,7 +3,6 @@ package view
 import (
 	"net"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/miekg/dns"
@@ -139,16 +138,16 @@ func (r *Records) endpointServices(owner string, want func(Port) bool) *RRset {
 		extra   []dns.RR
 		from    []int32
 	)
-	done := map[string]bool{}
-	ready := r.service.ready()
+	done := map[*Node]bool{}
 	names := r.Below()
-	for _, e := range ready {
-		sub := e.name()
-		node := names[sub]
-		if sub == "" || node == nil || done[sub] {
+	buf := make([]byte, 0, 2*maxName)
+	for _, e := range r.service.ready() {
+		buf = e.appendName(buf[:0])
+		node := names[string(buf)]
+		if len(buf) == 0 || node == nil || done[node] {
 			continue
 		}
-		done[sub] = true
+		done[node] = true
 		var numbers []uint16
 		for _, p := range node.ports {
 			if want(p) && !slices.Contains(numbers, p.Number) {
@@ -247,16 +246,15 @@ func (s *Service) ready() []endpoint {
 	return all
 }
 
-// name returns the endpoint's name below that of the service, "<hostname>.<cluster>", or "" where it has none.
-func (e endpoint) name() string {
+// appendName appends the endpoint's name below that of the service, "<hostname>.<cluster>", or nothing where it has none.
+func (e endpoint) appendName(buf []byte) []byte {
 	if e.slice.cluster == "" {
-		return ""
+		return buf
 	}
-	host := e.host
-	if host == "" {
-		host = hostname(e.octets)
+	if e.host != "" {
+		buf = append(buf, e.host...)
+	} else {
+		buf = appendHostname(buf, e.octets)
 	}
-	return host + "." + e.slice.cluster
+	return append(append(buf, '.'), e.slice.cluster...)
 }
-
-var dashes = strings.NewReplacer(".", "-", ":", "-")
