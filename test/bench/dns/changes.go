@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -89,7 +88,7 @@ func (s *server) latency(ctx context.Context, set *clusterset, n int, all *[]tim
 			return err
 		}
 		accepted := time.Now()
-		if err := awaitRecord(conn, m); err != nil {
+		if err := awaitRecord(conn, m, 30*time.Second); err != nil {
 			return fmt.Errorf("a change at %s: %w", s.name, err)
 		}
 		*all = append(*all, time.Since(accepted))
@@ -100,10 +99,10 @@ func (s *server) latency(ctx context.Context, set *clusterset, n int, all *[]tim
 }
 
 // awaitRecord asks until there is a record.
-func awaitRecord(conn net.Conn, m []byte) error {
+func awaitRecord(conn net.Conn, m []byte, patience time.Duration) error {
 	buf := make([]byte, dns.MaxMsgSize)
 	const answers = 7 // where the count of answers has its low octet (RFC 1035 section 4.1.1)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if err := conn.SetDeadline(deadline); err != nil {
 			return err
 		}
@@ -115,7 +114,7 @@ func awaitRecord(conn net.Conn, m []byte) error {
 			return nil
 		}
 	}
-	return errors.New("not seen within 10 s")
+	return fmt.Errorf("not seen within %s", patience)
 }
 
 const updateRate = 200 // per second

@@ -32,7 +32,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each question is asked, each server in turn")
 	flag.DurationVar(&o.slot, "slot", 1500*time.Millisecond, "for how long each time")
 	flag.IntVar(&o.changes, "changes", 400, "changes of which the latency is measured")
-	flag.StringVar(&o.parts, "parts", "sync,queries,changes", "what to measure")
+	flag.StringVar(&o.parts, "parts", "sync,queries,changes,relist", "what to measure")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

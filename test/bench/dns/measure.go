@@ -35,6 +35,8 @@ func measure(ctx context.Context, o options) error {
 			err = measureQueries(ctx, set, dir, floor, stock, ours)
 		case "changes":
 			err = measureChanges(ctx, set, dir, stock, ours)
+		case "relist":
+			err = measureRelist(ctx, set, dir, stock, ours)
 		default:
 			err = fmt.Errorf("no part is called %q", part)
 		}
