@@ -33,7 +33,7 @@ func TestEveryDay(t *testing.T) {
 	mcsctl(t, inC1("export", "cart.shop")...).golden(t, "export")
 	mcsctl(t, at("explain", "cart.shop", "--no-dns")...).wants(t, 1, "mcsctl import shop/cart")
 	mcsctl(t, at("import", "cart.shop")...).golden(t, "import")
-	mcsctl(t, at("import", "cart.shop")...).wants(t, 0, "is there already")
+	mcsctl(t, at("import", "cart.shop", "-o", "json")...).wants(t, 0, `"done": "shop/cart is imported"`)
 	eventuallyWell(t, at("explain", "cart.shop", "--no-dns")...)
 
 	c2.service(t, ns, "cart", "10.2.0.5", "10.2.0.6")
