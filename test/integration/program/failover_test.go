@@ -221,7 +221,7 @@ func TestFailover_L4(t *testing.T) {
 		eventually(t, what, within, p.leads)
 		led := time.Since(began)
 		seen, _ := w.report()
-		eventually(t, what+" and works", 5*time.Second, func() bool { now, _ := w.report(); return now > seen+churned })
+		eventually(t, what+" and works", 20*time.Second, func() bool { now, _ := w.report(); return now > seen+churned })
 		t.Logf("%s: led after %v, wrote after %v, %d changes meanwhile", what, led.Round(time.Millisecond), time.Since(began).Round(time.Millisecond), provider.changes()-changes)
 	}
 	eventually(t, "the first follows the changes", 10*time.Second, func() bool { seen, _ := w.report(); return seen > 2*churned })
