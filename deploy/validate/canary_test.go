@@ -52,21 +52,27 @@ func (c *canary) answers(t *testing.T, ip string) {
 		"kubernetes.default.svc.cluster.local.": "10.96.0.1",
 		"svc.clusterset.local.":                 "",
 	} {
-		await(t, 30*time.Second, func(ctx context.Context) error {
-			reply, _, err := (&dns.Client{}).ExchangeContext(ctx, new(dns.Msg).SetQuestion(name, dns.TypeA), c.dns)
-			if err != nil {
-				return err
-			}
-			var got []string
-			for _, rr := range reply.Answer {
-				got = append(got, rr.(*dns.A).A.String())
-			}
-			if reply.Rcode != dns.RcodeSuccess || !slices.Equal(got, strings.Fields(want)) {
-				return fmt.Errorf("%s: got %s %q, want %q", name, dns.RcodeToString[reply.Rcode], got, want)
-			}
-			return nil
-		})
+		c.says(t, name, want)
 	}
+}
+
+// says waits until it answers with the one address, or, for "", that the name has none.
+func (c *canary) says(t *testing.T, name, want string) {
+	t.Helper()
+	await(t, 30*time.Second, func(ctx context.Context) error {
+		reply, _, err := (&dns.Client{}).ExchangeContext(ctx, new(dns.Msg).SetQuestion(name, dns.TypeA), c.dns)
+		if err != nil {
+			return err
+		}
+		var got []string
+		for _, rr := range reply.Answer {
+			got = append(got, rr.(*dns.A).A.String())
+		}
+		if reply.Rcode != dns.RcodeSuccess || !slices.Equal(got, strings.Fields(want)) {
+			return fmt.Errorf("%s: got %s %q, want %q", name, dns.RcodeToString[reply.Rcode], got, want)
+		}
+		return nil
+	})
 }
 
 // coreDNSAccount is who the stock CoreDNS runs as.

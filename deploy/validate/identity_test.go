@@ -82,6 +82,7 @@ func TestIdentities(t *testing.T) {
 				c1.shell(t, kubeconfig, strings.ReplaceAll(strings.Join(readmeSection(t, "Members"), "\n"), "c2", id))
 			}
 			controller, canary := c1.runController(t), runCanary(t, c1)
+			canary.says(t, "svc.clusterset.local.", "") // it has read everything: what comes now is a change, and measured
 			for _, s := range []*server{c1, c2} {
 				if err := s.ApplyYAML(t.Context(), []byte(exported)); err != nil {
 					t.Fatal(err)
