@@ -139,7 +139,7 @@ func (r *Request) addresses(ctx context.Context) ([]string, error) {
 	}
 	to := slices.DeleteFunc(slices.Clone(s.Spec.ClusterIPs), func(ip string) bool { return ip == "" || ip == corev1.ClusterIPNone })
 	if len(to) == 0 {
-		return nil, fmt.Errorf("Service %s/%s has no address", r.Namespace, own)
+		return nil, fmt.Errorf("the Service %s/%s has no address", r.Namespace, own)
 	}
 	return to, nil
 }
