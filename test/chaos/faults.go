@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/link"
 )
 
 // fault is something that happens to a member, from beginning to end.
@@ -36,9 +37,9 @@ var faults = []fault{
 	{name: "API server hangs", inject: outage(
 		func(_ context.Context, h hurt) error { return h.victim.PauseAPIServer() },
 		func(_ context.Context, h hurt) error { return h.victim.ResumeAPIServer() })},
-	{name: "cut off from the controller", inject: linkFault(cut)},
-	{name: "black-holed from the controller", inject: linkFault(blackholed)},
-	{name: "answers the controller with garbage", inject: linkFault(garbled)},
+	{name: "cut off from the controller", inject: linkFault(link.Cut)},
+	{name: "black-holed from the controller", inject: linkFault(link.Blackholed)},
+	{name: "answers the controller with garbage", inject: linkFault(link.Garbled)},
 	{name: "slow to the controller", inject: slow},
 	{name: "gives the controller new credentials", inject: func(ctx context.Context, h hurt) error { return h.writeCredentials(ctx, h.victim) }},
 	{name: "sees the controller killed and started again", inject: restartController},
@@ -63,16 +64,16 @@ func outage(begin, end func(context.Context, hurt) error) func(context.Context, 
 	}
 }
 
-func linkFault(state linkState) func(context.Context, hurt) error {
+func linkFault(state link.State) func(context.Context, hurt) error {
 	return outage(
-		func(_ context.Context, h hurt) error { h.links[h.victim.Name].set(state, 0); return nil },
-		func(_ context.Context, h hurt) error { h.links[h.victim.Name].set(passing, 0); return nil })
+		func(_ context.Context, h hurt) error { h.links[h.victim.Name].Set(state, 0); return nil },
+		func(_ context.Context, h hurt) error { h.links[h.victim.Name].Set(link.Passing, 0); return nil })
 }
 
 // slow delays all that passes between the victim and the controller.
 func slow(ctx context.Context, h hurt) error {
-	h.links[h.victim.Name].set(passing, 500*time.Millisecond)
-	defer h.links[h.victim.Name].set(passing, 0)
+	h.links[h.victim.Name].Set(link.Passing, 500*time.Millisecond)
+	defer h.links[h.victim.Name].Set(link.Passing, 0)
 	return wait(ctx, h.hold)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/link"
 	"github.com/clusterset/multicluster/test/programs"
 )
 
@@ -66,11 +67,11 @@ kind: ServiceExport
 metadata: {name: web, namespace: shop}
 `
 
-// world is the stage: the clusters, and between each of them and the controller a [link].
+// world is the stage: the clusters, and between each of them and the controller a link.
 type world struct {
 	*clusterset.Set
 	dir   string // the controller's kubeconfigs, one per member
-	links map[string]*link
+	links map[string]*link.Link
 
 	controller *programs.Process
 
@@ -80,7 +81,7 @@ type world struct {
 }
 
 func newWorld(ctx context.Context, opts Options) (w *world, err error) {
-	w = &world{links: map[string]*link{}}
+	w = &world{links: map[string]*link.Link{}}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -101,7 +102,7 @@ func newWorld(ctx context.Context, opts Options) (w *world, err error) {
 		if err != nil {
 			return w, err
 		}
-		if w.links[c.Name], err = newLink(target.Host); err != nil {
+		if w.links[c.Name], err = link.New(target.Host); err != nil {
 			return w, err
 		}
 		if err := w.writeCredentials(ctx, c); err != nil {
@@ -123,7 +124,7 @@ func (w *world) close() {
 		w.controller.Kill()
 	}
 	for _, l := range w.links {
-		l.close()
+		l.Close()
 	}
 	if w.Set != nil {
 		w.Set.Close()
@@ -135,7 +136,7 @@ func (w *world) close() {
 
 // writeCredentials gives the controller new ones for a member, as a person does: by replacing the file.
 func (w *world) writeCredentials(ctx context.Context, c *clusterset.Cluster) error {
-	content, err := c.ControllerCredentials(ctx, "https://"+w.links[c.Name].address())
+	content, err := c.ControllerCredentials(ctx, "https://"+w.links[c.Name].Address())
 	if err != nil {
 		return err
 	}

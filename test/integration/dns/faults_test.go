@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/link"
 
 	"github.com/miekg/dns"
 )
@@ -103,7 +104,7 @@ func TestAPIServerAway_D10(t *testing.T) {
 	ns := namespaced(t, c)
 	apply(t, c, ns, web)
 	l, kubeconfig := linkTo(t, c, "admin", "system:masters")
-	l.cut()
+	l.Set(link.Cut, 0)
 	s := serve(t, besideOthers(t, kubeconfig)) // returns once it answers: the start does not wait for the API server
 	s.unanswered(ns)
 	s.othersAnswer()
@@ -112,19 +113,19 @@ func TestAPIServerAway_D10(t *testing.T) {
 	}
 	await(t, "the outage is logged", func() error { return logged(s, "can't read", 1) })
 
-	l.mend()
+	l.Set(link.Passing, 0)
 	s.answers(webAnswer(ns))
 	await(t, "ready", func() error { return isReady(s) })
 	await(t, "the recovery is logged", func() error { return logged(s, "the API server is back", 1) })
 
-	l.cut()
+	l.Set(link.Cut, 0)
 	await(t, "the second outage is logged", func() error { return logged(s, "can't read", 2) })
 	apply(t, c, ns, db+"\n---\n"+dbEast) // while the plugin can't see it
 	remove(t, c, imports, ns, "web")
 	s.answers(webAnswer(ns))
 	s.answers(want{name: "db." + ns + ".svc.clusterset.local.", qtype: dns.TypeA, rcode: dns.RcodeNameError})
 	s.othersAnswer()
-	l.mend()
+	l.Set(link.Passing, 0)
 	s.answers(want{name: "db-0.east.db." + ns + ".svc.clusterset.local.", qtype: dns.TypeA,
 		answer: []string{"db-0.east.db." + ns + ".svc.clusterset.local. 5 IN A 10.1.0.1"}})
 	s.answers(want{name: "web." + ns + ".svc.clusterset.local.", qtype: dns.TypeA, rcode: dns.RcodeNameError})

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/link"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
@@ -170,7 +171,7 @@ func TestReloadWhileAway_D8(t *testing.T) {
 	l, kubeconfig := linkTo(t, c, "admin", "system:masters")
 	s := serve(t, besideOthers(t, kubeconfig))
 	s.answers(webAnswer(ns))
-	l.cut()
+	l.Set(link.Cut, 0)
 	await(t, "the outage is noticed", func() error { return logged(s, "can't read", 1) })
 	load := startLoad(s, webAnswer(ns))
 	if err := s.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
@@ -187,7 +188,7 @@ func TestReloadWhileAway_D8(t *testing.T) {
 		t.Error("not ready")
 	}
 	apply(t, c, ns, strings.Replace(web, "10.96.1.1", "10.96.1.9", 1))
-	l.mend()
+	l.Set(link.Passing, 0)
 	w := webAnswer(ns)
 	w.answer = []string{strings.Replace(w.answer[0], "10.96.1.1", "10.96.1.9", 1)}
 	s.answers(w)

@@ -1,4 +1,6 @@
-package chaos
+// Package link puts something between a program and an API server that a test can cut, slow, block or garble, while the
+// server itself goes on. What passes is not looked at.
+package link
 
 import (
 	"io"
@@ -7,50 +9,55 @@ import (
 	"time"
 )
 
-// link is the network between the controller and one API server. What passes is not looked at.
-type link struct {
+// A Link leads from a free port of loopback to one TCP address.
+type Link struct {
 	target   string
 	listener net.Listener
 
 	mu      sync.Mutex
-	state   linkState
+	state   State
 	delay   time.Duration
 	conns   map[net.Conn]struct{}
 	changed chan struct{} // closed when state changes
 }
 
-type linkState int
+// State is what becomes of bytes.
+type State int
 
+// The states.
 const (
-	passing    linkState = iota
-	cut                  // every connection is closed, new ones at once
-	blackholed           // connections stay open, and nothing passes
-	garbled              // new connections get bytes that mean nothing
+	Passing    State = iota
+	Cut              // every connection is closed, new ones at once
+	Blackholed       // connections stay open, and nothing passes
+	Garbled          // new connections get bytes that mean nothing
 )
 
-func newLink(target string) (*link, error) {
+// New returns a link to a host and port that lets everything pass.
+func New(target string) (*Link, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	l := &link{target: target, listener: listener, conns: map[net.Conn]struct{}{}, changed: make(chan struct{})}
+	l := &Link{target: target, listener: listener, conns: map[net.Conn]struct{}{}, changed: make(chan struct{})}
 	go l.accept()
 	return l, nil
 }
 
-func (l *link) address() string { return l.listener.Addr().String() }
+// Address is the host and port that lead to the target.
+func (l *Link) Address() string { return l.listener.Addr().String() }
 
-func (l *link) close() {
+// Close ends the link and what goes over it.
+func (l *Link) Close() {
 	l.listener.Close()
-	l.set(cut, 0)
+	l.Set(Cut, 0)
 }
 
-// set changes what becomes of bytes, and how long each takes. What is no longer in its stream's order is not passed:
+// Set changes what becomes of bytes, and how long each takes. What is no longer in its stream's order is not passed:
 // connections that were garbled or black-holed end when that does.
-func (l *link) set(state linkState, delay time.Duration) {
+func (l *Link) Set(state State, delay time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if state == cut || state == garbled || l.state == blackholed {
+	if state == Cut || state == Garbled || l.state == Blackholed {
 		for conn := range l.conns {
 			conn.Close()
 		}
@@ -61,13 +68,13 @@ func (l *link) set(state linkState, delay time.Duration) {
 	l.changed = make(chan struct{})
 }
 
-func (l *link) now() (linkState, time.Duration, <-chan struct{}) {
+func (l *Link) now() (State, time.Duration, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.state, l.delay, l.changed
 }
 
-func (l *link) accept() {
+func (l *Link) accept() {
 	for {
 		conn, err := l.listener.Accept()
 		if err != nil {
@@ -77,10 +84,10 @@ func (l *link) accept() {
 	}
 }
 
-func (l *link) serve(conn net.Conn) {
+func (l *Link) serve(conn net.Conn) {
 	defer conn.Close()
 	state, _, _ := l.now()
-	if state == garbled {
+	if state == Garbled {
 		_, _ = conn.Write([]byte("\x15\x03\x03 220 this is no API server\r\n"))
 		return
 	}
@@ -105,7 +112,7 @@ func (l *link) serve(conn net.Conn) {
 }
 
 // pass copies from one connection to another until either ends.
-func (l *link) pass(to io.Writer, from io.Reader) {
+func (l *Link) pass(to io.Writer, from io.Reader) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -122,10 +129,10 @@ func (l *link) pass(to io.Writer, from io.Reader) {
 }
 
 // hold returns when bytes that arrived now may pass.
-func (l *link) hold() {
+func (l *Link) hold() {
 	for {
 		state, delay, changed := l.now()
-		if state != blackholed {
+		if state != Blackholed {
 			if delay > 0 {
 				<-time.After(delay)
 			}
@@ -135,14 +142,14 @@ func (l *link) hold() {
 	}
 }
 
-func (l *link) keep(conn net.Conn) bool {
+func (l *Link) keep(conn net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conns[conn] = struct{}{}
-	return l.state != cut
+	return l.state != Cut
 }
 
-func (l *link) forget(conn net.Conn) {
+func (l *Link) forget(conn net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.conns, conn)
