@@ -166,7 +166,7 @@ func (l testLog) Write(p []byte) (int, error) {
 // eventually polls until check returns nil, and fails the test with its last error otherwise.
 func eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
-	eventuallyWithin(t, 20*time.Second, what, check)
+	eventuallyWithin(t, 60*time.Second, what, check)
 }
 
 func eventuallyWithin(t testing.TB, limit time.Duration, what string, check func() error) {

@@ -221,21 +221,21 @@ func TestFailover_L4(t *testing.T) {
 		eventually(t, what, within, p.leads)
 		led := time.Since(began)
 		seen, _ := w.report()
-		eventually(t, what+" and works", 20*time.Second, func() bool { now, _ := w.report(); return now > seen+churned })
+		eventually(t, what+" and works", 60*time.Second, func() bool { now, _ := w.report(); return now > seen+churned })
 		t.Logf("%s: led after %v, wrote after %v, %d changes meanwhile", what, led.Round(time.Millisecond), time.Since(began).Round(time.Millisecond), provider.changes()-changes)
 	}
-	eventually(t, "the first follows the changes", 10*time.Second, func() bool { seen, _ := w.report(); return seen > 2*churned })
+	eventually(t, "the first follows the changes", 60*time.Second, func() bool { seen, _ := w.report(); return seen > 2*churned })
 
 	first.signal(syscall.SIGKILL)
 	<-first.done
-	follows("the second leads after the first was killed", second, 20*time.Second)
+	follows("the second leads after the first was killed", second, 60*time.Second)
 
 	third := standBy("the third")
 	second.signal(syscall.SIGSTOP)
-	follows("the third leads while the second is suspended", third, 20*time.Second)
+	follows("the third leads while the second is suspended", third, 60*time.Second)
 	second.signal(syscall.SIGCONT)
 	woken := time.Now()
-	eventually(t, "the second notices at once that it leads no more", 3*time.Second, func() bool {
+	eventually(t, "the second notices at once that it leads no more", 6*time.Second, func() bool {
 		return second.said("this replica leads no more", "lost=true") != ""
 	})
 	t.Logf("the second noticed after %v that it leads no more", time.Since(woken).Round(time.Millisecond))
@@ -247,11 +247,11 @@ func TestFailover_L4(t *testing.T) {
 	if holder := lease.Spec.HolderIdentity; holder != nil && *holder != "" && third.said("this replica leads", "identity="+*holder) != "" {
 		t.Errorf("the Lease is held by %s, which ended", *holder)
 	}
-	eventually(t, "the second leads again", 10*time.Second, func() bool { return second.metric("mcs_controller_leader 1") })
+	eventually(t, "the second leads again", 60*time.Second, func() bool { return second.metric("mcs_controller_leader 1") })
 
 	rest()
 	running.Wait()
-	eventually(t, "all is true at rest", 20*time.Second, func() bool { return provider.imported(kubes[1]) })
+	eventually(t, "all is true at rest", 60*time.Second, func() bool { return provider.imported(kubes[1]) })
 	seen, wrongs := w.report()
 	for _, wrong := range wrongs {
 		t.Errorf("the consumer: %s", wrong)

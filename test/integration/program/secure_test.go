@@ -76,11 +76,9 @@ func TestSecureMetrics_X1(t *testing.T) {
 	if status, _ := get(reader); status != http.StatusInternalServerError {
 		t.Errorf("without the right to review: %d", status)
 	}
-	if p.said("level=ERROR", "system:auth-delegator") == "" {
-		t.Error("what is missing is not said")
-	}
+	eventually(t, "what is missing is said", 60*time.Second, func() bool { return p.said("level=ERROR", "system:auth-delegator") != "" })
 	must(t, c.ApplyYAML(t.Context(), []byte(metricsReader)))
-	eventually(t, "who may read reads", 10*time.Second, func() bool {
+	eventually(t, "who may read reads", 60*time.Second, func() bool {
 		status, body := get(reader)
 		return status == http.StatusOK && strings.Contains(body, "mcs_controller_members 1")
 	})
