@@ -25,6 +25,9 @@ const (
 	loopNamespace = "loop"
 )
 
+// patience is how long the controller may take to stop.
+const patience = 10 * time.Second
+
 // agent begins the user agent of the controller's requests.
 const agent = "mcs-controller"
 
@@ -33,7 +36,7 @@ type bench struct {
 	size
 	provider, consumer *member
 	program            string
-	controller         *process
+	controller         *programs.Process
 }
 
 type member struct {
@@ -74,7 +77,9 @@ func setUp(ctx context.Context, s size) (*bench, error) {
 }
 
 func (b *bench) tearDown() {
-	b.controller.stop()
+	if b.controller != nil {
+		b.controller.Stop(patience)
+	}
 	for _, m := range []*member{b.provider, b.consumer} {
 		if m != nil {
 			m.Stop()

@@ -38,12 +38,17 @@ func main() {
 	}
 }
 
-func measure(ctx context.Context, s size) error {
+func measure(ctx context.Context, s size) (err error) {
 	b, err := setUp(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer b.tearDown()
+	defer func() {
+		if err != nil && b.controller != nil {
+			err = fmt.Errorf("%w\n%s", err, b.controller.Log())
+		}
+	}()
 
 	fmt.Printf("Two clusters with %d Services of %d endpoints each; %d exported by one, imported by both; %d workers per cluster.\n\n",
 		s.services, s.endpoints, s.exported, s.workers)
@@ -68,14 +73,18 @@ func measure(ctx context.Context, s size) error {
 	slices.Sort(change.added)
 	row("change to write, above the watch", "p50 %s  p99 %s  (to reach: 5ms, 25ms)", quantile(change.added, 0.50), quantile(change.added, 0.99))
 
-	row("memory with all imported", "RSS %d MiB (to reach: 150)", b.controller.rss()>>20)
+	if err := b.memory("memory with all imported"); err != nil {
+		return err
+	}
 
 	writes, err := b.restart(ctx)
 	if err != nil {
 		return fmt.Errorf("restarting: %w", err)
 	}
 	row("restart with everything in place", "%d mutating requests (to reach: 0)", writes)
-	row("memory after the restart", "RSS %d MiB (to reach: 150)", b.controller.rss()>>20)
+	if err := b.memory("memory after the restart"); err != nil {
+		return err
+	}
 	return nil
 }
 

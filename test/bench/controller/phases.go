@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -23,7 +24,7 @@ func isWrite(r controlplane.AuditedRequest) bool {
 
 // importAll starts the controller on the full clusters and waits until every import is ready in both.
 func (b *bench) importAll(ctx context.Context) (throughput, error) {
-	if err := b.startController(ctx); err != nil {
+	if err := b.startController(); err != nil {
 		return throughput{}, err
 	}
 	for _, m := range []*member{b.consumer, b.provider} {
@@ -87,8 +88,8 @@ func (b *bench) loop(ctx context.Context) (throughput, error) {
 			replays[m] = append(replays[m], r)
 		}
 	}
-	b.controller.pause()
-	defer b.controller.resume()
+	b.signal(syscall.SIGSTOP)
+	defer b.signal(syscall.SIGCONT)
 	var wg sync.WaitGroup
 	counts, errs := make([]int, 2), make([]error, 2)
 	start := time.Now()
@@ -176,12 +177,12 @@ func await(w watch.Interface, address string) time.Time {
 // restart starts the controller anew and returns the writes that it sent although all was in place. That it is at work shows
 // in a new export, whose own writes do not count.
 func (b *bench) restart(ctx context.Context) (int, error) {
-	b.controller.stop()
+	b.controller.Stop(patience)
 	_, before, err := b.writes()
 	if err != nil {
 		return 0, err
 	}
-	if err := b.startController(ctx); err != nil {
+	if err := b.startController(); err != nil {
 		return 0, err
 	}
 	marker := &mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name(b.exported)}}

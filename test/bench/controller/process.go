@@ -3,53 +3,35 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/clusterset/multicluster/test/programs"
 )
 
-// process is the running controller.
-type process struct{ cmd *exec.Cmd }
-
 // startController runs the controller's program over both clusters.
-func (b *bench) startController(ctx context.Context) error {
+func (b *bench) startController() (err error) {
 	args := []string{"--workers", strconv.Itoa(b.workers)}
 	for _, m := range []*member{b.provider, b.consumer} {
 		args = append(args, "--cluster", m.Name()+"="+m.Kubeconfig())
 	}
-	cmd := exec.CommandContext(ctx, b.program, args...)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("starting the controller: %w", err)
-	}
-	b.controller = &process{cmd}
-	return nil
+	b.controller, err = programs.Start(b.program, args...)
+	return err
 }
 
-func (p *process) stop() {
-	if p != nil && p.cmd.ProcessState == nil {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
-		_ = p.cmd.Wait()
-	}
-}
+// signal pauses the controller or lets it go on.
+func (b *bench) signal(s syscall.Signal) { _ = syscall.Kill(b.controller.PID(), s) }
 
-func (p *process) pause()  { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
-func (p *process) resume() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
-
-// rss is the resident memory, in bytes.
-func (p *process) rss() int64 {
-	statm, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "statm"))
+// memory prints how much the controller has.
+func (b *bench) memory(when string) error {
+	rss, _, err := b.controller.Memory()
 	if err != nil {
-		return 0
+		return err
 	}
-	pages, _ := strconv.ParseInt(strings.Fields(string(statm))[1], 10, 64)
-	return pages * int64(os.Getpagesize())
+	row(when, "RSS %d MiB (to reach: 150)", rss>>20)
+	return nil
 }
 
 // each calls f for 0..n-1 with the given number of workers and returns the first error.

@@ -135,7 +135,7 @@ func (s *server) updates(ctx context.Context, set *clusterset, big bool) (time.D
 			return 0, err
 		}
 	}
-	before, err := s.cpu()
+	before, err := s.process.CPU()
 	if err != nil {
 		return 0, err
 	}
@@ -150,6 +150,6 @@ func (s *server) updates(ctx context.Context, set *clusterset, big bool) (time.D
 		}
 		<-ticker.C
 	}
-	after, err := s.cpu()
+	after, err := s.process.CPU()
 	return (after - before) / n, err
 }

@@ -20,7 +20,7 @@ func ask(ctx context.Context, s *server, messages [][]byte, tcp bool, duration t
 	var asked atomic.Int64
 	ctx, cancel := context.WithTimeout(ctx, duration)
 	defer cancel()
-	before, err := s.cpu()
+	before, err := s.process.CPU()
 	if err != nil {
 		return 0, err
 	}
@@ -36,7 +36,7 @@ func ask(ctx context.Context, s *server, messages [][]byte, tcp bool, duration t
 		})
 	}
 	wg.Wait()
-	after, err := s.cpu()
+	after, err := s.process.CPU()
 	if err != nil {
 		return 0, err
 	}

@@ -65,6 +65,6 @@ func (s *server) relist(ctx context.Context, set *clusterset) (r relisted, err e
 	}
 	r.took = time.Since(began)
 	<-time.After(settle) // the other kinds too
-	_, r.peak, err = s.memory()
+	_, r.peak, err = s.process.Memory()
 	return r, err
 }

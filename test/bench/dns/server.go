@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/clusterset/multicluster/test/programs"
@@ -104,50 +103,6 @@ func freePort() (int, error) {
 		}
 	}
 	return 0, errors.New("no port is free for both UDP and TCP")
-}
-
-// tick is the unit of times in /proc (USER_HZ).
-const tick = 10 * time.Millisecond
-
-// cpu returns the CPU time that the server has used.
-func (s *server) cpu() (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.process.PID()))
-	if err != nil {
-		return 0, errors.Join(err, s.process.Err())
-	}
-	// After the name, which is in parentheses: state is the first field, utime the 12th, stime the 13th.
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	var ticks int
-	for _, field := range fields[11:13] {
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * tick, nil
-}
-
-// memory returns the resident memory of the server, now and at its peak, in octets.
-func (s *server) memory() (now, peak int, err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.PID()))
-	if err != nil {
-		return 0, 0, errors.Join(err, s.process.Err())
-	}
-	for line := range strings.Lines(string(status)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 {
-			continue
-		}
-		kib, _ := strconv.Atoi(fields[1])
-		switch fields[0] {
-		case "VmRSS:":
-			now = kib << 10
-		case "VmHWM:":
-			peak = kib << 10
-		}
-	}
-	return now, peak, nil
 }
 
 var heapAlloc = regexp.MustCompile(`(?m)^# HeapAlloc = (\d+)$`)

@@ -98,11 +98,11 @@ func (c contender) sync(ctx context.Context, set *clusterset, dir string) (r syn
 		return r, err
 	}
 	r.took = time.Since(s.began)
-	if r.cpu, err = s.cpu(); err != nil {
+	if r.cpu, err = s.process.CPU(); err != nil {
 		return r, err
 	}
 	<-time.After(settle)
-	if r.rss, r.peak, err = s.memory(); err != nil {
+	if r.rss, r.peak, err = s.process.Memory(); err != nil {
 		return r, err
 	}
 	s.stop()

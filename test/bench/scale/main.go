@@ -53,37 +53,12 @@ func measure(ctx context.Context, s size) error {
 	fmt.Printf("%d providers with %d Services each; %d names, each exported by %d of them with %d endpoints\n\n",
 		s.providers, s.services, s.exports, s.exporters, s.endpoints)
 
-	began := time.Now()
-	if err := b.start(); err != nil {
-		return err
-	}
-	if err := b.awaitImported(ctx); err != nil {
+	if err := b.importAll(ctx); err != nil {
 		return fmt.Errorf("importing: %w\n%s", err, b.controller.Log())
 	}
-	writes, err := b.awaitRest(ctx)
-	if err != nil {
-		return err
+	if err := b.atRest(ctx); err != nil {
+		return fmt.Errorf("at rest: %w", err)
 	}
-	took := time.Since(began)
-	row("import of everything", "%d writes in %.0f s: %.0f/s, CPU of the controller %.0f s", writes, took.Seconds(), float64(writes)/took.Seconds(), b.cpu().Seconds())
-	row("memory of the controller", "RSS %d MiB", b.rss()>>20)
-	row("watches on providers, requests to them", "%d, %d", b.watches(), b.requests())
-
-	cpu, requests := b.cpu(), b.requests()
-	before, err := b.writes()
-	if err != nil {
-		return err
-	}
-	if err := pause(ctx, s.rest); err != nil {
-		return err
-	}
-	after, err := b.writes()
-	if err != nil {
-		return err
-	}
-	row("at rest", "%.1f %% of one core, %d writes, %.0f requests/s to providers",
-		100*float64(b.cpu()-cpu)/float64(s.rest), after-before, float64(b.requests()-requests)/s.rest.Seconds())
-
 	latencies, err := b.change(ctx)
 	if err != nil {
 		return fmt.Errorf("changes: %w", err)
@@ -95,7 +70,11 @@ func measure(ctx context.Context, s size) error {
 	if err != nil {
 		return fmt.Errorf("restart: %w", err)
 	}
-	row("restart", "in sync with all after %.1f s, %d writes for %d changes made meanwhile; RSS %d MiB", synced.Seconds(), writes, s.providers, b.rss()>>20)
+	rss, _, err := b.controller.Memory()
+	if err != nil {
+		return err
+	}
+	row("restart", "in sync with all after %.1f s, %d writes for %d changes made meanwhile; RSS %d MiB", synced.Seconds(), writes, s.providers, rss>>20)
 	return nil
 }
 

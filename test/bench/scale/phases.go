@@ -32,6 +32,62 @@ func poll(ctx context.Context, condition func(context.Context) error) error {
 	return err
 }
 
+// importAll starts the controller, waits until everything is imported, and says what that took.
+func (b *bench) importAll(ctx context.Context) error {
+	began := time.Now()
+	if err := b.start(); err != nil {
+		return err
+	}
+	if err := b.awaitImported(ctx); err != nil {
+		return err
+	}
+	writes, err := b.awaitRest(ctx)
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	cpu, err := b.controller.CPU()
+	if err != nil {
+		return err
+	}
+	rss, _, err := b.controller.Memory()
+	if err != nil {
+		return err
+	}
+	row("import of everything", "%d writes in %.0f s: %.0f/s, CPU of the controller %.0f s", writes, took.Seconds(), float64(writes)/took.Seconds(), cpu.Seconds())
+	row("memory of the controller", "RSS %d MiB", rss>>20)
+	row("watches on providers, requests to them", "%d, %d", b.watches(), b.requests())
+	return nil
+}
+
+// atRest says what the controller uses and sends while nothing changes.
+func (b *bench) atRest(ctx context.Context) error {
+	began, requests := time.Now(), b.requests()
+	cpu, err := b.controller.CPU()
+	if err != nil {
+		return err
+	}
+	before, err := b.writes()
+	if err != nil {
+		return err
+	}
+	if err := pause(ctx, b.size.rest); err != nil {
+		return err
+	}
+	used, err := b.controller.CPU()
+	if err != nil {
+		return err
+	}
+	after, err := b.writes()
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	row("at rest", "%.1f %% of one core, %d writes, %.0f requests/s to providers",
+		100*float64(used-cpu)/float64(took), after-before, float64(b.requests()-requests)/took.Seconds())
+	return nil
+}
+
 // awaitImported waits until the consumer has every slice of every exporter, and every import its address.
 func (b *bench) awaitImported(ctx context.Context) error {
 	return poll(ctx, func(ctx context.Context) error {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -162,33 +161,4 @@ func (b *bench) writes() (int, error) {
 		}
 	}
 	return n, err
-}
-
-// rss is the controller's resident memory, in bytes; cpu the time that it has used.
-func (b *bench) rss() int64 {
-	fields := b.stat("statm")
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize())
-}
-
-func (b *bench) cpu() time.Duration {
-	const ticks = 100 // a second, on every Linux (USER_HZ)
-	fields := b.stat("stat")
-	if len(fields) < 15 {
-		return 0
-	}
-	user, _ := strconv.ParseInt(fields[13], 10, 64)
-	system, _ := strconv.ParseInt(fields[14], 10, 64)
-	return time.Duration(user+system) * time.Second / ticks
-}
-
-func (b *bench) stat(file string) []string {
-	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", b.controller.PID(), file))
-	if err != nil {
-		return nil
-	}
-	return strings.Fields(string(content))
 }
