@@ -3,25 +3,20 @@ package multicluster
 import (
 	"encoding/json"
 
-	"github.com/clusterset/multicluster/internal/mcsapi"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // newImportClient returns a client for ServiceImports at version, which decodes of each what this plugin needs. Custom
 // resources come as JSON, whatever is asked for, and reading them is most of the work of the initial sync.
 func newImportClient(cfg *rest.Config, version string) (rest.Interface, error) {
-	cfg = rest.CopyConfig(cfg)
-	cfg.APIPath = "/apis"
-	cfg.GroupVersion = &schema.GroupVersion{Group: mcsapi.Group, Version: version}
-	cfg.ContentType = runtime.ContentTypeJSON
-	cfg.AcceptContentTypes = runtime.ContentTypeJSON
-	cfg.NegotiatedSerializer = importCodecs{serializer.NewCodecFactory(mcsapi.NewScheme(version)).WithoutConversion()}
+	cfg = mcsapi.Config(cfg, version)
+	cfg.NegotiatedSerializer = importCodecs{cfg.NegotiatedSerializer}
 	return rest.RESTClientFor(cfg)
 }
 

@@ -56,13 +56,18 @@ func NewClient(cfg *rest.Config, version string) (*rest.RESTClient, error) {
 
 // NewClientWith is [NewClient] over connections that the caller has.
 func NewClientWith(cfg *rest.Config, client *http.Client, version string) (*rest.RESTClient, error) {
+	return rest.RESTClientForConfigAndClient(Config(cfg, version), client)
+}
+
+// Config returns what the client of [NewClient] is made from, for one that decodes in a way of its own.
+func Config(cfg *rest.Config, version string) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
 	cfg.APIPath = "/apis"
 	cfg.GroupVersion = &schema.GroupVersion{Group: Group, Version: version}
 	cfg.ContentType = runtime.ContentTypeJSON
 	cfg.AcceptContentTypes = runtime.ContentTypeJSON
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(NewScheme(version)).WithoutConversion()
-	return rest.RESTClientForConfigAndClient(cfg, client)
+	return cfg
 }
 
 // ServedVersion asks the API server which version of [Versions] it serves resource ("serviceimports",
