@@ -46,16 +46,7 @@ type three struct {
 }
 
 // In every cluster: a client, and two pods that listen on three ports.
-const everywhere = `
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client, namespace: shop, labels: {app: client}}
-spec:
-  containers: [{name: client, image: curl, command: [sleep, infinity]}]
+const everywhere = onlyClient + `
 ---
 apiVersion: apps/v1
 kind: Deployment

@@ -96,13 +96,9 @@ func TestMemberLeaves_L3(t *testing.T) {
 	eventually(t, "a returns", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
 }
 
-// TestDeadProvider_L1_L2_L7: the endpoints of a provider that is dead for the grace period go where others remain, stay where
-// it is the last, and return when it does; the merge is not touched (L9).
-func TestDeadProvider_L1_L2_L7(t *testing.T) {
-	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c"})
-	a, b, c := list[0], list[1], list[2]
-	run(t, register(list...), nil)
-	const ns = "dead"
+// exportBothAndLast has a and b export service both, and a alone service last, and waits until c imports them.
+func exportBothAndLast(t *testing.T, ns string, a, b, c *cluster) {
+	t.Helper()
 	namespace(t, ns, a, b, c)
 	for n, p := range []*cluster{a, b} {
 		p.service(t, ns, "both")
@@ -114,6 +110,16 @@ func TestDeadProvider_L1_L2_L7(t *testing.T) {
 	a.export(t, ns, "last")
 	eventually(t, "both", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
 	eventually(t, "last", c.wantAddresses(ns, "last", "a/10.1.0.6"))
+}
+
+// TestDeadProvider_L1_L2_L7: the endpoints of a provider that is dead for the grace period go where others remain, stay where
+// it is the last, and return when it does; the merge is not touched (L9).
+func TestDeadProvider_L1_L2_L7(t *testing.T) {
+	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c"})
+	a, b, c := list[0], list[1], list[2]
+	run(t, register(list...), nil)
+	const ns = "dead"
+	exportBothAndLast(t, ns, a, b, c)
 	eventually(t, "import", c.wantImported(ns, "both"))
 
 	killed := time.Now()

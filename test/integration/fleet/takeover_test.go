@@ -20,17 +20,7 @@ func TestTakeover_L2_L7(t *testing.T) {
 	follower, follow, _ := replica(t, register(list...), nil)
 	lead()
 	const ns = "takeover"
-	namespace(t, ns, a, b, c)
-	for n, p := range []*cluster{a, b} {
-		p.service(t, ns, "both")
-		p.slice(t, ns, "both", "x", []string{fmt.Sprintf("10.%d.0.5", n+1)})
-		p.export(t, ns, "both")
-	}
-	a.service(t, ns, "last")
-	a.slice(t, ns, "last", "x", []string{"10.1.0.6"})
-	a.export(t, ns, "last")
-	eventually(t, "both", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
-	eventually(t, "last", c.wantAddresses(ns, "last", "a/10.1.0.6"))
+	exportBothAndLast(t, ns, a, b, c)
 	eventually(t, "the follower is warm", func() error {
 		for _, m := range follower.Members() {
 			if m.ID() == "a" && len(m.SourceSlices(types.NamespacedName{Namespace: ns, Name: "both"})) == 1 {
