@@ -38,6 +38,11 @@ const (
 	// AnnotationConditions, on a ServiceImport, holds its conditions as JSON where the CRD is too old to have them.
 	AnnotationConditions = Domain + "/conditions"
 
+	// AnnotationRank, on an imported EndpointSlice, is how far down it stands in the order of preference of its clusters, an
+	// integer from 0 on; absent or unparsable is 0. DNS answers a headless name from the lowest rank that has a ready
+	// endpoint (SPEC P3).
+	AnnotationRank = Domain + "/rank"
+
 	// ManagedBy is the value of endpointslice.kubernetes.io/managed-by on imported slices.
 	ManagedBy = "mcs-controller." + Domain
 
