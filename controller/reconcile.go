@@ -95,6 +95,7 @@ func (l *lane) consumer(key types.NamespacedName) plan.Consumer {
 		ImportVersion: l.member.ImportVersion(),
 		Drops:         l.dropped(),
 		ServiceRanges: l.member.ServiceRanges(),
+		NodeAddresses: l.member.NodeAddresses(),
 		Closed:        closed,
 	}
 }

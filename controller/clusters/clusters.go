@@ -80,7 +80,8 @@ type Options struct {
 	// Self is the id of the own cluster in the member role: the only one that is written to (DESIGN 3). Empty in the
 	// fleet role.
 	Self string
-	// ProbeInterval is the time between two looks at a member's API server and its served versions. 0 means 5 s.
+	// ProbeInterval is the time between two looks at a member's API server and its served versions. 0 means 5 s, or less
+	// where the grace period asks for it.
 	ProbeInterval time.Duration
 	// Liveness says when a provider that can't be reached is given up.
 	Liveness Liveness
@@ -92,7 +93,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.ProbeInterval == 0 {
-		o.ProbeInterval = 5 * time.Second
+		o.ProbeInterval = o.patience()
 	}
 	if o.LeaseNamespace == "" {
 		o.LeaseNamespace = "mcs-system"
@@ -102,6 +103,23 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// patience is how long a member's API server may take to answer a question, and how long it is left alone: 5 s, and less
+// with a short grace period. A member whose packets vanish is noticed only when a question to it times out; between its last
+// answer and that lie one interval and at most three questions (its identity, its ranges, the next probe). A quarter of the
+// grace period for each keeps the promise of L2: withdrawn when the period is over, not when the last question is.
+func (o Options) patience() time.Duration {
+	if grace := o.Liveness.withDefaults().Grace; grace > 0 {
+		return max(shortestPatience, min(longestPatience, grace/4))
+	}
+	return longestPatience
+}
+
+// The bounds of [Options.patience]. Below the shortest a healthy API server that is far away counts as unreachable.
+const (
+	shortestPatience = 500 * time.Millisecond
+	longestPatience  = 5 * time.Second
+)
 
 // doubtAbsence is how long objects that are only absent from a new list are believed to be there: as long as a provider
 // that is only out of reach.

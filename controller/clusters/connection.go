@@ -29,8 +29,6 @@ import (
 const (
 	clientQPS   = 1000
 	clientBurst = 2000
-	// probeTimeout is how long an API server may take to answer a probe before it counts as unreachable.
-	probeTimeout = 5 * time.Second
 	// dialTimeout is how long it may take to open a network connection, and the time between two keep-alives on it.
 	dialTimeout = 15 * time.Second
 	// discoveryLag is how long the API server may need to say of a CRD that it is about to go, after it began to delete
@@ -56,9 +54,12 @@ type connection struct {
 	sources    *feed[*discoveryv1.EndpointSlice]
 	imported   *feed[*discoveryv1.EndpointSlice]
 	namespaces *feed[*corev1.Namespace]
+	nodes      *feed[*corev1.Node]
 	ranges     atomic.Pointer[serviceRanges]
 	held       heldAddresses
-	rangesErr  error // of the last try; used by the loop only
+	// nodeAddresses are those of nodes.
+	nodeAddresses nodeAddresses
+	rangesErr     error // of the last try; used by the loop only
 
 	// wake makes the loop look at once.
 	wake  chan struct{}
@@ -110,6 +111,7 @@ func newConnection(m *Member, reg Registration, opts Options) (*connection, erro
 	c.sources.store.doubt.of = always[*discoveryv1.EndpointSlice]
 	c.sources.store.doubt.hold = opts.doubtAbsence()
 	c.namespaces = newFeed(namespaceKind(c.kube), newStore(nil, m.namespaceChanged), c.look)
+	c.nodes = newFeed(nodeKind(c.kube), newStore(nil, c.nodeChanged), c.look)
 	return c, nil
 }
 
@@ -173,7 +175,7 @@ func (c *connection) step(ctx context.Context) {
 // probe asks the API server what it serves: a heartbeat that needs no permission of its own, and notices other API
 // versions within one interval.
 func (c *connection) probe(ctx context.Context) (map[string]string, error) {
-	served, err := mcsapi.ServedVersions(ctx, c.kube.Discovery(), probeTimeout, exportResource, importResource)
+	served, err := mcsapi.ServedVersions(ctx, c.kube.Discovery(), c.member.opts.patience(), exportResource, importResource)
 	was := c.heard.Load()
 	if err != nil {
 		c.heard.Store(&contact{At: was.At, Err: err})
@@ -197,6 +199,7 @@ func (c *connection) follow(ctx context.Context, served map[string]string) error
 		if c.reg.Consumer {
 			start(ctx, c, c.imported)
 			start(ctx, c, c.namespaces)
+			start(ctx, c, c.nodes)
 		}
 	}
 	if c.reg.Provider {
@@ -260,6 +263,7 @@ func (c *connection) kick() {
 	c.sources.Kick()
 	c.imported.Kick()
 	c.namespaces.Kick()
+	c.nodes.Kick()
 }
 
 // providerSynced and consumerSynced say whether all that a role reads is known.
@@ -269,7 +273,7 @@ func (c *connection) providerSynced() bool {
 
 func (c *connection) consumerSynced() bool {
 	return c.reg.Consumer && c.imports.state().Synced && c.services.State().Synced && c.imported.State().Synced &&
-		c.namespaces.State().Synced && c.ranges.Load() != nil
+		c.namespaces.State().Synced && c.nodesKnown() && c.ranges.Load() != nil
 }
 
 // replace makes readers see this connection, in place of old, which may be nil: own writes that old's watches had not
@@ -292,6 +296,7 @@ func (c *connection) replace(old *connection, publish func()) {
 	c.sources.store.tellDifference(old.sources.store)
 	c.imported.store.tellDifference(old.imported.store)
 	c.namespaces.store.tellDifference(old.namespaces.store)
+	c.nodes.store.tellDifference(old.nodes.store)
 	tellDifference(&c.exports, &old.exports)
 	tellDifference(&c.imports, &old.imports)
 }
@@ -301,6 +306,7 @@ func (c *connection) goLive() {
 	c.sources.store.live.Store(true)
 	c.imported.store.live.Store(true)
 	c.namespaces.store.live.Store(true)
+	c.nodes.store.live.Store(true)
 	c.exports.goLive()
 	c.imports.goLive()
 }

@@ -47,7 +47,7 @@ func ValidID(id string) error {
 // admit decides whether the cluster behind c may be the member: it must not be one that is already in the set under
 // another id. A cluster that hides the UID of its kube-system namespace can't be told apart, and is taken at its word.
 func (m *Member) admit(ctx context.Context, c *connection) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, m.opts.patience())
 	defer cancel()
 	if c.uid == "" {
 		ns, err := c.kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
@@ -118,7 +118,7 @@ func clusterProperty(ctx context.Context, kube kubernetes.Interface) (string, er
 // firstContact asks the cluster of a registration for its id, and pins it.
 func firstContact(ctx context.Context, reg Registration, opts Options) (string, error) {
 	cfg := rest.CopyConfig(reg.Config)
-	cfg.Timeout, cfg.UserAgent = probeTimeout, opts.UserAgent
+	cfg.Timeout, cfg.UserAgent = opts.patience(), opts.UserAgent
 	client, hangUp, err := httpClient(cfg)
 	if err != nil {
 		return "", err

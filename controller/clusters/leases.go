@@ -29,6 +29,8 @@ const (
 	leaseLives   = 4
 	// leaseRetry is how long to wait after a failure, such as a namespace that does not exist.
 	leaseRetry = time.Minute
+	// leaseTimeout is how long one request for a Lease may take.
+	leaseTimeout = 5 * time.Second
 )
 
 // renewal returns how long to wait between two renewals of each of n Leases.
@@ -145,7 +147,7 @@ func (k *leaseKeeper) round(ctx context.Context) (providers int, err error) {
 
 // renew renews the Lease of a provider, which it makes if there is none.
 func (k *leaseKeeper) renew(ctx context.Context, id string, every time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
 	client := k.consumer.Kube().CoordinationV1().Leases(k.set.opts.LeaseNamespace)
 	spec := coordinationv1.LeaseSpec{
@@ -173,7 +175,7 @@ func (k *leaseKeeper) renew(ctx context.Context, id string, every time.Duration)
 
 // sweep removes the Leases of clusters that are no providers of this set any more (SPEC L3).
 func (k *leaseKeeper) sweep(ctx context.Context, present map[string]bool) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
 	client := k.consumer.Kube().CoordinationV1().Leases(k.set.opts.LeaseNamespace)
 	list, err := client.List(ctx, metav1.ListOptions{

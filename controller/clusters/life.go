@@ -179,6 +179,7 @@ func (c *connection) problems(err error) []problem {
 		add("serviceimports", c.imports.problem(importResource))
 		add("imported endpointslices", c.imported.State().Err)
 		add("namespaces", c.namespaces.State().Err)
+		add("nodes", c.nodes.State().Err)
 		add("servicecidrs", c.rangesErr)
 	}
 	return list

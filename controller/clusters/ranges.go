@@ -34,7 +34,7 @@ func (c *connection) refreshRanges(ctx context.Context) {
 	if old != nil && time.Since(old.at) < rangesLife {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.member.opts.patience())
 	defer cancel()
 	found, err := c.findRanges(ctx)
 	if err != nil {

@@ -36,6 +36,8 @@ type Consumer struct {
 	Drops Fields
 	// ServiceRanges are the ranges of its Services' addresses: no endpoint of another cluster can be there (SPEC X2).
 	ServiceRanges []netip.Prefix
+	// NodeAddresses are those of its nodes: likewise.
+	NodeAddresses map[netip.Addr]bool
 	// Closed says for people why nothing is imported into the namespace here; "" where it is (SPEC X3).
 	Closed string
 }

@@ -80,6 +80,8 @@ func (p *pass) unacceptable(source *Source, family discoveryv1.AddressType, addr
 		return "multicast address"
 	case slices.ContainsFunc(p.ServiceRanges, within):
 		return "in this cluster's service range"
+	case source.Cluster != p.Cluster && p.NodeAddresses[addr]:
+		return "a node of this cluster"
 	case len(source.CIDRs) > 0 && !slices.ContainsFunc(source.CIDRs, within):
 		return "outside the cluster's declared CIDRs"
 	}

@@ -16,7 +16,7 @@ import (
 func TestRefusedAddresses_X2(t *testing.T) {
 	for address, why := range map[string]string{
 		"127.0.0.1": "loopback address", "169.254.169.254": "link-local address", "224.0.0.1": "multicast address", "0.0.0.0": "unspecified address",
-		"10.96.0.10": "in this cluster's service range", "10.200.0.1": "outside the cluster's declared CIDRs",
+		"10.96.0.10": "in this cluster's service range", "10.5.0.7": "a node of this cluster", "fd00::7": "a node of this cluster", "10.200.0.1": "outside the cluster's declared CIDRs",
 		"nonsense": "no IPv4 address", "fd00::1": "no IPv4 address", "::ffff:10.1.0.9": "no IPv4 address", "": "no IPv4 address",
 		"::1": "loopback address", "fe80::1": "link-local address", "fe80::1%eth0": "no IPv6 address", "ff02::1": "multicast address",
 		"::": "unspecified address", "10.1.0.9": "no IPv6 address", "::ffff:10.1.0.8": "no IPv6 address",
@@ -34,6 +34,7 @@ func TestRefusedAddresses_X2(t *testing.T) {
 			w.Sources[0].CIDRs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/9"), netip.MustParsePrefix("fd00::/16")}
 			consumer := defaultConsumer()
 			consumer.ServiceRanges = []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}
+			consumer.NodeAddresses = map[netip.Addr]bool{netip.MustParseAddr("10.5.0.7"): true, netip.MustParseAddr("fd00::7"): true}
 			c := newConsumer(t, consumer)
 			c.settle(w, noon)
 			var got []string

@@ -65,6 +65,11 @@ var hostiles = map[string]hostile{
 		slice: addresses("10.97.0.10", "10.1.0.5"), imported: []string{"p/10.1.0.5"},
 		said: map[string]string{"Refused": "p: 10.97.0.10 (in this cluster's service range)"},
 	},
+	"a-node": {
+		slice: addresses("10.1.9.9", "10.1.0.5"), imported: []string{"p/10.1.0.5"},
+		here: func(t *testing.T, c *cluster, name string) { c.node(t, name, "10.1.9.9") },
+		said: map[string]string{"Refused": "p: 10.1.9.9 (a node of this cluster)"},
+	},
 	"elsewhere": {
 		slice: addresses("10.2.0.5", "10.1.0.5"), imported: []string{"p/10.1.0.5"}, // that of the other member
 		said: map[string]string{"Refused": "p: 10.2.0.5 (outside the cluster's declared CIDRs)"},
@@ -251,6 +256,16 @@ func (c *cluster) wantVerdict(ns, name string, want [4]string) func() error {
 		}
 		return err
 	}
+}
+
+// node registers a node with an address, as its kubelet would.
+func (c *cluster) node(t *testing.T, name, address string) {
+	t.Helper()
+	node, err := c.kube.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	must(t, err)
+	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: address}, {Type: corev1.NodeHostName, Address: name}}
+	_, err = c.kube.CoreV1().Nodes().UpdateStatus(t.Context(), node, metav1.UpdateOptions{})
+	must(t, err)
 }
 
 // versions tells whether anything of an import was written.
