@@ -100,6 +100,17 @@ func (l *lane) one(ctx context.Context, key types.NamespacedName) {
 	l.queue.AddRateLimited(key)
 }
 
+// yields puts off what remains to be said of key until the names that wait had their turn, and reports whether it did: when a
+// cluster with thousands of services dies, the endpoints of the last are more urgent than the conditions of the first
+// (SPEC L2). A name that had failures does not yield: its obstacles are learnt from tries in a row.
+func (l *lane) yields(key types.NamespacedName) bool {
+	if l.queue.Len() == 0 || l.queue.NumRequeues(key) > 0 {
+		return false
+	}
+	l.queue.Add(key)
+	return true
+}
+
 // severity keeps the log readable in an outage: that a cluster can't be reached is said once, by package clusters; a refusal
 // is an error at the first, second, fourth, eighth try and so on.
 func severity(err error, tries int) slog.Level {

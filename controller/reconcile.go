@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,9 @@ func (l *lane) converge(ctx context.Context, key types.NamespacedName, o *offer)
 		if len(actions) == 0 {
 			return inTheWay.remaining(l.member.ID())
 		}
+		if last != "" && onlySays(actions) && l.yields(key) {
+			return nil
+		}
 		last = actions[0].Reason
 		refused, err := l.applyAll(ctx, actions)
 		switch {
@@ -54,6 +58,11 @@ func (l *lane) converge(ctx context.Context, key types.NamespacedName, o *offer)
 		}
 	}
 	return fmt.Errorf("%s in cluster %s: %w after %d passes, last for: %s", key, l.member.ID(), errUnsettled, passes, last)
+}
+
+// onlySays reports whether actions change nothing but what people read.
+func onlySays(actions []plan.Action) bool {
+	return !slices.ContainsFunc(actions, func(a plan.Action) bool { return a.Verb != plan.PatchStatus })
 }
 
 // applyAll applies actions in order, up to the first that fails, which it returns.

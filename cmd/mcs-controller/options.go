@@ -80,7 +80,7 @@ func parse(args []string, w io.Writer) (*options, error) {
 
 	f.StringVar(&o.clusterSet, "clusterset", "default", "the `name` of the clusterset, which all objects made here carry; controllers of other names don't touch them")
 	f.BoolVar(&o.automatic, "automatic-imports", true, "make a ServiceImport wherever an exported service's namespace exists; with =false, only serve ServiceImports that somebody made")
-	f.IntVar(&o.workers, "workers", 4, "the `number` of names worked on at once, per member")
+	f.IntVar(&o.workers, "workers", 16, "the `number` of names worked on at once, per member")
 
 	f.DurationVar(&o.grace, "grace-period", 30*time.Second, "how `long` a provider must be out of reach before its endpoints are withdrawn where others remain; below 0 for never")
 	f.DurationVar(&o.stable, "stable-period", 30*time.Second, "how `long` it must then be in reach without a break before they return")
