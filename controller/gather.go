@@ -15,10 +15,11 @@ import (
 	"github.com/clusterset/multicluster/controller/plan"
 )
 
-// offer is what the whole clusterset says of one name. It is the same for every consumer and is not changed once made.
-type offer struct {
-	service     *merge.Result // nil when nobody exports the name
-	sources     []plan.Source
+// facts are what is known of one name in the whole clusterset. They are not changed once gathered.
+type facts struct {
+	exports     []merge.Export            // the valid ones, in no order
+	known       []plan.Source             // the slices of those that are synced
+	consumers   map[string][]string       // by cluster: whom an export names that does not go to all (SPEC P2)
 	invalid     map[string]*merge.Invalid // by cluster: exports that take no part
 	unsure      map[string]bool           // clusters of which nothing is known at present
 	unreachable map[string]bool           // exporting clusters past the grace period (SPEC L2)
@@ -26,10 +27,32 @@ type offer struct {
 	members     []string
 }
 
+// offer is what facts amount to. It is the same for every consumer that may see the same exports, and is not changed once
+// made.
+type offer struct {
+	facts
+	service *merge.Result // nil when nobody exports the name
+	sources []plan.Source // what is known, with what is withdrawn
+	leftOut []string      // see plan.Wanted
+	narrow  narrowed
+}
+
+// offer merges what is known, and withdraws what is to be withdrawn.
+func (f facts) offer(now time.Time, policy clusters.Policy) *offer {
+	o := &offer{facts: f, sources: slices.Clone(f.known)}
+	if len(f.exports) > 0 {
+		service := merge.Merge(f.exports, now)
+		o.service = &service
+	}
+	o.withdraw(policy)
+	return o
+}
+
 // wanted is the offer as plan takes it.
 func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
 	w := plan.Wanted{
 		Key: key, Service: o.service, Sources: o.sources, Unsure: o.unsure, Unreachable: o.unreachable, Members: o.members,
+		LeftOut: o.leftOut,
 	}
 	for _, cluster := range slices.Sorted(maps.Keys(o.invalid)) {
 		w.Refused = append(w.Refused, fmt.Sprintf("%s (%s: %s)", cluster, o.invalid[cluster].Reason, o.invalid[cluster].Message))
@@ -40,58 +63,71 @@ func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
 // gather reads all state of key from the caches of every provider and merges it.
 func (c *Controller) gather(key types.NamespacedName) *offer {
 	return c.merged.get(key, func() *offer {
-		o := gather(key, c.set.Members(), time.Now())
-		o.withdraw(c.opts.Withdrawal)
-		return o
+		now := time.Now()
+		return gather(key, c.set.Members()).offer(now, c.opts.Withdrawal)
 	})
 }
 
-func gather(key types.NamespacedName, members []*clusters.Member, now time.Time) *offer {
-	o := &offer{invalid: map[string]*merge.Invalid{}, unsure: map[string]bool{}, unreachable: map[string]bool{}, lost: map[string]bool{}}
-	var exports []merge.Export
+func gather(key types.NamespacedName, members []*clusters.Member) facts {
+	f := facts{
+		consumers: map[string][]string{}, invalid: map[string]*merge.Invalid{},
+		unsure: map[string]bool{}, unreachable: map[string]bool{}, lost: map[string]bool{},
+	}
 	for _, m := range members {
-		o.members = append(o.members, m.ID())
-		if !m.Registration().Provider {
-			continue
+		f.members = append(f.members, m.ID())
+		if m.Registration().Provider {
+			f.provider(key, m)
 		}
-		switch m.Standing() {
-		case clusters.Withdrawn:
-			o.unreachable[m.ID()] = true
-		case clusters.Lost:
-			o.lost[m.ID()] = true
-		}
-		limits := m.Registration().Limits
-		if !limits.MayExport(key.Namespace) {
-			if m.Export(key) != nil {
-				o.invalid[m.ID()] = &merge.Invalid{Reason: merge.NamespaceNotAllowed, Message: fmt.Sprintf(
-					"cluster %s may not export from namespace %s, only from %s", m.ID(), key.Namespace, strings.Join(limits.Exports, ", "))}
-			}
-			continue
-		}
-		if !m.ProviderSynced() {
-			o.unsure[m.ID()] = true
-			continue
-		}
-		export := m.Export(key)
-		if export == nil {
-			continue
-		}
-		e, invalid := merge.Of(m.ID(), export, m.Service(key))
-		if invalid != nil {
-			o.invalid[m.ID()] = invalid
-			continue
-		}
-		exports = append(exports, e)
-		o.sources = append(o.sources, plan.Source{
-			Cluster: m.ID(), Slices: m.SourceSlices(key), CIDRs: limits.EndpointCIDRs,
-		})
 	}
-	exports = append(exports, remembered(key, members, o.unsure)...)
-	if len(exports) > 0 {
-		service := merge.Merge(exports, now)
-		o.service = &service
+	f.exports = append(f.exports, remembered(key, members, f.unsure)...)
+	for i := range f.exports {
+		f.restrict(f.exports[i].Cluster, f.exports[i].Consumers)
 	}
-	return o
+	return f
+}
+
+// provider adds what one provider has of the name.
+func (f *facts) provider(key types.NamespacedName, m *clusters.Member) {
+	switch m.Standing() {
+	case clusters.Withdrawn:
+		f.unreachable[m.ID()] = true
+	case clusters.Lost:
+		f.lost[m.ID()] = true
+	}
+	limits := m.Registration().Limits
+	if !limits.MayExport(key.Namespace) {
+		if export := m.Export(key); export != nil {
+			f.restrict(m.ID(), merge.Consumers(export))
+			f.invalid[m.ID()] = &merge.Invalid{Reason: merge.NamespaceNotAllowed, Message: fmt.Sprintf(
+				"cluster %s may not export from namespace %s, only from %s", m.ID(), key.Namespace, strings.Join(limits.Exports, ", "))}
+		}
+		return
+	}
+	if !m.ProviderSynced() {
+		f.unsure[m.ID()] = true
+		return
+	}
+	export := m.Export(key)
+	if export == nil {
+		return
+	}
+	e, invalid := merge.Of(m.ID(), export, m.Service(key))
+	if invalid != nil {
+		f.restrict(m.ID(), merge.Consumers(export))
+		f.invalid[m.ID()] = invalid
+		return
+	}
+	f.exports = append(f.exports, e)
+	f.known = append(f.known, plan.Source{
+		Cluster: m.ID(), Slices: m.SourceSlices(key), CIDRs: limits.EndpointCIDRs,
+	})
+}
+
+// restrict notes the clusters that an export names as its consumers, nil for all.
+func (f *facts) restrict(cluster string, consumers []string) {
+	if consumers != nil {
+		f.consumers[cluster] = consumers
+	}
 }
 
 // withdraw marks the sources whose endpoints are to be taken out by the policy: those of unreachable clusters, unless they
@@ -136,13 +172,14 @@ func (o *offer) ready(counts func(cluster string) bool) bool {
 }
 
 // remembered returns the last known exports of the clusters in unsure, from what the consumers keep (SPEC L9). All
-// consumers were told the same, so the first that remembers a cluster is as good as any.
+// consumers that may import an export were told the same, so the first that remembers a cluster is as good as any; but one
+// that was away may remember an export as it was before it was restricted, so a restriction that any remembers holds.
 func remembered(key types.NamespacedName, members []*clusters.Member, unsure map[string]bool) []merge.Export {
 	if len(unsure) == 0 {
 		return nil
 	}
 	var exports []merge.Export
-	found := map[string]bool{}
+	found := map[string]int{}
 	for _, m := range members {
 		if !m.Registration().Consumer {
 			continue
@@ -156,9 +193,14 @@ func remembered(key types.NamespacedName, members []*clusters.Member, unsure map
 			continue // hostile or from another version: as good as nothing remembered
 		}
 		for _, e := range kept {
-			if unsure[e.Cluster] && !found[e.Cluster] {
-				found[e.Cluster] = true
+			at, known := found[e.Cluster]
+			switch {
+			case !unsure[e.Cluster]:
+			case !known:
+				found[e.Cluster] = len(exports)
 				exports = append(exports, e)
+			case exports[at].Consumers == nil:
+				exports[at].Consumers = e.Consumers
 			}
 		}
 	}

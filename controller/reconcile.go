@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,7 +36,7 @@ func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) error {
 
 // converge plans and applies until the consumer holds what it should (SPEC I, S).
 func (l *lane) converge(ctx context.Context, key types.NamespacedName, o *offer) error {
-	wanted := o.wanted(key)
+	wanted := o.to(l.member.ID(), l.member.Import(key), l.c.opts.Withdrawal).wanted(key)
 	var inTheWay obstacles
 	var last string
 	for range passes {
@@ -126,7 +125,7 @@ func (l *lane) report(ctx context.Context, key types.NamespacedName, o *offer) e
 	if export == nil {
 		return nil
 	}
-	verdict := plan.Verdict{Invalid: o.invalid[l.member.ID()], Refused: merge.RefusedKeys(export), Exported: l.c.closedTo(key.Namespace)}
+	verdict := plan.Verdict{Invalid: o.invalid[l.member.ID()], Refused: merge.RefusedKeys(export), Exported: l.c.reach(key.Namespace, merge.Consumers(export))}
 	if o.service != nil {
 		verdict.Conflicts = o.service.Conflicts
 	}
@@ -135,19 +134,4 @@ func (l *lane) report(ctx context.Context, key types.NamespacedName, o *offer) e
 		return nil
 	}
 	return l.apply(ctx, action)
-}
-
-// closedTo says on an export which clusters don't import from its namespace; "" if all do (SPEC X3).
-func (c *Controller) closedTo(namespace string) string {
-	var closed []string
-	for _, m := range c.set.Members() {
-		if r := m.Registration(); r.Consumer && !r.Limits.MayImport(namespace) {
-			closed = append(closed, m.ID())
-		}
-	}
-	if len(closed) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("exported to the clusterset; namespace %s is not imported into %s, whose %s would have to allow that",
-		namespace, strings.Join(closed, ", "), clusters.LimitImportNamespaces)
 }

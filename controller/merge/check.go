@@ -28,6 +28,9 @@ func (e *Export) Check() error {
 	if err := e.checkScalars(); err != nil {
 		return fmt.Errorf("cluster %s: %w", e.Cluster, err)
 	}
+	if err := e.checkChoice(); err != nil {
+		return fmt.Errorf("cluster %s: %w", e.Cluster, err)
+	}
 	size := 0
 	for k, v := range e.Labels {
 		size += len(k) + len(v)

@@ -19,6 +19,8 @@ const (
 	InvalidName mcs.ServiceExportConditionReason = "InvalidName"
 	// InvalidPorts are ports that no API server would have accepted, or too many of them (SPEC X2).
 	InvalidPorts mcs.ServiceExportConditionReason = "InvalidPorts"
+	// InvalidChoice is an annotation that names more clusters than can be kept (SPEC P2).
+	InvalidChoice mcs.ServiceExportConditionReason = "InvalidChoice"
 	// NamespaceNotAllowed is a namespace from which the cluster may not export (SPEC X3).
 	NamespaceNotAllowed mcs.ServiceExportConditionReason = "NamespaceNotAllowed"
 )
@@ -46,6 +48,7 @@ func Of(cluster string, export *mcs.ServiceExport, service *corev1.Service) (Exp
 		Created:     timestamp(export.CreationTimestamp.Time),
 		Labels:      labels,
 		Annotations: annotations,
+		Consumers:   Consumers(export),
 		Service:     properties(&service.Spec),
 	}, nil
 }
@@ -69,7 +72,7 @@ func exportable(export *mcs.ServiceExport, service *corev1.Service) *Invalid {
 	if why := badPorts(service.Spec.Ports); why != "" {
 		return &Invalid{InvalidPorts, fmt.Sprintf("Service %s: %s", name, why)}
 	}
-	return nil
+	return badChoice(export)
 }
 
 // badPorts says what no API server would have let pass: a consumer's would refuse the derived Service for it.

@@ -25,6 +25,8 @@ type Export struct {
 	// Labels and Annotations are spec.exportedLabels and spec.exportedAnnotations, without the keys that are refused (SPEC E4).
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
+	// Consumers are the clusters that may import it, sorted; nil is all of them, empty is none (SPEC P2).
+	Consumers []string `json:"consumers,omitzero"`
 	Service
 }
 

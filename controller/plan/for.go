@@ -48,7 +48,7 @@ func For(c Consumer, w Wanted, h Held, now Now) []Action {
 		return p.takeDown(p.Closed) // what is known of the exports is too little for more
 	case p.doubtful():
 		return p.holdStill()
-	case w.Service == nil && p.automatic(h.Import):
+	case w.Service == nil && len(w.LeftOut) == 0 && p.automatic(h.Import):
 		return p.removeImport("no cluster exports the service any more")
 	}
 	p.shape = p.decide()

@@ -71,6 +71,9 @@ type Wanted struct {
 	Unreachable map[string]bool
 	// Members are the known clusters of the clusterset, for messages and to tell whose an import is; it may be nil.
 	Members []string
+	// LeftOut are the clusters that export the name, or may, and that the import's annotation leaves out (SPEC P2): an import
+	// that only they keep from being empty is not one that nobody exports.
+	LeftOut []string
 	// Refused are the exports of the name that are not valid, each as the cluster and what is wrong with it, for messages.
 	Refused []string
 }

@@ -9,6 +9,7 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // shape is what the import is to look like here: the merged service, seen through what the consumer supports and what a
@@ -72,6 +73,9 @@ func (p *pass) nobody() string {
 	}
 	if len(p.Refused) > 0 {
 		message += "; refused: " + strings.Join(few(p.Refused), ", ")
+	}
+	if len(p.LeftOut) > 0 {
+		message += fmt.Sprintf("; left out by annotation %s: %s", mcsapi.AnnotationProviders, strings.Join(few(p.LeftOut), ", "))
 	}
 	if len(p.Members) > 0 {
 		message += "; known clusters: " + strings.Join(few(p.Members), ", ")

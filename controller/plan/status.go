@@ -24,11 +24,13 @@ const (
 	ConditionNoLocalEndpoints = "NoLocalEndpoints"
 	// ConditionUnreachable names the exporting clusters that are unreachable, and what became of their endpoints (SPEC L1).
 	ConditionUnreachable = "Unreachable"
+	// ConditionRestricted says from which clusters alone is imported, because the import says so (SPEC P2).
+	ConditionRestricted = "Restricted"
 )
 
 var importConditions = []string{
 	string(mcs.ServiceImportConditionReady), ConditionMismatch, ConditionConflict, ConditionNoLocalEndpoints, ConditionUnreachable,
-	ConditionRefused,
+	ConditionRefused, ConditionRestricted,
 }
 
 // patchStatus brings the import's status to what it should be, once everything else is.
@@ -187,6 +189,9 @@ func (p *pass) reports() []report {
 	if r, ok := p.refused.report(); ok {
 		out = append(out, r)
 	}
+	if r, ok := p.restricted(); ok {
+		out = append(out, r)
+	}
 	return out
 }
 
@@ -220,6 +225,26 @@ func (p *pass) unreachable() (report, bool) {
 		messages = append(messages, fmt.Sprintf("%s: unreachable, endpoints kept as last known", strings.Join(few(kept), ", ")))
 	}
 	return report{ConditionUnreachable, metav1.ConditionTrue, strings.Join(reasons, ","), strings.Join(messages, "; "), warning}, len(messages) > 0
+}
+
+// restricted reports an import that names its providers, with those that it names in vain: no error, but maybe a slip.
+func (p *pass) restricted() (report, bool) {
+	providers := mcsapi.ClustersIn(p.Import.Annotations, mcsapi.AnnotationProviders)
+	if providers == nil {
+		return report{}, false
+	}
+	message := fmt.Sprintf("imported from %s only, by annotation %s", strings.Join(few(providers), ", "), mcsapi.AnnotationProviders)
+	if len(providers) == 0 {
+		message = fmt.Sprintf("imported from no cluster: annotation %s names none", mcsapi.AnnotationProviders)
+	}
+	if len(p.LeftOut) > 0 {
+		message += "; left out: " + strings.Join(few(p.LeftOut), ", ")
+	}
+	unknown := slices.DeleteFunc(slices.Clone(providers), func(id string) bool { return slices.Contains(p.Members, id) })
+	if len(unknown) > 0 && len(p.Members) > 0 {
+		message += "; not in the clusterset: " + strings.Join(few(unknown), ", ")
+	}
+	return report{ConditionRestricted, metav1.ConditionTrue, "Providers", message, notice}, true
 }
 
 // blocked reports an import for which a write was refused.

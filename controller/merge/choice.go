@@ -1,0 +1,51 @@
+package merge
+
+import (
+	"fmt"
+	"slices"
+
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// MaxChoiceBytes is how long an annotation of an export may be that names clusters: a thousand ids of 15 octets. It is kept
+// in every importing cluster, where there is room for so much and not for all that an annotation can hold.
+const MaxChoiceBytes = 16 << 10
+
+// Consumers returns the clusters that may import the export, sorted: nil is all of them, empty is none (SPEC P2).
+func Consumers(export *mcs.ServiceExport) []string {
+	ids := mcsapi.ClustersIn(export.Annotations, mcsapi.AnnotationConsumers)
+	slices.Sort(ids)
+	return ids
+}
+
+// badChoice refuses an export whose annotations can't be honoured: that of one that names its consumers must not count as
+// one that names none.
+func badChoice(export *mcs.ServiceExport) *Invalid {
+	for _, name := range []string{mcsapi.AnnotationConsumers} {
+		if size := len(export.Annotations[name]); size > MaxChoiceBytes {
+			return &Invalid{InvalidChoice, fmt.Sprintf("annotation %s has %d bytes; want at most %d", name, size, MaxChoiceBytes)}
+		}
+	}
+	return nil
+}
+
+// checkChoice says what in a remembered export can't have come from [Of].
+func (e *Export) checkChoice() error {
+	for _, ids := range [][]string{e.Consumers} {
+		size := 0
+		for _, id := range ids {
+			size += len(id)
+		}
+		if size > MaxChoiceBytes {
+			return fmt.Errorf("%d bytes of cluster ids", size)
+		}
+	}
+	return nil
+}
+
+// MayImport says whether the cluster may import the export (SPEC P2).
+func (e *Export) MayImport(cluster string) bool {
+	return e.Consumers == nil || slices.Contains(e.Consumers, cluster)
+}

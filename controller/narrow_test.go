@@ -1,0 +1,123 @@
+package controller
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+var web = types.NamespacedName{Namespace: "shop", Name: "web"}
+
+// exportedBy are the facts of exports of the clusters, the first the oldest, each with one ready endpoint.
+func exportedBy(ids ...string) facts {
+	f := facts{
+		consumers: map[string][]string{}, invalid: map[string]*merge.Invalid{},
+		unsure: map[string]bool{}, unreachable: map[string]bool{}, lost: map[string]bool{},
+	}
+	for n, id := range ids {
+		f.members = append(f.members, id)
+		f.exports = append(f.exports, merge.Export{
+			Cluster: id, Created: time.Date(2026, 1, 1+n, 0, 0, 0, 0, time.UTC),
+			Service: merge.Service{Ports: []merge.Port{{Name: "http", Protocol: corev1.ProtocolTCP, Number: 80}}},
+		})
+		f.known = append(f.known, plan.Source{Cluster: id, Slices: []*discoveryv1.EndpointSlice{{
+			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.1.0.1"}}}}}})
+	}
+	return f
+}
+
+func providers(text string) *mcs.ServiceImport {
+	return &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{mcsapi.AnnotationProviders: text}}}
+}
+
+// TestNarrow_P2: who sees whose export, by the annotations of both sides.
+func TestNarrow_P2(t *testing.T) {
+	for name, c := range map[string]struct {
+		consumers map[string][]string
+		consumer  string
+		imported  *mcs.ServiceImport
+		unsure    []string
+		want      string // the clusters that it is made of, the winner first
+		leftOut   string
+		invalid   string
+	}{
+		"nothing said":                        {consumer: "c", imported: &mcs.ServiceImport{}, want: "a b c"},
+		"named":                               {consumers: map[string][]string{"a": {"c"}}, consumer: "c", want: "a b c"},
+		"not named":                           {consumers: map[string][]string{"a": {"b"}}, consumer: "c", want: "b c", invalid: "a"},
+		"not even the exporting one":          {consumers: map[string][]string{"a": {"b"}}, consumer: "a", want: "b c", invalid: "a"},
+		"nobody is named":                     {consumers: map[string][]string{"a": {}, "b": {}, "c": {}}, consumer: "c", invalid: "a b c"},
+		"providers":                           {consumer: "c", imported: providers("c,b"), want: "b c", leftOut: "a"},
+		"no provider":                         {consumer: "c", imported: providers(""), leftOut: "a b c"},
+		"an unknown provider":                 {consumer: "c", imported: providers("z"), leftOut: "a b c"},
+		"what is asked for is not for it":     {consumers: map[string][]string{"a": {"b"}}, consumer: "c", imported: providers("a"), leftOut: "b c", invalid: "a"},
+		"left out while nothing is known":     {consumer: "c", imported: providers("b"), unsure: []string{"a"}, want: "b", leftOut: "a c"},
+		"not named, and nothing is known now": {consumers: map[string][]string{"a": {"b"}}, consumer: "c", unsure: []string{"a"}, want: "b c", invalid: "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := exportedBy("a", "b", "c")
+			for id, named := range c.consumers {
+				f.consumers[id] = named
+			}
+			for _, id := range c.unsure {
+				f.unsure[id] = true
+			}
+			all := f.offer(time.Now(), clusters.WithdrawUnlessLast)
+			got := all.to(c.consumer, c.imported, clusters.WithdrawUnlessLast)
+			w := got.wanted(web)
+			var of, from, refused []string
+			if w.Service != nil {
+				of = w.Service.Clusters
+			}
+			for _, s := range w.Sources {
+				from = append(from, s.Cluster)
+			}
+			for _, r := range w.Refused {
+				refused = append(refused, strings.Fields(r)[0])
+			}
+			slices.Sort(from)
+			if strings.Join(of, " ") != c.want || !slices.Equal(of, from) {
+				t.Errorf("made of %v, with endpoints of %v; want %s", of, from, c.want)
+			}
+			if strings.Join(w.LeftOut, " ") != c.leftOut || strings.Join(refused, " ") != c.invalid {
+				t.Errorf("left out %v, refused %v; want %q, %q", w.LeftOut, w.Refused, c.leftOut, c.invalid)
+			}
+			for id := range w.Unsure {
+				if !slices.Contains(of, id) {
+					t.Errorf("waits for %s, which is not seen", id)
+				}
+			}
+			if len(all.service.Clusters) != 3 || len(all.sources) != 3 {
+				t.Errorf("the offer to all was changed: %v", all.service.Clusters)
+			}
+			if again := all.to(c.consumer, c.imported, clusters.WithdrawUnlessLast); again != got {
+				t.Error("computed again instead of shared")
+			}
+		})
+	}
+}
+
+// TestLastIsJudgedByWhatIsSeen_P2_L2: an unreachable cluster's endpoints are the last of a consumer that sees no other's, and
+// stay there, while they go where others are seen.
+func TestLastIsJudgedByWhatIsSeen_P2_L2(t *testing.T) {
+	f := exportedBy("a", "b")
+	f.unreachable["a"] = true
+	f.consumers["b"] = []string{"b"}
+	all := f.offer(time.Now(), clusters.WithdrawUnlessLast)
+	for consumer, withdrawn := range map[string]bool{"a": false, "b": true} {
+		if got := all.to(consumer, nil, clusters.WithdrawUnlessLast).sources[0]; got.Cluster != "a" || got.Withdrawn != withdrawn {
+			t.Errorf("in %s: %+v, want withdrawn %t", consumer, got, withdrawn)
+		}
+	}
+}

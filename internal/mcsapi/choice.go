@@ -1,0 +1,47 @@
+package mcsapi
+
+import (
+	"slices"
+	"strings"
+)
+
+// Annotations by which people choose (SPEC P). Those that name clusters hold ids between commas; spaces don't count.
+const (
+	// AnnotationConsumers, on a ServiceExport, names the clusters that may import it. Absent: all; empty: none.
+	AnnotationConsumers = Domain + "/consumers"
+
+	// AnnotationProviders, on a ServiceImport, names the clusters whose exports are merged into it. Absent: all; empty: none.
+	AnnotationProviders = Domain + "/providers"
+
+	// AnnotationPrefer, on a ServiceImport or ServiceExport, names the clusters whose endpoints are used first, in order;
+	// [PreferLocal] stands for the importing cluster. Those that are not named come last, together. Empty: no preference.
+	AnnotationPrefer = Domain + "/prefer"
+
+	// AnnotationExportSelector, on a Namespace, is a label selector of the Services in it that are exported by rule. It
+	// goes before the flag --export-selector; empty: none.
+	AnnotationExportSelector = Domain + "/export-selector"
+)
+
+// PreferLocal, in [AnnotationPrefer], is the importing cluster itself, whatever its id.
+const PreferLocal = "local"
+
+// ParseClusters returns the ids that an annotation names, in its order, each once. It is empty, but not nil, if there are
+// none.
+func ParseClusters(text string) []string {
+	ids := []string{}
+	for _, id := range strings.Split(text, ",") {
+		if id = strings.TrimSpace(id); id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// ClustersIn returns what the annotation of that name says of clusters, or nil if it is not there.
+func ClustersIn(annotations map[string]string, name string) []string {
+	text, ok := annotations[name]
+	if !ok {
+		return nil
+	}
+	return ParseClusters(text)
+}

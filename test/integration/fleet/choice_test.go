@@ -1,0 +1,145 @@
+package fleet
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/test/controlplane"
+)
+
+// annotate sets an annotation of a ServiceExport or ServiceImport; nil takes it away.
+func (c *cluster) annotate(t testing.TB, resource, ns, name, annotation string, value any) {
+	t.Helper()
+	text := "null"
+	if value != nil {
+		text = fmt.Sprintf("%q", value)
+	}
+	body := fmt.Sprintf(`{"metadata":{"annotations":{%q:%s}}}`, annotation, text)
+	must(t, c.mcs.Patch(types.MergePatchType).Namespace(ns).Resource(resource).Name(name).Body([]byte(body)).Do(t.Context()).Error())
+}
+
+// wantMessage is a condition for eventually: the condition Ready of the export says what.
+func (c *cluster) wantMessage(ns, name, what string) func() error {
+	return func() error {
+		e, err := c.getExport(ns, name)
+		if err != nil {
+			return err
+		}
+		if got := condition(e.Status.Conditions, "Ready"); got == nil || !strings.Contains(got.Message, what) {
+			return fmt.Errorf("export %s/%s in %s says %+v, want %q", ns, name, c.Name(), e.Status.Conditions, what)
+		}
+		return nil
+	}
+}
+
+// TestConsumers_P2: an export that names its consumers gets to these and to no other, whatever objects another holds; a
+// change of the annotation brings and takes at once, and touches nothing else.
+func TestConsumers_P2(t *testing.T) {
+	a, b, c := withAutomatic(t)
+	const ns = "consumers"
+	namespace(t, ns, a, b, c)
+	only := func(e *mcs.ServiceExport) {
+		e.Annotations = map[string]string{mcsapi.AnnotationConsumers: "b,zz"}
+	}
+	a.service(t, ns, "web")
+	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
+	c.importOf(t, ns, "web") // a person of a cluster that is not named asks for it
+	a.export(t, ns, "web", only)
+	eventually(t, "the named one has it", b.wantAddresses(ns, "web", "a/10.1.0.5"))
+	eventually(t, "served", b.wantImported(ns, "web"))
+	eventually(t, "the export says to whom", a.wantMessage(ns, "web", "exported to b, zz only, by annotation clusterset.dev/consumers; not in the clusterset: zz"))
+	eventually(t, "who asks is told why not", c.wantSaid(ns, "web", "Ready", "a (NotForThisCluster"))
+	holds(t, "nobody else has any of it, the exporting cluster included", func() error {
+		if err := a.wantGone(ns, "web")(); err != nil {
+			return err
+		}
+		return c.wantNotServed(ns, "web")()
+	})
+
+	c.service(t, ns, "web")
+	c.slice(t, ns, "web", "x", []string{"10.3.0.5"})
+	c.export(t, ns, "web")
+	eventually(t, "an export of another cluster is merged where both are seen", b.wantAddresses(ns, "web", "a/10.1.0.5", "c/10.3.0.5"))
+	for _, other := range []*cluster{a, c} {
+		eventually(t, "and alone elsewhere", other.wantAddresses(ns, "web", "c/10.3.0.5"))
+	}
+	was, err := b.getService(ns, "amcs-web")
+	must(t, err)
+	a.annotate(t, "serviceexports", ns, "web", mcsapi.AnnotationConsumers, "a")
+	eventually(t, "it goes from who is not named any more", b.wantAddresses(ns, "web", "c/10.3.0.5"))
+	eventually(t, "and comes to who is", a.wantAddresses(ns, "web", "a/10.1.0.5", "c/10.3.0.5"))
+	a.annotate(t, "serviceexports", ns, "web", mcsapi.AnnotationConsumers, "")
+	eventually(t, "empty is nobody", a.wantAddresses(ns, "web", "c/10.3.0.5"))
+	eventually(t, "which it says", a.wantMessage(ns, "web", "exported to no cluster"))
+	a.annotate(t, "serviceexports", ns, "web", mcsapi.AnnotationConsumers, nil)
+	for _, other := range []*cluster{a, b, c} {
+		eventually(t, "without the annotation everybody has it", other.wantAddresses(ns, "web", "a/10.1.0.5", "c/10.3.0.5"))
+	}
+	if now, err := b.getService(ns, "amcs-web"); err != nil || now.UID != was.UID || now.Spec.ClusterIP != was.Spec.ClusterIP {
+		t.Errorf("the derived Service did not outlive the change: %v, %v", now.Spec, err)
+	}
+}
+
+// TestProviders_P2: an import that names its providers is made of their exports only, there and nowhere else.
+func TestProviders_P2(t *testing.T) {
+	a, b, c := withAutomatic(t)
+	const ns = "providers"
+	namespace(t, ns, a, b, c)
+	for n, p := range []*cluster{a, b} {
+		p.service(t, ns, "web")
+		p.slice(t, ns, "web", "x", []string{fmt.Sprintf("10.%d.0.5", n+1)})
+		p.export(t, ns, "web")
+	}
+	both := []string{"a/10.1.0.5", "b/10.2.0.5"}
+	eventually(t, "both", c.wantAddresses(ns, "web", both...))
+	c.annotate(t, "serviceimports", ns, "web", mcsapi.AnnotationProviders, "b")
+	eventually(t, "one", c.wantAddresses(ns, "web", "b/10.2.0.5"))
+	eventually(t, "said", c.wantSaid(ns, "web", "Restricted", "imported from b only", "left out: a"))
+	eventually(t, "the others have both", a.wantAddresses(ns, "web", both...))
+	c.annotate(t, "serviceimports", ns, "web", mcsapi.AnnotationProviders, "")
+	eventually(t, "none", c.wantNotServed(ns, "web"))
+	eventually(t, "the annotation stays with the import", c.wantSaid(ns, "web", "Restricted", "imported from no cluster"))
+	settle(t, a, b, c)
+	c.annotate(t, "serviceimports", ns, "web", mcsapi.AnnotationProviders, nil)
+	eventually(t, "both again", c.wantAddresses(ns, "web", both...))
+	eventually(t, "nothing left to say", c.wantSaid(ns, "web", "Restricted"))
+}
+
+// TestRestrictionIsRemembered_P2_L9: a controller that starts while the exporting cluster is away knows from the consumers
+// that are named that others are not, and does not give them what it remembers.
+func TestRestrictionIsRemembered_P2_L9(t *testing.T) {
+	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c", AuditLog: true})
+	a, b, c := list[0], list[1], list[2]
+	stop := run(t, register(list...), nil)
+	const ns = "remembered"
+	namespace(t, ns, a, b, c)
+	a.service(t, ns, "web")
+	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
+	a.export(t, ns, "web", func(e *mcs.ServiceExport) { e.Annotations = map[string]string{mcsapi.AnnotationConsumers: "b"} })
+	eventually(t, "b has it", b.wantAddresses(ns, "web", "a/10.1.0.5"))
+	eventually(t, "and remembers it", b.wantImported(ns, "web"))
+	stop()
+	must(t, a.KillAPIServer())
+
+	run(t, register(list...), nil)
+	b.service(t, ns, "new")
+	b.export(t, ns, "new")
+	eventually(t, "the controller works", c.wantImported(ns, "new"))
+	c.importOf(t, ns, "web")
+	eventually(t, "what is remembered is not for c", c.wantSaid(ns, "web", "Ready", "a (NotForThisCluster"))
+	holds(t, "c gets nothing, b keeps all", func() error {
+		if err := c.wantNotServed(ns, "web")(); err != nil {
+			return err
+		}
+		i, err := c.getImport(ns, "web")
+		if err != nil || i.Annotations[mcsapi.AnnotationExports] != "" || len(i.Status.Clusters) > 0 {
+			return fmt.Errorf("import %+v, %v", i, err)
+		}
+		return b.wantAddresses(ns, "web", "a/10.1.0.5")()
+	})
+}
