@@ -102,15 +102,15 @@ func (z *zone) atService(q query, qtype uint16) (set *view.RRset, exists bool) {
 	if q.sub == "" {
 		return ofType(r, qtype), true
 	}
-	node := r.Below()[q.sub]
-	if node == nil {
+	node, exists := r.Below(q.sub)
+	if !exists {
 		return nil, false
 	}
 	return ofType(node, qtype), true
 }
 
 // ofType returns the records of a type. Asked for ANY it returns those of one type that there is (RFC 8482 section 4.1).
-func ofType(r records, qtype uint16) *view.RRset {
+func ofType[R records](r R, qtype uint16) *view.RRset {
 	switch qtype {
 	case dns.TypeA:
 		return r.A()

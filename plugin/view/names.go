@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"strings"
@@ -15,119 +16,205 @@ const maxName = 254
 // Node is a name below that of a service: an endpoint, a port, or only a parent of such names (RFC 4592 section 2.2.2).
 type Node struct {
 	records *Records
-	target  string   // the name of the endpoint in full
-	octets  [][]byte // its addresses
-	ports   []Port   // its ports, or those that the name of a port stands for
-	port    bool     // the name of a port
-
-	a, aaaa, srv lazy[RRset]
+	port    *portName
+	host    hostname
+	slices  []*Slice // where the endpoint may be
 }
+
+// portName is the name of a port.
+type portName struct {
+	Port
+	name string // in full
+	srv  lazy[RRset]
+}
+
+// Below returns what exists at a name below that of the service, by its labels above the service's ("<hostname>.<cluster>",
+// "<cluster>", "_<port>._<protocol>", "_<protocol>"), if anything does. Nothing is built for the names of all endpoints: a
+// slice that did not change keeps the records it has, whatever happens to others.
+func (r *Records) Below(sub string) (n Node, exists bool) {
+	if host, cluster, ok := strings.Cut(sub, "."); ok && r.service.Headless && host != "" && host[0] != '_' && r.fits(len(sub)) {
+		n = Node{records: r, host: parseHostname(host), slices: r.service.of(cluster)}
+		for i, s := range n.slices {
+			if s.find(n.host) >= 0 {
+				n.slices = n.slices[i:]
+				return n, true
+			}
+		}
+	}
+	port, exists := r.frame()[sub]
+	return Node{records: r, port: port}, exists
+}
+
+// fits reports whether a name of so many characters above that of the service is not too long.
+func (r *Records) fits(sub int) bool { return sub+1+len(r.owner) <= maxName }
 
 // A returns the IPv4 addresses of an endpoint.
-func (n *Node) A() *RRset {
-	if n.octets == nil {
-		return nil
-	}
-	return n.a.get(func() *RRset { return n.addresses(4) })
-}
+func (n Node) A() *RRset { return n.addresses(4) }
 
 // AAAA returns the IPv6 addresses of an endpoint.
-func (n *Node) AAAA() *RRset {
-	if n.octets == nil {
-		return nil
+func (n Node) AAAA() *RRset { return n.addresses(16) }
+
+func (n Node) addresses(width int) (found *RRset) {
+	for _, s := range n.slices {
+		if s.width != width {
+			continue
+		}
+		at := s.find(n.host)
+		switch {
+		case at < 0:
+		case found == nil:
+			found = s.endpoint(n.records, at, n.host)
+		default:
+			found = join(found, s.endpoint(n.records, at, n.host))
+		}
 	}
-	return n.aaaa.get(func() *RRset { return n.addresses(16) })
+	return found
 }
 
-func (n *Node) addresses(width int) *RRset {
-	octets := n.octets
-	if slices.ContainsFunc(octets, func(o []byte) bool { return len(o) != width }) {
-		octets = slices.DeleteFunc(slices.Clone(octets), func(o []byte) bool { return len(o) != width })
+// join returns the address records of both, each once.
+func join(a, b *RRset) *RRset {
+	all := slices.Clone(a.All())
+	for _, rr := range b.All() {
+		if !slices.ContainsFunc(all, func(other dns.RR) bool { return dns.IsDuplicate(rr, other) }) {
+			all = append(all, rr)
+		}
 	}
-	return NewRRset(addressRecords(n.target, n.records.zone.TTL, octets), nil)
+	return NewRRset(all, nil)
 }
 
 // SRV returns the service records at the name of a port, none at the name of an endpoint.
-func (n *Node) SRV() *RRset {
-	if !n.port {
+func (n Node) SRV() *RRset {
+	p := n.port
+	if p == nil {
 		return nil
 	}
-	return n.srv.get(func() *RRset {
-		return n.records.services(n.target, func(p Port) bool { return p.Name == n.ports[0].Name && p.Protocol == n.ports[0].Protocol })
+	return p.srv.get(func() *RRset {
+		return n.records.services(p.name, func(q Port) bool { return q.Name == p.Name && q.Protocol == p.Protocol })
 	})
 }
 
-// Below returns every name that exists below that of the service, by its labels above the service's ("<hostname>.<cluster>",
-// "<cluster>", "_<port>._<protocol>", "_<protocol>").
-func (r *Records) Below() map[string]*Node {
-	return *r.below.get(func() *map[string]*Node {
-		m := map[string]*Node{}
-		if r.service.Headless {
-			r.nameEndpoints(m)
-		} else {
+// frame returns the names below that of the service that are not those of endpoints: ports, and parents without records.
+func (r *Records) frame() map[string]*portName {
+	return *r.names.get(func() *map[string]*portName {
+		m := map[string]*portName{}
+		if !r.service.Headless {
 			r.namePorts(m, r.service.Ports)
+			return &m
+		}
+		for _, s := range r.service.slices {
+			if r.hasNames(s) {
+				nameParents(m, s.cluster)
+			}
+		}
+		var last []Port
+		for _, s := range r.service.preferred() {
+			if !slices.Equal(s.ports, last) && r.hasNames(s) {
+				r.namePorts(m, s.ports)
+				last = s.ports
+			}
 		}
 		return &m
 	})
 }
 
-func (r *Records) nameEndpoints(m map[string]*Node) {
-	named := map[*Slice]bool{} // whose ports have names already
-	buf := make([]byte, 0, 2*maxName)
-	for _, e := range r.service.ready() {
-		if buf = e.appendName(buf[:0]); len(buf) == 0 || len(buf)+1+len(r.owner) > maxName {
-			continue
+// hasNames reports whether any endpoint of a slice has a name.
+func (r *Records) hasNames(s *Slice) bool {
+	const maxLabel = 63
+	if s.len() == 0 || s.cluster == "" {
+		return false
+	}
+	if r.fits(maxLabel + 1 + len(s.cluster)) {
+		return true
+	}
+	var buf [2 * maxName]byte
+	for i := range s.len() {
+		if r.fits(len(s.appendName(buf[:0], i))) {
+			return true
 		}
-		sub := len(buf)
-		target := string(append(append(buf, '.'), r.owner...))
-		node := r.node(m, target[:sub])
-		node.target = target
-		if !slices.ContainsFunc(node.octets, func(o []byte) bool { return string(o) == string(e.octets) }) {
-			node.octets = append(node.octets, e.octets)
-		}
-		node.ports = union(node.ports, e.slice.ports)
-		if !named[e.slice] {
-			named[e.slice] = true
-			r.namePorts(m, e.slice.ports)
+	}
+	return false
+}
+
+// nameParents adds a name and its parents up to the name of the service.
+func nameParents(m map[string]*portName, sub string) {
+	for more := true; more; _, sub, more = strings.Cut(sub, ".") {
+		if _, ok := m[sub]; !ok {
+			m[sub] = nil
 		}
 	}
 }
 
-// union returns the ports of both, one of the two itself where the other has nothing to add.
-func union(a, b []Port) []Port {
-	if len(a) == 0 {
-		return b
-	}
-	for _, p := range b {
-		if !slices.Contains(a, p) {
-			a = append(slices.Clip(a), p)
-		}
-	}
-	return a
-}
-
-func (r *Records) namePorts(m map[string]*Node, ports []Port) {
+func (r *Records) namePorts(m map[string]*portName, ports []Port) {
 	for _, p := range ports {
 		sub := "_" + p.Name + "._" + p.Protocol
-		if n := m[sub]; n != nil && n.port || len(sub)+1+len(r.owner) > maxName {
+		if m[sub] != nil || !r.fits(len(sub)) {
 			continue
 		}
-		node := r.node(m, sub)
-		node.port, node.target, node.ports = true, sub+"."+r.owner, []Port{p}
+		nameParents(m, sub)
+		m[sub] = &portName{Port: p, name: sub + "." + r.owner}
 	}
 }
 
-// node returns the node called sub, which begins to exist, as do its parents up to the name of the service.
-func (r *Records) node(m map[string]*Node, sub string) *Node {
-	if n := m[sub]; n != nil {
-		return n
+// hostname is the label of an endpoint, and the address that it was made from if it looks like that.
+type hostname struct {
+	label string
+	addr  netip.Addr
+}
+
+// parseHostname undoes what appendHostname does.
+func parseHostname(label string) hostname {
+	h := hostname{label: label}
+	if addr, ok := parseDashed(label); ok {
+		h.addr = addr
+		return h
 	}
-	n := &Node{records: r}
-	m[sub] = n
-	if i := strings.IndexByte(sub, '.'); i >= 0 {
-		r.node(m, sub[i+1:])
+	var text [maxName]byte
+	n := copy(text[:], label)
+	if strings.Count(label, "-") < 2 || n < len(label) { // the shortest is ::
+		return h
 	}
-	return n
+	for i := range n {
+		switch c := text[i]; {
+		case c == '-':
+			text[i] = ':'
+		case !('0' <= c && c <= '9' || 'a' <= c && c <= 'f'):
+			return h
+		}
+	}
+	addr, err := netip.ParseAddr(string(text[:n]))
+	if err != nil {
+		return h
+	}
+	octets := addr.As16()
+	if bytes.Equal(appendHostname(text[:0], octets[:]), []byte(label)) { // of all ways to write it, the canonical one
+		h.addr = addr
+	}
+	return h
+}
+
+// parseDashed parses an IPv4 address with dashes.
+func parseDashed(label string) (addr netip.Addr, ok bool) {
+	var octets [4]byte
+	at, value, digits := 0, 0, 0
+	for i := range len(label) {
+		c := label[i]
+		switch {
+		case c == '-':
+			if digits == 0 || at == 3 {
+				return addr, false
+			}
+			octets[at] = byte(value)
+			at, value, digits = at+1, 0, 0
+		case c < '0' || c > '9' || digits > 0 && value == 0:
+			return addr, false
+		default:
+			if value, digits = value*10+int(c-'0'), digits+1; value > 255 {
+				return addr, false
+			}
+		}
+	}
+	octets[at] = byte(value)
+	return netip.AddrFrom4(octets), at == 3 && digits > 0
 }
 
 // appendHostname appends the DNS label that is made from an address: its canonical text (RFC 5952) with dashes, and a zero
@@ -163,14 +250,26 @@ func (r *Records) Walk(yield func([]dns.RR)) {
 		}
 	}
 	all(r.A(), r.AAAA(), r.SRV())
-	below := r.Below()
-	names := make([]string, 0, len(below))
-	for name := range below {
+	for _, name := range r.below() {
+		if node, ok := r.Below(name); ok {
+			all(node.A(), node.AAAA(), node.SRV())
+		}
+	}
+}
+
+// below returns the names below that of the service, sorted.
+func (r *Records) below() []string {
+	var names []string
+	for name := range r.frame() {
 		names = append(names, name)
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		node := below[name]
-		all(node.A(), node.AAAA(), node.SRV())
+	if r.service.Headless {
+		for _, s := range r.service.slices {
+			for i := range s.len() {
+				names = append(names, string(s.appendName(nil, i)))
+			}
+		}
 	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"net"
 	"slices"
 	"sync/atomic"
@@ -30,7 +31,8 @@ type Records struct {
 	owner   string
 
 	a, aaaa, srv lazy[RRset]
-	below        lazy[map[string]*Node]
+	names        lazy[map[string]*portName]
+	targets      lazy[[]*target]
 }
 
 // lazy is a value that is built on first use. Two readers may build it at the same time; one of the two is kept.
@@ -89,9 +91,10 @@ func (r *Records) addresses(width int) *RRset {
 	if r.service.Headless {
 		seen := map[string]struct{}{}
 		for _, e := range r.service.ready() {
-			if _, dup := seen[string(e.octets)]; !dup && len(e.octets) == width {
-				seen[string(e.octets)] = struct{}{}
-				found = append(found, e.octets)
+			octets := e.slice.addr(e.at)
+			if _, dup := seen[string(octets)]; !dup && len(octets) == width {
+				seen[string(octets)] = struct{}{}
+				found = append(found, octets)
 			}
 		}
 	} else {
@@ -126,49 +129,87 @@ func (r *Records) services(owner string, want func(Port) bool) *RRset {
 	return NewRRset(rrs, extra)
 }
 
+// target is the name of an endpoint, as SRV records have it.
+type target struct {
+	name   string
+	octets [][]byte // its addresses
+	ports  []Port
+}
+
 // endpointServices builds the SRV records of a headless service: for each name of an endpoint the numbers that its slices
 // give to the wanted ports, and its addresses.
 func (r *Records) endpointServices(owner string, want func(Port) bool) *RRset {
-	type target struct {
+	type service struct {
 		name   string
 		number uint16
 	}
 	var (
-		targets []target
-		extra   []dns.RR
-		from    []int32
+		services []service
+		extra    []dns.RR
+		from     []int32
 	)
-	done := map[*Node]bool{}
-	names := r.Below()
-	buf := make([]byte, 0, 2*maxName)
-	for _, e := range r.service.ready() {
-		buf = e.appendName(buf[:0])
-		node := names[string(buf)]
-		if len(buf) == 0 || node == nil || done[node] {
-			continue
-		}
-		done[node] = true
+	for _, t := range r.named() {
 		var numbers []uint16
-		for _, p := range node.ports {
+		for _, p := range t.ports {
 			if want(p) && !slices.Contains(numbers, p.Number) {
 				numbers = append(numbers, p.Number)
-				targets = append(targets, target{node.target, p.Number})
+				services = append(services, service{t.name, p.Number})
 				from = append(from, int32(len(extra)))
 			}
 		}
 		if len(numbers) > 0 {
 			// All its addresses come with its first port: a client needs them once.
-			extra = append(extra, addressRecords(node.target, r.zone.TTL, node.octets)...)
+			extra = append(extra, addressRecords(t.name, r.zone.TTL, t.octets)...)
 			for i := len(from) - len(numbers) + 1; i < len(from); i++ {
 				from[i] = int32(len(extra))
 			}
 		}
 	}
 	from = append(from, int32(len(extra)))
-	rrs := serviceRecords(owner, r.zone.TTL, len(targets), func(i int) (string, uint16) {
-		return targets[i].name, targets[i].number
+	rrs := serviceRecords(owner, r.zone.TTL, len(services), func(i int) (string, uint16) {
+		return services[i].name, services[i].number
 	})
 	return newServiceSet(rrs, extra, from)
+}
+
+// named returns the names of the endpoints that stand behind the service, the clusters by turns.
+func (r *Records) named() []*target {
+	return *r.targets.get(func() *[]*target {
+		var all []*target
+		byName := map[string]*target{}
+		buf := make([]byte, 0, 2*maxName)
+		for _, e := range r.service.ready() {
+			if buf = e.slice.appendName(buf[:0], e.at); len(buf) == 0 || !r.fits(len(buf)) {
+				continue
+			}
+			t := byName[string(buf)]
+			if t == nil {
+				sub := len(buf)
+				t = &target{name: string(append(append(buf, '.'), r.owner...))}
+				byName[t.name[:sub]] = t
+				all = append(all, t)
+			}
+			octets := e.slice.addr(e.at)
+			if !slices.ContainsFunc(t.octets, func(o []byte) bool { return bytes.Equal(o, octets) }) {
+				t.octets = append(t.octets, octets)
+			}
+			t.ports = union(t.ports, e.slice.ports)
+		}
+		return &all
+	})
+}
+
+// union returns the ports of both, one of the two itself where the other has nothing to add.
+func union(a, b []Port) []Port {
+	if len(a) == 0 {
+		return b
+	}
+	for _, p := range b {
+		if !slices.Contains(a, p) {
+			a = append(slices.Clip(a), p)
+		}
+	}
+	return a
 }
 
 // addressRecords builds A and AAAA records in one block each.
@@ -213,25 +254,25 @@ func serviceRecords(owner string, ttl uint32, n int, at func(int) (string, uint1
 	return rrs
 }
 
-// endpoint is one address of a ready endpoint, where it comes from, and the ports that its slice has.
+// endpoint is one address of a ready endpoint.
 type endpoint struct {
-	octets []byte
-	slice  *Slice
-	host   string
+	slice *Slice
+	at    int
 }
 
-// ready returns the ready endpoints of a headless service, the clusters by turns, so that any few in a row come from as
-// many clusters as possible.
+// ready returns the ready endpoints that stand behind a headless service, the clusters by turns, so that any few in a row
+// come from as many clusters as possible.
 func (s *Service) ready() []endpoint {
 	var clusters [][]endpoint
 	total := 0
-	for i, slice := range s.slices {
-		if i == 0 || s.slices[i-1].cluster != slice.cluster {
+	preferred := s.preferred()
+	for i, slice := range preferred {
+		if i == 0 || preferred[i-1].cluster != slice.cluster {
 			clusters = append(clusters, nil)
 		}
 		last := &clusters[len(clusters)-1]
 		for j := range slice.len() {
-			*last = append(*last, endpoint{slice.addr(j), slice, slice.host(j)})
+			*last = append(*last, endpoint{slice, j})
 		}
 		total += slice.len()
 	}
@@ -244,17 +285,4 @@ func (s *Service) ready() []endpoint {
 		}
 	}
 	return all
-}
-
-// appendName appends the endpoint's name below that of the service, "<hostname>.<cluster>", or nothing where it has none.
-func (e endpoint) appendName(buf []byte) []byte {
-	if e.slice.cluster == "" {
-		return buf
-	}
-	if e.host != "" {
-		buf = append(buf, e.host...)
-	} else {
-		buf = appendHostname(buf, e.octets)
-	}
-	return append(append(buf, '.'), e.slice.cluster...)
 }

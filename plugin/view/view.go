@@ -103,6 +103,9 @@ func (v *View) Forget() {
 	for i := range v.shards {
 		for _, s := range *v.shards[i].Load() {
 			s.records.Store(nil)
+			for _, slice := range s.slices {
+				slice.endpoints.Store(nil)
+			}
 		}
 	}
 }

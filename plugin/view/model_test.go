@@ -1,0 +1,75 @@
+package view
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+)
+
+// modelNames is what SPEC D3 says of the names of endpoints, read off the objects in the plainest way.
+func (w *world) modelNames() []string {
+	var all []string
+	for id, o := range w.slices {
+		if imp, ok := w.imports[o.service+"."+id.Namespace]; !ok || !imp.Headless || o.slice.cluster == "" {
+			continue
+		}
+		for i := range o.slice.len() {
+			addr, _ := netip.AddrFromSlice(o.slice.addr(i))
+			host := o.slice.host(i)
+			if host == "" {
+				host = strings.NewReplacer(".", "-", ":", "-").Replace(addr.String())
+			}
+			all = append(all, fmt.Sprintf("%s.%s.%s.%s.svc.%s %s", host, o.slice.cluster, o.service, id.Namespace, zone.Origin, addr))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// TestNamesOfEndpoints_D3: whatever happened, each endpoint answers at its name, every address once, and no other name does.
+func TestNamesOfEndpoints_D3(t *testing.T) {
+	for seed := range uint64(50) {
+		w := newWorld(seed)
+		for step := range 100 {
+			w.step()
+			var got []string
+			services, _ := w.view.Snapshot()
+			for _, s := range services {
+				s.In(zone).Walk(func(rrs []dns.RR) {
+					for _, rr := range rrs {
+						if a, ok := rr.(*dns.A); ok && strings.Count(a.Hdr.Name, ".") > strings.Count("svc.ns.svc."+zone.Origin, ".") {
+							got = append(got, a.Hdr.Name+" "+a.A.String())
+						}
+					}
+				})
+			}
+			slices.Sort(got)
+			if want := w.modelNames(); !slices.Equal(got, want) {
+				t.Fatalf("seed %d, step %d:\n%s\nnot\n%s", seed, step, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		}
+	}
+}
+
+// TestHostname: the label made from an address is taken apart into that address, and no other spelling of it is.
+func TestHostname(t *testing.T) {
+	for _, text := range []string{"10.0.0.1", "0.0.0.0", "255.255.255.255", "192.168.10.200", "::", "::1", "fe80::", "2001:db8::1",
+		"2001:db8:0:1:1:1:1:1", "1:2:3:4:5:6:7:8", "2001:0:0:1::1", "fd00:1234:5678:9abc:def0:1234:5678:9abc"} {
+		addr := netip.MustParseAddr(text)
+		label := string(appendHostname(nil, addr.AsSlice()))
+		if h := parseHostname(label); h.addr != addr {
+			t.Errorf("%s became %s, which is taken for %v", text, label, h.addr)
+		}
+	}
+	for _, label := range []string{"", "a", "-", "web-0", "db-0", "10-0-0", "10-0-0-256", "10-0-0-01", "10-0-0-1-", "-10-0-0-1", "10--0-1", "10-0-0-0-1",
+		"fd00-0-0-0-0-0-0-1", "0-0-0-0-0-0-0-1", "fd00--0", "--1", "2001-DB8--1", "0--ffff-102-304", strings.Repeat("a-", 32), strings.Repeat("1", 63)} {
+		h := parseHostname(label)
+		if h.addr.IsValid() && string(appendHostname(nil, h.addr.AsSlice())) != label {
+			t.Errorf("%s is taken for %v", label, h.addr)
+		}
+	}
+}

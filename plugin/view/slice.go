@@ -1,0 +1,210 @@
+package view
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"sort"
+	"strings"
+	"sync/atomic"
+)
+
+// Endpoint is one address of a ready endpoint.
+type Endpoint struct {
+	Addr netip.Addr
+	// Hostname is the name that the slice gives the endpoint, a DNS label in lower case, or empty: the name is made from
+	// the address then.
+	Hostname string
+}
+
+// Slice is what DNS needs of an EndpointSlice: the ready endpoints of one cluster, all of one address family. It never
+// changes.
+type Slice struct {
+	name    string
+	cluster string
+	ports   []Port
+	octets  []byte   // the addresses, width octets each, ascending
+	hosts   []string // their hostnames, or nil where none has one
+	width   int      // 4 or 16
+
+	index     lazy[map[string]int] // the first endpoint of each hostname
+	endpoints atomic.Pointer[endpoints]
+}
+
+// endpoints are the records at the names of the endpoints of one slice in one zone, each set in the place of the first
+// endpoint that has the name.
+type endpoints struct {
+	service string // its name in full
+	ttl     uint32
+	next    *endpoints // the same in another zone
+	sets    []lazy[RRset]
+}
+
+// NewSlice packs the ready endpoints of the EndpointSlice called name. The cluster is a DNS name in lower case, or
+// empty where it is unknown: its endpoints have no names then. Addresses of another family than the first one are
+// left out, as are duplicates. The given endpoints are sorted in place.
+func NewSlice(name, cluster string, ports []Port, endpoints []Endpoint) *Slice {
+	s := &Slice{name: name, cluster: cluster, ports: ports, width: 4}
+	if len(endpoints) == 0 {
+		return s
+	}
+	v4 := endpoints[0].Addr.Is4()
+	endpoints = slices.DeleteFunc(endpoints, func(e Endpoint) bool { return e.Addr.Is4() != v4 })
+	slices.SortFunc(endpoints, func(a, b Endpoint) int {
+		if c := a.Addr.Compare(b.Addr); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Hostname, b.Hostname)
+	})
+	endpoints = slices.Compact(endpoints)
+	if !v4 {
+		s.width = 16
+	}
+	s.octets = make([]byte, 0, len(endpoints)*s.width)
+	for i, e := range endpoints {
+		s.octets = appendAddr(s.octets, e.Addr)
+		if e.Hostname == "" {
+			continue
+		}
+		if s.hosts == nil {
+			s.hosts = make([]string, len(endpoints))
+		}
+		s.hosts[i] = e.Hostname
+	}
+	return s
+}
+
+func appendAddr(octets []byte, addr netip.Addr) []byte {
+	if addr.Is4() {
+		a := addr.As4()
+		return append(octets, a[:]...)
+	}
+	a := addr.As16()
+	return append(octets, a[:]...)
+}
+
+func compareSlices(a, b *Slice) int {
+	if c := strings.Compare(a.cluster, b.cluster); c != 0 {
+		return c
+	}
+	return strings.Compare(a.name, b.name)
+}
+
+func (s *Slice) len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.octets) / s.width
+}
+
+// addr returns the octets of the i-th address, shared.
+func (s *Slice) addr(i int) []byte { return s.octets[i*s.width : (i+1)*s.width : (i+1)*s.width] }
+
+func (s *Slice) host(i int) string {
+	if s.hosts == nil {
+		return ""
+	}
+	return s.hosts[i]
+}
+
+func (s *Slice) equal(t *Slice) bool {
+	return s.name == t.name && s.cluster == t.cluster && s.width == t.width &&
+		bytes.Equal(s.octets, t.octets) && slices.Equal(s.hosts, t.hosts) && slices.Equal(s.ports, t.ports)
+}
+
+// search returns the first endpoint that has an address, or one past where it would be.
+func (s *Slice) search(octets []byte) (at int, found bool) {
+	return sort.Find(s.len(), func(i int) int { return bytes.Compare(octets, s.addr(i)) })
+}
+
+// holds reports whether s has the i-th endpoint of t, with the same name and the same ports.
+func (s *Slice) holds(t *Slice, i int) bool {
+	if s.width != t.width || s.cluster != t.cluster || !slices.Equal(s.ports, t.ports) {
+		return false
+	}
+	want := t.addr(i)
+	for j, _ := s.search(want); j < s.len() && bytes.Equal(s.addr(j), want); j++ {
+		if s.host(j) == t.host(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendName appends the name of the i-th endpoint below that of the service, "<hostname>.<cluster>", or nothing where it has
+// none.
+func (s *Slice) appendName(buf []byte, i int) []byte {
+	if s.cluster == "" {
+		return buf
+	}
+	if host := s.host(i); host != "" {
+		buf = append(buf, host...)
+	} else {
+		buf = appendHostname(buf, s.addr(i))
+	}
+	return append(append(buf, '.'), s.cluster...)
+}
+
+// find returns the first endpoint that has a name, -1 if none has.
+func (s *Slice) find(h hostname) int {
+	if s.hosts != nil {
+		if at, ok := s.byHostname()[h.label]; ok {
+			return at
+		}
+	}
+	return s.findNameless(h.addr)
+}
+
+// findNameless returns the endpoint whose name is made from an address, -1 if there is none.
+func (s *Slice) findNameless(addr netip.Addr) int {
+	if addr.BitLen() != s.width*8 {
+		return -1
+	}
+	var buf [16]byte
+	at, found := s.search(appendAddr(buf[:0], addr))
+	if !found || s.host(at) != "" { // the nameless is the first of several
+		return -1
+	}
+	return at
+}
+
+func (s *Slice) byHostname() map[string]int {
+	return *s.index.get(func() *map[string]int {
+		m := make(map[string]int, len(s.hosts))
+		for i, host := range s.hosts {
+			if _, ok := m[host]; !ok && host != "" {
+				m[host] = i
+			}
+		}
+		return &m
+	})
+}
+
+// endpoint returns the addresses at a name that find found.
+func (s *Slice) endpoint(r *Records, at int, h hostname) *RRset {
+	return s.in(r).sets[at].get(func() *RRset {
+		var octets [][]byte
+		for i, host := range s.hosts {
+			if host == h.label {
+				octets = append(octets, s.addr(i))
+			}
+		}
+		if i := s.findNameless(h.addr); i >= 0 && !slices.ContainsFunc(octets, func(o []byte) bool { return bytes.Equal(o, s.addr(i)) }) {
+			octets = append(octets, s.addr(i))
+		}
+		return NewRRset(addressRecords(h.label+"."+s.cluster+"."+r.owner, r.zone.TTL, octets), nil)
+	})
+}
+
+// in returns the records of the endpoints for a service in a zone.
+func (s *Slice) in(r *Records) *endpoints {
+	head := s.endpoints.Load()
+	for e := head; e != nil; e = e.next {
+		if e.ttl == r.zone.TTL && e.service == r.owner {
+			return e
+		}
+	}
+	e := &endpoints{service: r.owner, ttl: r.zone.TTL, next: head, sets: make([]lazy[RRset], s.len())}
+	s.endpoints.CompareAndSwap(head, e) // who loses builds it once more, next time
+	return e
+}
