@@ -2,6 +2,7 @@ package multicluster
 
 import (
 	"encoding/json"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -16,24 +17,36 @@ import (
 // resources come as JSON, whatever is asked for, and reading them is most of the work of the initial sync.
 func newImportClient(cfg *rest.Config, version string) (rest.Interface, error) {
 	cfg = mcsapi.Config(cfg, version)
-	cfg.NegotiatedSerializer = importCodecs{cfg.NegotiatedSerializer}
+	cfg.NegotiatedSerializer = leanImports(cfg.NegotiatedSerializer)
 	return rest.RESTClientFor(cfg)
 }
 
-// importCodecs are ordinary codecs, with an importDecoder for JSON.
-type importCodecs struct{ runtime.NegotiatedSerializer }
+// leanCodecs are ordinary codecs, with another decoder in front of theirs for one media type.
+type leanCodecs struct {
+	runtime.NegotiatedSerializer
+	mediaType string
+	lean      func(runtime.Serializer) runtime.Serializer
+}
 
 // SupportedMediaTypes implements runtime.NegotiatedSerializer.
-func (c importCodecs) SupportedMediaTypes() []runtime.SerializerInfo {
-	for _, info := range c.NegotiatedSerializer.SupportedMediaTypes() {
-		if info.MediaType == runtime.ContentTypeJSON {
+func (c leanCodecs) SupportedMediaTypes() []runtime.SerializerInfo {
+	infos := slices.Clone(c.NegotiatedSerializer.SupportedMediaTypes())
+	for i, info := range infos {
+		if info.MediaType == c.mediaType {
 			stream := *info.StreamSerializer
-			stream.Serializer = importDecoder{stream.Serializer}
-			info.Serializer, info.StreamSerializer = importDecoder{info.Serializer}, &stream
-			return []runtime.SerializerInfo{info}
+			stream.Serializer = c.lean(stream.Serializer)
+			infos[i].Serializer, infos[i].StreamSerializer = c.lean(info.Serializer), &stream
 		}
 	}
-	return nil
+	return infos
+}
+
+func leanImports(codecs runtime.NegotiatedSerializer) leanCodecs {
+	return leanCodecs{codecs, runtime.ContentTypeJSON, func(s runtime.Serializer) runtime.Serializer { return importDecoder{s} }}
+}
+
+func leanSlices(codecs runtime.NegotiatedSerializer) leanCodecs {
+	return leanCodecs{codecs, runtime.ContentTypeProtobuf, func(s runtime.Serializer) runtime.Serializer { return sliceDecoder{s} }}
 }
 
 // importDecoder decodes ServiceImports and the events that carry them in one go, without asking first what they are, and

@@ -27,7 +27,7 @@ func decoders() (ordinary, lean runtime.Decoder) {
 			ordinary = info.Serializer
 		}
 	}
-	return ordinary, importCodecs{codecs}.SupportedMediaTypes()[0].Serializer
+	return ordinary, leanImports(codecs).SupportedMediaTypes()[0].Serializer
 }
 
 // TestLeanImport: what DNS, the stream and the metrics need of a ServiceImport is what the ordinary decoder reads.

@@ -69,12 +69,17 @@ func sliceClient(cfg *rest.Config) func(context.Context) (rest.Interface, error)
 	cfg.GroupVersion = &discoveryv1.SchemeGroupVersion
 	cfg.ContentType = runtime.ContentTypeProtobuf
 	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	cfg.NegotiatedSerializer = leanSlices(sliceCodecs())
+	client, err := rest.RESTClientFor(cfg)
+	return func(context.Context) (rest.Interface, error) { return client, err }
+}
+
+// sliceCodecs are the ordinary codecs for EndpointSlices.
+func sliceCodecs() runtime.NegotiatedSerializer {
 	scheme := runtime.NewScheme()
 	scheme.AddKnownTypes(discoveryv1.SchemeGroupVersion, &discoveryv1.EndpointSlice{}, &discoveryv1.EndpointSliceList{})
 	metav1.AddToGroupVersion(scheme, discoveryv1.SchemeGroupVersion)
-	cfg.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	client, err := rest.RESTClientFor(cfg)
-	return func(context.Context) (rest.Interface, error) { return client, err }
+	return serializer.NewCodecFactory(scheme).WithoutConversion()
 }
 
 // importSink puts ServiceImports into the view.
