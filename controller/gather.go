@@ -103,11 +103,11 @@ func (f *facts) provider(key types.NamespacedName, m *clusters.Member) {
 		}
 		return
 	}
-	if !m.ProviderSynced() {
+	export := m.Export(key)
+	if !m.ProviderSynced() || export != nil && !m.Knows(key) {
 		f.unsure[m.ID()] = true
 		return
 	}
-	export := m.Export(key)
 	if export == nil {
 		return
 	}

@@ -122,7 +122,7 @@ func (l *lane) held(key types.NamespacedName) plan.Held {
 // report writes the verdict on this cluster's own export into its status (SPEC E3).
 func (l *lane) report(ctx context.Context, key types.NamespacedName, o *offer) error {
 	export := l.member.Export(key)
-	if export == nil {
+	if export == nil || o.unsure[l.member.ID()] {
 		return nil
 	}
 	verdict := plan.Verdict{Invalid: o.invalid[l.member.ID()], Refused: merge.RefusedKeys(export), Exported: l.c.reach(key.Namespace, merge.Consumers(export))}

@@ -61,13 +61,16 @@ type connection struct {
 	nodeAddresses nodeAddresses
 	rangesErr     error // of the last try; used by the loop only
 
+	// choosing is held while a name is selected or not; reads has room for those who read one. ctx is that of run.
+	choosing sync.Mutex
+	reads    chan struct{}
+	ctx      context.Context
+
 	// wake makes the loop look at once.
 	wake  chan struct{}
 	feeds sync.WaitGroup
 	// live says that readers use this connection; set by the loop, once.
 	live bool
-	// started says that the feeds run.
-	started bool
 	// uid is that of the kube-system namespace; identified is when the ClusterProperty was last read.
 	uid        types.UID
 	identified time.Time
@@ -112,6 +115,7 @@ func newConnection(m *Member, reg Registration, opts Options) (*connection, erro
 	c.sources.store.doubt.hold = opts.doubtAbsence()
 	c.namespaces = newFeed(namespaceKind(c.kube), newStore(nil, m.namespaceChanged), c.look)
 	c.nodes = newFeed(nodeKind(c.kube), newStore(nil, c.nodeChanged), c.look)
+	c.selectExported()
 	return c, nil
 }
 
@@ -137,6 +141,7 @@ func (c *connection) look() {
 
 // run keeps the connection until ctx ends, and returns when nothing of it runs any more.
 func (c *connection) run(ctx context.Context) {
+	c.ctx = ctx
 	defer func() {
 		c.feeds.Wait()
 		c.hangUp()
@@ -164,9 +169,12 @@ func (c *connection) step(ctx context.Context) {
 	if err == nil {
 		err = c.follow(ctx, served)
 	}
-	c.exports.promote(c.live)
+	if c.exports.promote(c.live) {
+		c.chooseAll()
+	}
 	c.imports.promote(c.live)
 	if err == nil {
+		c.startServices(ctx, served)
 		c.settleDoubts()
 	}
 	c.member.consider(c, err)
@@ -190,18 +198,6 @@ func (c *connection) probe(ctx context.Context) (map[string]string, error) {
 
 // follow starts what is to run and does not run yet.
 func (c *connection) follow(ctx context.Context, served map[string]string) error {
-	if !c.started {
-		c.started = true
-		start(ctx, c, c.services)
-		if c.reg.Provider {
-			start(ctx, c, c.sources)
-		}
-		if c.reg.Consumer {
-			start(ctx, c, c.imported)
-			start(ctx, c, c.namespaces)
-			start(ctx, c, c.nodes)
-		}
-	}
 	if c.reg.Provider {
 		err := c.exports.follow(served[exportResource], func(v string) (*version[*mcs.ServiceExport], error) {
 			return startVersion(ctx, c, v, exportKind, c.exportStore())
@@ -213,15 +209,33 @@ func (c *connection) follow(ctx context.Context, served map[string]string) error
 	if !c.reg.Consumer {
 		return nil
 	}
+	startOnce(ctx, c, c.imported)
+	startOnce(ctx, c, c.namespaces)
+	startOnce(ctx, c, c.nodes)
 	c.refreshRanges(ctx)
 	return c.imports.follow(served[importResource], func(v string) (*version[*mcs.ServiceImport], error) {
 		return startVersion(ctx, c, v, importKind, newStore(byDerived, c.member.importChanged))
 	})
 }
 
+// startServices starts to read Services and slices once it is known what is exported, so that nothing else is kept. A
+// consumer's Services don't wait for exports that can't be had.
+func (c *connection) startServices(ctx context.Context, served map[string]string) {
+	exports := c.exports.next.Load()
+	hopeless := !c.reg.Provider || served[exportResource] == "" || exports != nil && exports.feed.State().Err != nil
+	known := c.exports.state().Synced
+	if known || c.reg.Consumer && hopeless {
+		startOnce(ctx, c, c.services)
+	}
+	if known {
+		startOnce(ctx, c, c.sources)
+	}
+}
+
 // exportStore makes a store that doubts the removal of exports, until the API server has said that the CRD is there still.
 func (c *connection) exportStore() *store[*mcs.ServiceExport] {
 	s := newStore(nil, c.member.exportChanged)
+	s.present = c.choose
 	s.doubt.of, s.doubt.removals, s.doubt.hold = always[*mcs.ServiceExport], true, c.member.opts.doubtAbsence()
 	s.doubt.removed = func() { time.AfterFunc(discoveryLag, c.look) }
 	return s
@@ -236,9 +250,12 @@ func (c *connection) settleDoubts() {
 	c.sources.store.release(true)
 }
 
-// start runs a feed until ctx ends.
-func start[T object](ctx context.Context, c *connection, f *feed[T]) {
-	c.feeds.Go(func() { f.run(ctx) })
+// startOnce runs a feed until ctx ends, unless it runs already. It is called by the loop only.
+func startOnce[T object](ctx context.Context, c *connection, f *feed[T]) {
+	if !f.started {
+		f.started = true
+		c.feeds.Go(func() { f.run(ctx) })
+	}
 }
 
 // startVersion starts a feed at one version of multicluster.x-k8s.io.
@@ -251,7 +268,7 @@ func startVersion[T object](
 	}
 	ctx, stop := context.WithCancel(ctx)
 	v := &version[T]{name: name, client: client, feed: newFeed(kind(client, name), s, c.look), stop: stop}
-	start(ctx, c, v.feed)
+	startOnce(ctx, c, v.feed)
 	return v, nil
 }
 
@@ -290,6 +307,7 @@ func (c *connection) replace(old *connection, publish func()) {
 	c.imported.store.adopt(old.imported.store)
 	adopt(&c.exports, &old.exports)
 	adopt(&c.imports, &old.imports)
+	c.chooseAll()
 	c.goLive()
 	publish()
 	c.services.store.tellDifference(old.services.store)

@@ -10,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 )
 
@@ -32,10 +33,13 @@ var errShortWatch = errors.New("watch closed as soon as it was opened")
 type kind[T object] struct {
 	// resource names it for people: "serviceexports.multicluster.x-k8s.io/v1beta1".
 	resource string
-	list     func(ctx context.Context, opts metav1.ListOptions) (items []T, meta metav1.ListMeta, err error)
-	watch    func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error)
+	// list lists one namespace, or all with "".
+	list  func(ctx context.Context, namespace string, opts metav1.ListOptions) (items []T, meta metav1.ListMeta, err error)
+	watch func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error)
 	// trim drops from a fresh object what nobody reads.
 	trim func(T)
+	// about narrows a list of one namespace to the objects of a name, for stores with a selection.
+	about func(opts *metav1.ListOptions, name string)
 }
 
 // feed keeps a store equal to one kind of one cluster. It is client-go's reflector but for three things that many clusters
@@ -48,6 +52,8 @@ type feed[T object] struct {
 	// changed is told when state changes.
 	changed func()
 
+	// started is used by who runs it.
+	started bool
 	// Used by run only: the version of the last list or event, empty before the first list, and whether the connection
 	// broke since.
 	version string
@@ -178,7 +184,7 @@ func (f *feed[T]) follow(ctx context.Context, healthy func()) error {
 // checkPlace looks whether the server still knows the version to resume from. One that was restored from a backup counts
 // from an earlier version; it would accept the watch, and keep silent until it had counted up to there.
 func (f *feed[T]) checkPlace(ctx context.Context) error {
-	_, meta, err := f.page(ctx, metav1.ListOptions{Limit: 1})
+	_, meta, err := f.page(ctx, "", metav1.ListOptions{Limit: 1})
 	if err != nil {
 		return fmt.Errorf("listing: %w", err)
 	}
@@ -188,19 +194,17 @@ func (f *feed[T]) checkPlace(ctx context.Context) error {
 	return nil
 }
 
-// listAll returns all objects, page by page, and the version of the list.
+// listAll returns all objects that the store may keep, page by page, and the version of the list.
 func (f *feed[T]) listAll(ctx context.Context) ([]T, string, error) {
 	var all []T
+	f.store.begin()
 	opts := metav1.ListOptions{Limit: pageSize}
 	for {
-		items, meta, err := f.page(ctx, opts)
+		items, meta, err := f.page(ctx, "", opts)
 		if err != nil {
 			return nil, "", fmt.Errorf("listing: %w", err)
 		}
-		for _, o := range items {
-			f.kind.trim(o)
-		}
-		all = append(all, items...)
+		all = append(all, f.store.sift(items)...)
 		if meta.Continue == "" {
 			return all, meta.ResourceVersion, nil
 		}
@@ -208,10 +212,31 @@ func (f *feed[T]) listAll(ctx context.Context) ([]T, string, error) {
 	}
 }
 
-func (f *feed[T]) page(ctx context.Context, opts metav1.ListOptions) ([]T, metav1.ListMeta, error) {
+func (f *feed[T]) page(ctx context.Context, namespace string, opts metav1.ListOptions) ([]T, metav1.ListMeta, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	return f.kind.list(ctx, opts)
+	items, meta, err := f.kind.list(ctx, namespace, opts)
+	for _, o := range items {
+		f.kind.trim(o)
+	}
+	return items, meta, err
+}
+
+// read reads a name that the store wants to know, once, and says whether it still wants it.
+func (f *feed[T]) read(ctx context.Context, name types.NamespacedName) (wanted bool, err error) {
+	since, wanted := f.store.wanted(name)
+	if !wanted {
+		return false, nil
+	}
+	opts := metav1.ListOptions{ResourceVersion: since, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan}
+	f.kind.about(&opts, name.Name)
+	items, meta, err := f.page(ctx, name.Namespace, opts)
+	if err != nil {
+		return true, fmt.Errorf("listing %s of %s: %w", f.kind.resource, name, err)
+	}
+	f.store.learn(name, items, meta.ResourceVersion)
+	_, wanted = f.store.wanted(name)
+	return wanted, nil
 }
 
 // take brings one event of the watch into the store.
@@ -231,12 +256,7 @@ func (f *feed[T]) take(event watch.Event) error {
 	}
 	f.version = o.GetResourceVersion()
 	f.kind.trim(o)
-	switch event.Type {
-	case watch.Added, watch.Modified:
-		f.store.put(o)
-	case watch.Deleted:
-		f.store.remove(o)
-	}
+	f.store.take(change[T]{o, event.Type == watch.Deleted})
 	return nil
 }
 

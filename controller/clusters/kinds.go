@@ -32,9 +32,9 @@ const (
 func exportKind(c rest.Interface, version string) kind[*mcs.ServiceExport] {
 	return kind[*mcs.ServiceExport]{
 		resource: exportResource + "." + mcsapi.Group + "/" + version,
-		list: func(ctx context.Context, opts metav1.ListOptions) ([]*mcs.ServiceExport, metav1.ListMeta, error) {
+		list: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*mcs.ServiceExport, metav1.ListMeta, error) {
 			list := &mcs.ServiceExportList{}
-			err := listInto(ctx, c, exportResource, opts, list)
+			err := listInto(ctx, c, exportResource, namespace, opts, list)
 			return own(list.Items), list.ListMeta, err
 		},
 		watch: watchOf(c, exportResource),
@@ -48,9 +48,9 @@ func exportKind(c rest.Interface, version string) kind[*mcs.ServiceExport] {
 func importKind(c rest.Interface, version string) kind[*mcs.ServiceImport] {
 	return kind[*mcs.ServiceImport]{
 		resource: importResource + "." + mcsapi.Group + "/" + version,
-		list: func(ctx context.Context, opts metav1.ListOptions) ([]*mcs.ServiceImport, metav1.ListMeta, error) {
+		list: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*mcs.ServiceImport, metav1.ListMeta, error) {
 			list := &mcs.ServiceImportList{}
-			err := listInto(ctx, c, importResource, opts, list)
+			err := listInto(ctx, c, importResource, namespace, opts, list)
 			return own(list.Items), list.ListMeta, err
 		},
 		watch: watchOf(c, importResource),
@@ -63,14 +63,15 @@ func importKind(c rest.Interface, version string) kind[*mcs.ServiceImport] {
 func serviceKind(kube kubernetes.Interface) kind[*corev1.Service] {
 	return kind[*corev1.Service]{
 		resource: "services",
-		list: func(ctx context.Context, opts metav1.ListOptions) ([]*corev1.Service, metav1.ListMeta, error) {
-			list, err := kube.CoreV1().Services("").List(ctx, opts)
+		list: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*corev1.Service, metav1.ListMeta, error) {
+			list, err := kube.CoreV1().Services(namespace).List(ctx, opts)
 			if err != nil {
 				return nil, metav1.ListMeta{}, err
 			}
 			return own(list.Items), list.ListMeta, nil
 		},
 		watch: kube.CoreV1().Services("").Watch,
+		about: func(opts *metav1.ListOptions, name string) { opts.FieldSelector = "metadata.name=" + name },
 		trim: func(s *corev1.Service) {
 			s.ManagedFields = nil
 			if _, derived := s.Labels[mcsapi.LabelServiceName]; derived {
@@ -108,12 +109,12 @@ func importedKind(kube kubernetes.Interface) kind[*discoveryv1.EndpointSlice] {
 }
 
 func sliceKind(kube kubernetes.Interface, selector string) kind[*discoveryv1.EndpointSlice] {
-	client := kube.DiscoveryV1().EndpointSlices("")
+	client := kube.DiscoveryV1().EndpointSlices
 	return kind[*discoveryv1.EndpointSlice]{
 		resource: "endpointslices.discovery.k8s.io",
-		list: func(ctx context.Context, opts metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
-			opts.LabelSelector = selector
-			list, err := client.List(ctx, opts)
+		list: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
+			opts.LabelSelector = selector + opts.LabelSelector
+			list, err := client(namespace).List(ctx, opts)
 			if err != nil {
 				return nil, metav1.ListMeta{}, err
 			}
@@ -121,7 +122,10 @@ func sliceKind(kube kubernetes.Interface, selector string) kind[*discoveryv1.End
 		},
 		watch: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
 			opts.LabelSelector = selector
-			return client.Watch(ctx, opts)
+			return client("").Watch(ctx, opts)
+		},
+		about: func(opts *metav1.ListOptions, name string) {
+			opts.LabelSelector = "," + discoveryv1.LabelServiceName + "=" + name // beside the selector of all
 		},
 	}
 }
@@ -129,7 +133,7 @@ func sliceKind(kube kubernetes.Interface, selector string) kind[*discoveryv1.End
 func namespaceKind(kube kubernetes.Interface) kind[*corev1.Namespace] {
 	return kind[*corev1.Namespace]{
 		resource: "namespaces",
-		list: func(ctx context.Context, opts metav1.ListOptions) ([]*corev1.Namespace, metav1.ListMeta, error) {
+		list: func(ctx context.Context, _ string, opts metav1.ListOptions) ([]*corev1.Namespace, metav1.ListMeta, error) {
 			list, err := kube.CoreV1().Namespaces().List(ctx, opts)
 			if err != nil {
 				return nil, metav1.ListMeta{}, err
@@ -145,8 +149,8 @@ func namespaceKind(kube kubernetes.Interface) kind[*corev1.Namespace] {
 }
 
 // listInto and watchOf are what a typed client does, for resources that have none here.
-func listInto(ctx context.Context, c rest.Interface, resource string, opts metav1.ListOptions, into runtime.Object) error {
-	return c.Get().Resource(resource).VersionedParams(&opts, metav1.ParameterCodec).Do(ctx).Into(into)
+func listInto(ctx context.Context, c rest.Interface, resource, namespace string, opts metav1.ListOptions, into runtime.Object) error {
+	return c.Get().NamespaceIfScoped(namespace, namespace != "").Resource(resource).VersionedParams(&opts, metav1.ParameterCodec).Do(ctx).Into(into)
 }
 
 func watchOf(c rest.Interface, resource string) func(context.Context, metav1.ListOptions) (watch.Interface, error) {

@@ -80,7 +80,14 @@ func (m *Member) Export(key types.NamespacedName) *mcs.ServiceExport {
 	return nil
 }
 
-// Service returns the Service of a name, whatever it is for, or nil. Of Services that are no derived ones, annotations,
+// Knows says whether all that belongs to the export of a name is known. It is false while [Member.ProviderSynced] is, and for
+// a moment after the export appeared: nothing may be concluded then from what Service and SourceSlices don't return.
+func (m *Member) Knows(key types.NamespacedName) bool {
+	c := m.conn.Load()
+	return c != nil && c.providerSynced() && c.knows(key)
+}
+
+// Service returns the Service of a name, or nil, if the name is exported, or that of a derived Service or begins like one. Of Services that are no derived ones, annotations,
 // selector and status are not kept.
 func (m *Member) Service(key types.NamespacedName) *corev1.Service {
 	if c := m.conn.Load(); c != nil {

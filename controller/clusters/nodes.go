@@ -18,7 +18,7 @@ import (
 func nodeKind(kube kubernetes.Interface) kind[*corev1.Node] {
 	return kind[*corev1.Node]{
 		resource: "nodes",
-		list: func(ctx context.Context, opts metav1.ListOptions) ([]*corev1.Node, metav1.ListMeta, error) {
+		list: func(ctx context.Context, _ string, opts metav1.ListOptions) ([]*corev1.Node, metav1.ListMeta, error) {
 			list, err := kube.CoreV1().Nodes().List(ctx, opts)
 			if err != nil {
 				return nil, metav1.ListMeta{}, err

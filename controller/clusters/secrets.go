@@ -90,7 +90,7 @@ func (s Secrets) kind() kind[*corev1.Secret] {
 	client := s.Client.CoreV1().Secrets(s.Namespace)
 	return kind[*corev1.Secret]{
 		resource: "secrets",
-		list: func(ctx context.Context, opts metav1.ListOptions) ([]*corev1.Secret, metav1.ListMeta, error) {
+		list: func(ctx context.Context, _ string, opts metav1.ListOptions) ([]*corev1.Secret, metav1.ListMeta, error) {
 			opts.LabelSelector = LabelMember
 			list, err := client.List(ctx, opts)
 			if err != nil {

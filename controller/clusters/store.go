@@ -32,8 +32,12 @@ type store[T object] struct {
 	group func(T) (types.NamespacedName, bool)
 	// changed is told, outside the lock and in order, what readers saw before and see now.
 	changed func(before, after T)
-	now     func() time.Time
-	doubt   doubt[T]
+	// present is told, outside the lock, that the watch told of an object that was not there, or no longer is, whether or
+	// not anybody reads the store; nil if nobody asks.
+	present   func(key types.NamespacedName)
+	now       func() time.Time
+	doubt     doubt[T]
+	selection selection[T]
 	// live says that readers use this store, so that changes are told.
 	live atomic.Bool
 
@@ -41,7 +45,7 @@ type store[T object] struct {
 	objects map[types.NamespacedName]T
 	written map[types.NamespacedName]write[T]
 	// groups holds the keys of a group's objects, noted the groups of a key.
-	groups map[types.NamespacedName]map[types.NamespacedName]struct{}
+	groups map[types.NamespacedName][]types.NamespacedName
 	noted  map[types.NamespacedName][]types.NamespacedName
 }
 
@@ -58,7 +62,7 @@ func newStore[T object](group func(T) (types.NamespacedName, bool), changed func
 		group: group, changed: changed, now: time.Now,
 		objects: map[types.NamespacedName]T{},
 		written: map[types.NamespacedName]write[T]{},
-		groups:  map[types.NamespacedName]map[types.NamespacedName]struct{}{},
+		groups:  map[types.NamespacedName][]types.NamespacedName{},
 		noted:   map[types.NamespacedName][]types.NamespacedName{},
 		doubt:   doubt[T]{held: map[types.NamespacedName]time.Time{}},
 	}
@@ -81,13 +85,20 @@ func (s *store[T]) get(key types.NamespacedName) T {
 	return s.see(key)
 }
 
+// holds says whether the watch has told of an object that is still there.
+func (s *store[T]) holds(key types.NamespacedName) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.watches(key)
+}
+
 // of returns the objects of a group as readers see them, in no order.
 func (s *store[T]) of(group types.NamespacedName) []T {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var absent T
 	var list []T
-	for key := range s.groups[group] {
+	for _, key := range s.groups[group] {
 		o := s.see(key)
 		if o == absent {
 			continue
@@ -222,11 +233,20 @@ func (s *store[T]) remove(o T) {
 // change makes one change and tells what it did to what readers see.
 func (s *store[T]) change(key types.NamespacedName, f func()) {
 	s.mu.Lock()
-	before := s.see(key)
+	before, had := s.see(key), s.watches(key)
 	f()
-	after := s.see(key)
+	after, has := s.see(key), s.watches(key)
 	s.mu.Unlock()
+	if had != has && s.present != nil {
+		s.present(key)
+	}
 	s.tell(before, after)
+}
+
+// watches says whether the watch has told of an object that is still there. s.mu is held.
+func (s *store[T]) watches(key types.NamespacedName) bool {
+	_, ok := s.objects[key]
+	return ok
 }
 
 func (s *store[T]) tell(before, after T) {
@@ -253,15 +273,20 @@ func (s *store[T]) replace(list []T, version string) {
 	for key := range s.written {
 		pairs[key] = &pair{before: s.see(key)}
 	}
+	unknown := s.surveyed(version)
 	watched := s.objects
 	s.objects = make(map[types.NamespacedName]T, len(list))
 	for _, o := range list {
+		if !s.inList(o) {
+			continue
+		}
 		key := keyOf(o)
 		s.objects[key] = o
 		if pairs[key] == nil {
 			pairs[key] = &pair{}
 		}
 	}
+	s.keepUnknown(watched)
 	s.keepAbsent(watched)
 	for key, p := range pairs {
 		if w, ok := s.written[key]; ok && s.confirms(key, w, version) {
@@ -272,8 +297,14 @@ func (s *store[T]) replace(list []T, version string) {
 	}
 	s.mu.Unlock()
 
-	for _, p := range pairs {
+	for key, p := range pairs {
+		if s.present != nil {
+			s.present(key)
+		}
 		s.tell(p.before, p.after)
+	}
+	for _, name := range unknown {
+		s.selection.unknown(name)
 	}
 }
 
@@ -338,7 +369,7 @@ func (s *store[T]) index(key types.NamespacedName) {
 		return
 	}
 	for _, g := range s.noted[key] {
-		delete(s.groups[g], key)
+		s.groups[g] = slices.DeleteFunc(s.groups[g], func(k types.NamespacedName) bool { return k == key })
 		if len(s.groups[g]) == 0 {
 			delete(s.groups, g)
 		}
@@ -353,10 +384,7 @@ func (s *store[T]) index(key types.NamespacedName) {
 		if !ok || slices.Contains(s.noted[key], g) {
 			continue
 		}
-		if s.groups[g] == nil {
-			s.groups[g] = map[types.NamespacedName]struct{}{}
-		}
-		s.groups[g][key] = struct{}{}
+		s.groups[g] = append(s.groups[g], key)
 		s.noted[key] = append(s.noted[key], g)
 	}
 }

@@ -60,11 +60,12 @@ func (t *track[T]) drop() {
 	}
 }
 
-// promote lets the next version replace the current one if it has synced. With live, readers are told what differs.
-func (t *track[T]) promote(live bool) {
+// promote lets the next version replace the current one if it has synced, and says whether it did. With live, readers are
+// told what differs.
+func (t *track[T]) promote(live bool) bool {
 	next, old := t.next.Load(), t.current.Load()
 	if next == nil || !next.feed.State().Synced {
-		return
+		return false
 	}
 	t.next.Store(nil)
 	if old != nil {
@@ -78,6 +79,17 @@ func (t *track[T]) promote(live bool) {
 			next.feed.store.tellDifference(old.feed.store)
 		}
 	}
+	return true
+}
+
+// stores are those of the current version and of the one that syncs, as far as there are any.
+func (t *track[T]) stores() (stores []*store[T]) {
+	for _, v := range []*version[T]{t.current.Load(), t.next.Load()} {
+		if v != nil {
+			stores = append(stores, v.feed.store)
+		}
+	}
+	return stores
 }
 
 // state returns the state of the current version; unsynced while the resource is not served.

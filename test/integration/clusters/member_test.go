@@ -39,38 +39,49 @@ func TestMember(t *testing.T) {
 		if !slices.Contains(m.Keys(), key("n", "s")) {
 			t.Errorf("the keys are %v", m.Keys())
 		}
+		eventually(t, "it is known that there is no Service", func() bool { return m.Knows(key("n", "s")) })
 		r.take()
 		c.unexport("n", "s")
-		eventually(t, "the end of the export is told", func() bool { return r.has("changed c1 n/s") })
-		if m.Export(key("n", "s")) != nil {
-			t.Error("the export is still there")
-		}
+		eventually(t, "the end of the export is told", func() bool { return r.has("changed c1 n/s") && m.Export(key("n", "s")) == nil })
 	})
-	t.Run("services", func(t *testing.T) {
-		r.take()
+	t.Run("services that are exported, or of interest to a consumer", func(t *testing.T) {
 		c.service("n", "plain", nil)
+		c.export("n", "plain")
+		eventually(t, "the Service is known", func() bool { return m.Knows(key("n", "plain")) })
+		r.take()
+		c.service("n", "private", nil)
 		c.service("n", "amcs-taken", nil)
 		c.service("n", "amcs-0123", map[string]string{mcsapi.LabelServiceName: "long"})
-		for _, want := range []string{"changed c1 n/plain", "changed c1 n/taken", "changed c1 n/long"} {
+		for _, want := range []string{"changed c1 n/taken", "changed c1 n/long"} {
 			eventually(t, want, func() bool { return r.has(want) })
 		}
+		if s := m.Service(key("n", "private")); s != nil || r.has("changed c1 n/private") {
+			t.Errorf("a Service that nobody exports is kept, or told: %v", s)
+		}
 		if s := m.Service(key("n", "plain")); s == nil || s.Spec.Ports[0].Port != 80 || s.Spec.Selector != nil {
-			t.Errorf("a foreign service is %v", s)
+			t.Errorf("an exported service is %v", s)
 		}
 		if s := m.Service(key("n", "amcs-0123")); s == nil || s.Spec.Selector["app"] != "x" {
 			t.Errorf("a derived service is %v", s)
 		}
-		if keys := m.Keys(); !slices.Contains(keys, key("n", "long")) || slices.Contains(keys, key("n", "plain")) {
+		if keys := m.Keys(); !slices.Contains(keys, key("n", "long")) || slices.Contains(keys, key("n", "private")) {
 			t.Errorf("the keys are %v", keys)
 		}
 	})
-	t.Run("slices of services, never imported ones (SPEC X4)", func(t *testing.T) {
-		r.take()
+	t.Run("slices of exported services, never imported ones (SPEC X4)", func(t *testing.T) {
+		for _, name := range []string{"web", "other", "amcs-i"} {
+			c.export("n", name)
+			eventually(t, "the name is known", func() bool { return m.Knows(key("n", name)) })
+		}
+		c.slice("n", "e", map[string]string{discoveryv1.LabelServiceName: "private"})
 		c.slice("n", "b", map[string]string{discoveryv1.LabelServiceName: "web"})
 		c.slice("n", "a", map[string]string{discoveryv1.LabelServiceName: "web"})
 		c.slice("n", "c", map[string]string{discoveryv1.LabelServiceName: "web", mcsapi.LabelSourceCluster: "evil"})
 		c.slice("n", "d", map[string]string{discoveryv1.LabelServiceName: "other"})
-		eventually(t, "the last slice is told", func() bool { return r.has("changed c1 n/other") })
+		eventually(t, "the last slice is there", func() bool { return len(m.SourceSlices(key("n", "other"))) == 1 })
+		if got := m.SourceSlices(key("n", "private")); len(got) != 0 {
+			t.Errorf("slices that nobody exports are kept: %v", got)
+		}
 		got := m.SourceSlices(key("n", "web"))
 		if len(got) != 2 || got[0].Name != "a" || got[1].Name != "b" {
 			t.Fatalf("got %v", got)
