@@ -222,8 +222,8 @@ func (b *bench) restart(ctx context.Context) (took time.Duration, writes int, er
 		return 0, 0, err
 	}
 	for i, c := range b.clusters {
-		if len(c.Exported) > 0 {
-			a.send(c, c.Exported[0], fmt.Sprintf("172.20.%d.%d", i/250, i%250+1))
+		if exported := c.Exported(); len(exported) > 0 {
+			a.send(c, exported[0], fmt.Sprintf("172.20.%d.%d", i/250, i%250+1))
 		}
 	}
 	began := time.Now()
