@@ -49,7 +49,9 @@ func (l *lane) apply(ctx context.Context, a plan.Action) error {
 		l.learnDropped(a, result)
 		l.member.Wrote(result)
 	}
-	l.events.record(w.reference(a.Object, result), a.Events)
+	if l.member.Registration().Consumer { // in a cluster that only exports the identity writes nothing but statuses (SPEC X1)
+		l.events.record(w.reference(a.Object, result), a.Events)
+	}
 	return nil
 }
 

@@ -21,6 +21,7 @@ var everything = map[string]any{
 		"topologySpreadConstraints": []any{map[string]any{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone",
 			"whenUnsatisfiable": "ScheduleAnyway", "labelSelector": map[string]any{"matchLabels": map[string]any{"c": "d"}}}},
 		"serviceAccount": map[string]any{"annotations": map[string]any{"e": "f"}},
+		"metrics":        map[string]any{"secure": true},
 	},
 	"provider": map[string]any{"enabled": true, "consumer": true},
 	"coredns":  map[string]any{"stock": map[string]any{"enabled": true}, "own": map[string]any{"enabled": true, "clusterIP": "10.96.0.53"}},

@@ -46,21 +46,25 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: dev}]
 
 // TestIdentities installs two clusters, joins them as deploy/README.md says, and runs the controller and CoreDNS as the pods that
 // were made would: their arguments, their ServiceAccounts' tokens. People with the role `edit` export a service (SPEC X1), and its
-// name resolves. No request is refused on the way; and what the README says of uninstalling leaves nothing but the CRDs.
+// name resolves. No request is refused on the way, and no right is granted that nobody needs; and what the README says of uninstalling leaves nothing but the CRDs.
 func TestIdentities(t *testing.T) {
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	clusters := controlplane.AllForTest(t,
-		controlplane.Options{Name: "c1", ControllerManager: true, AuditLog: true, ServiceCIDRs: []string{"10.96.0.0/16"}},
-		controlplane.Options{Name: "c2", ControllerManager: true, AuditLog: true, ServiceCIDRs: []string{"10.97.0.0/16"}})
+		controlplane.Options{Name: "c1", ControllerManager: true, AuditLog: true, AuditReads: true, ServiceCIDRs: []string{"10.96.0.0/16"}},
+		controlplane.Options{Name: "c2", ControllerManager: true, AuditLog: true, AuditReads: true, ServiceCIDRs: []string{"10.97.0.0/16"}})
 	if err := controlplane.MergedKubeconfig(kubeconfig, clusters...); err != nil {
 		t.Fatal(err)
 	}
 	c1, c2 := newServer(t, clusters[0]), newServer(t, clusters[1])
+	c1.installProperty(t)
+	c2.installProperty(t)
+	used := uses{}
 	before := map[*server]map[string]bool{c1: c1.mustInventory(t), c2: c2.mustInventory(t)}
 	for name, role := range map[string]struct {
 		values   map[string]any // of the chart, in c1
 		overlay  string         // in c2
 		members  []string       // that are registered in c1
+		role     string         // of c2
 		verdicts []*server      // where the verdict on the exports is written (DESIGN 3)
 	}{
 		"member": {
@@ -71,6 +75,10 @@ func TestIdentities(t *testing.T) {
 			values:  map[string]any{"provider": map[string]any{"enabled": true, "consumer": true}},
 			overlay: "overlays/fleet-member", members: []string{"c1", "c2"}, verdicts: []*server{c1, c2},
 		},
+		"fleet, c2 only exports": {
+			values:  map[string]any{"provider": map[string]any{"enabled": true, "consumer": true}},
+			overlay: "provider", members: []string{"c1", "c2"}, role: "provider", verdicts: []*server{c1, c2},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c2.shell(t, kubeconfig, "kubectl config use-context c2", "kubectl apply --server-side -k deploy/crds", "kubectl apply -k deploy/"+role.overlay)
@@ -80,6 +88,9 @@ func TestIdentities(t *testing.T) {
 			for _, id := range role.members {
 				map[string]*server{"c1": c1, "c2": c2}[id].awaitToken(t)
 				c1.shell(t, kubeconfig, strings.ReplaceAll(strings.Join(readmeSection(t, "Members"), "\n"), "c2", id))
+			}
+			if role.role != "" {
+				c1.restrict(t, "c2", role.role)
 			}
 			controller, canary := c1.runController(t), runCanary(t, c1)
 			canary.says(t, "svc.clusterset.local.", "") // it has read everything: what comes now is a change, and measured
@@ -95,8 +106,10 @@ func TestIdentities(t *testing.T) {
 			}
 			canary.answers(t, ip)
 			metricsServed(t, scrape(t, controller.metricsAddress(t)), scrape(t, canary.metrics))
+			exercise(t, c1, c2, kubeconfig)
 			for _, s := range []*server{c1, c2} {
 				s.nothingRefused(t)
+				used.note(t, s)
 			}
 			controller.stop()
 			if log := strings.ToLower(controller.Log()); strings.Contains(log, "forbidden") || strings.Contains(log, `"level":"error"`) {
@@ -115,6 +128,7 @@ func TestIdentities(t *testing.T) {
 			}
 		})
 	}
+	used.check(t)
 }
 
 // runController runs the controller as the pods of its Deployment would.
@@ -228,7 +242,7 @@ func (s *server) awaitVerdict(t *testing.T) {
 	})
 }
 
-// nothingRefused: no write of a ServiceAccount of ours was refused.
+// nothingRefused: no request of a ServiceAccount of ours was refused.
 func (s *server) nothingRefused(t *testing.T) {
 	t.Helper()
 	requests, err := s.AuditedRequests()

@@ -15,7 +15,7 @@ const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
 rules:
-- level: None
+%s- level: None
   resources:
   - {group: coordination.k8s.io, resources: [leases]}
   - {group: authentication.k8s.io}
@@ -26,15 +26,24 @@ rules:
 - level: None
 `
 
+// auditAccounts records in front of that whatever ServiceAccounts ask for; a watch once it has begun.
+const auditAccounts = `- level: Metadata
+  userGroups: ["system:serviceaccounts"]
+  omitStages: [RequestReceived]
+`
+
 // auditArgs writes the policy and returns the API server's arguments for it. Each request is written before it is
 // answered ("blocking", without batches).
 func (c *Cluster) auditArgs() ([]string, error) {
-	policy := c.path("audit-policy.yaml")
+	policy, accounts := c.path("audit-policy.yaml"), ""
+	if c.opts.AuditReads {
+		accounts = auditAccounts
+	}
 	return []string{
 		"--audit-policy-file=" + policy,
 		"--audit-log-path=" + c.auditLog(),
 		"--audit-log-mode=blocking",
-	}, os.WriteFile(policy, []byte(auditPolicy), 0o600)
+	}, os.WriteFile(policy, fmt.Appendf(nil, auditPolicy, accounts), 0o600)
 }
 
 func (c *Cluster) auditLog() string { return c.path("audit.log") }
@@ -46,7 +55,7 @@ type Mutation struct {
 	Resource string // as "services", "serviceimports.multicluster.x-k8s.io/status"
 }
 
-// An AuditedRequest is one mutating request that the API server answered.
+// An AuditedRequest is one request that the API server answered.
 type AuditedRequest struct {
 	Mutation
 	UserAgent       string
@@ -64,12 +73,20 @@ func (c *Cluster) MutatingRequests() (map[Mutation]int, error) {
 	}
 	counts := map[Mutation]int{}
 	for _, r := range requests {
-		counts[r.Mutation]++
+		if r.mutates() {
+			counts[r.Mutation]++
+		}
 	}
 	return counts, nil
 }
 
-// AuditedRequests returns the requests that [Cluster.MutatingRequests] counts, in the order of their answers.
+// mutates says whether the request is one that [Cluster.MutatingRequests] counts.
+func (r AuditedRequest) mutates() bool {
+	return r.Verb != "get" && r.Verb != "list" && r.Verb != "watch" && r.Resource != "leases.coordination.k8s.io"
+}
+
+// AuditedRequests returns the requests that [Cluster.MutatingRequests] counts, in the order of their answers, and those that
+// [Options.AuditReads] adds.
 func (c *Cluster) AuditedRequests() ([]AuditedRequest, error) {
 	if !c.opts.AuditLog {
 		return nil, fmt.Errorf("cluster %s has no audit log: start it with Options.AuditLog", c.opts.Name)

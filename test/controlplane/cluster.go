@@ -45,6 +45,8 @@ type Options struct {
 
 	// AuditLog records mutating requests for [Cluster.MutatingRequests].
 	AuditLog bool
+	// AuditReads records in the audit log what ServiceAccounts read, too, Leases included, for [Cluster.AuditedRequests].
+	AuditReads bool
 
 	// ExtraArgs are further command line arguments by program name, after and so stronger than the usual ones.
 	ExtraArgs map[string][]string
