@@ -40,7 +40,7 @@ clean: ## Remove what `make` made here (the compiled control plane stays in the 
 	rm -rf bin dist
 
 ##@ Shorter loops
-.PHONY: prerequisites control-plane unit integration e2e chaos race lint fuzz vulncheck presubmit manifests images
+.PHONY: prerequisites control-plane unit integration e2e chaos guards race lint fuzz vulncheck presubmit manifests images
 prerequisites: ## Say what the machine lacks; as root on Debian, install it
 	@test/node/prerequisites.sh
 
@@ -58,6 +58,9 @@ e2e: control-plane ## Tests with real pods, packets, kube-proxy and CoreDNS (roo
 
 chaos: control-plane ## Break three clusters at random while they are used (root; CHAOS="-seed 7 -faults 100")
 	@$(GO) run ./test/chaos/run $(CHAOS)
+
+guards: control-plane ## Take each guard of SPEC L and X out, and see that a test fails (GUARDS="-run L6")
+	@$(GO) run ./test/guards $(GUARDS)
 
 race: ## The tests of all that shares memory, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(TEST) -race ./plugin/... ./controller/... ./internal/...
@@ -86,7 +89,7 @@ vulncheck: ## Known vulnerabilities in what is used (needs the vulnerability dat
 	$(TOOL) govulncheck ./...
 
 ##@ Measuring
-.PHONY: bench bench-dns bench-latency bench-controller scale
+.PHONY: bench bench-dns bench-latency bench-controller bench-withdrawal scale
 bench: ## Go benchmarks of the hot paths, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./plugin/... ./controller/...
 
@@ -98,6 +101,9 @@ bench-latency: control-plane ## How long a change takes to reach DNS, kube-proxy
 
 bench-controller: control-plane ## The controller against a loop of the same writes, in one run
 	$(GO) run ./test/bench/controller
+
+bench-withdrawal: control-plane ## How long the endpoints of a dead provider stay, with 2,000 services
+	$(GO) run ./test/bench/withdrawal
 
 scale: control-plane ## What many clusters cost: one real consumer, 200 simulated providers (SCALE="-providers 20 ...")
 	$(GO) run ./test/bench/scale $(SCALE)

@@ -2,6 +2,7 @@ package clusters
 
 import (
 	"context"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -13,15 +14,21 @@ import (
 
 	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/link"
 )
 
 // lead runs the set as the leader's, with a grace period of 4 s and a stable period of 3 s.
 func lead(t *testing.T, sources ...clusters.Source) *running {
 	t.Helper()
-	r := runWith(t, clusters.Options{
+	return leadWith(t, clusters.Options{
 		ClusterSet: "test", ProbeInterval: time.Second,
 		Liveness: clusters.Liveness{Grace: grace, Stable: 3 * time.Second},
 	}, sources...)
+}
+
+func leadWith(t *testing.T, opts clusters.Options, sources ...clusters.Source) *running {
+	t.Helper()
+	r := runWith(t, opts, sources...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
@@ -104,18 +111,20 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 	if !ma.ProviderSynced() {
 		t.Error("what was known of a is forgotten")
 	}
-	if err := a.StartAPIServer(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "a is back", func() bool { return ma.Standing() == clusters.Reachable })
-
 	renewed := func(name string) time.Time {
 		list := leases()
 		i := slices.IndexFunc(list, func(l coordinationv1.Lease) bool { return l.Name == name })
 		return list[i].Spec.RenewTime.Time
 	}
-	before := renewed("test.b")
-	eventually(t, "a Lease is renewed", func() bool { return renewed("test.b").After(before) })
+	dead, live := renewed("test.a"), renewed("test.b")
+	eventually(t, "a Lease is renewed", func() bool { return renewed("test.b").After(live) })
+	if renewed("test.a") != dead {
+		t.Error("so is that of a provider that can't be reached")
+	}
+	if err := a.StartAPIServer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a is back", func() bool { return ma.Standing() == clusters.Reachable })
 
 	for _, c := range []*cluster{a, b} {
 		if err := c.PauseAPIServer(); err != nil {
@@ -139,4 +148,40 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 
 	s.set(provider(b, "b"), c.as("c"))
 	eventually(t, "the Lease of a member that left is gone (L3)", func() bool { return names() == "test.b test.c" })
+}
+
+// TestBlackHole_L2_L5 holds that a member whose packets vanish, with no connection closed, is given up within two seconds of
+// the grace period, too: how often it is asked, and how long an answer may take, follow from that period. Another member is
+// not touched.
+func TestBlackHole_L2_L5(t *testing.T) {
+	a, b := start(t, controlplane.Options{Name: "a"}), start(t, controlplane.Options{Name: "b"})
+	target, err := url.Parse(a.Config().Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	way, err := link.New(target.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(way.Close)
+	reg := a.as("a")
+	reg.Consumer, reg.Config.Host = false, "https://"+way.Address()
+	r := leadWith(t, clusters.Options{ClusterSet: "test", Liveness: clusters.Liveness{Grace: grace, Stable: time.Second}}, newSource(reg, b.as("b")))
+	r.synced(t, "b")
+	ma := r.member(t, "a")
+	eventually(t, "a is reachable", func() bool { return ma.ProviderSynced() && ma.Standing() == clusters.Reachable })
+
+	way.Set(link.Blackholed, 0)
+	vanished := time.Now()
+	eventually(t, "a is withdrawn", func() bool { return ma.Standing() == clusters.Withdrawn })
+	took := time.Since(vanished)
+	t.Logf("withdrawn after %v, grace period %v", took, grace)
+	if took > grace+2*time.Second {
+		t.Errorf("withdrawn only after %v", took)
+	}
+	if r.member(t, "b").Standing() != clusters.Reachable {
+		t.Error("b is touched")
+	}
+	way.Set(link.Passing, 0)
+	eventually(t, "a is back", func() bool { return ma.Standing() == clusters.Reachable })
 }

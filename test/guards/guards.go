@@ -1,0 +1,83 @@
+package main
+
+// guard is a piece of code that keeps one line of the specification, and the test that must fail without it.
+type guard struct {
+	spec string // its line
+	what string
+	file string // below the module's root
+	code string // occurs once in the file
+	// without is what stands there when the guard is gone.
+	without   string
+	pkg, test string
+}
+
+const (
+	unitClusters = "controller/clusters"
+	unitPlan     = "controller/plan"
+	realClusters = "test/integration/clusters"
+	realFleet    = "test/integration/fleet"
+	realProgram  = "test/integration/program"
+)
+
+var guards = []guard{
+	{"L1", "Leases are renewed only while the provider is reached", "controller/clusters/leases.go",
+		"if m.sighting().ok {", "if true {", realClusters, "TestLiveness_L1_L2_L7"},
+	{"L1", "the rate of renewals is bounded", "controller/clusters/leases.go",
+		"return max(leaseRenewal, time.Duration(n)*time.Second/leaseRate)", "return leaseRenewal", unitClusters, "TestRenewalRate_L1"},
+	{"L2", "a provider is withdrawn after the grace period", "controller/clusters/judge.go",
+		"j.ran-c.contact >= j.rules.Grace", "false", unitClusters, "TestJudge"},
+	{"L2", "not before", "controller/clusters/judge.go",
+		"j.ran-c.contact >= j.rules.Grace", "true", unitClusters, "TestJudge"},
+	{"L2", "who is cut off withdraws nothing", "controller/clusters/judge.go",
+		"suspended := len(missing) >= 2 && 2*len(missing) > trusted", "suspended := len(missing) >= 2 && false", realFleet, "TestCutOff_L2"},
+	{"L2", "the last endpoints stay", "controller/clusters/judge.go",
+		"p == WithdrawUnlessLast && othersReady", "p == WithdrawUnlessLast", realFleet, "TestDeadProvider_L1_L2_L7"},
+	{"L2", "time asleep does not count", "controller/clusters/judge.go",
+		"max(0, min(now.Sub(j.last), longestStep))", "max(0, now.Sub(j.last))", unitClusters, "TestJudge"},
+	{"L2", "a probe that hangs ends within the grace period", "controller/clusters/clusters.go",
+		"max(shortestPatience, min(longestPatience, grace/4))", "longestPatience", realClusters, "TestBlackHole_L2_L5"},
+	{"L3", "what a member that left exported goes", "controller/controller.go",
+		"\tif l != nil {\n\t\tl.stop()\n\t}\n\tc.all(everything)", "\tif l != nil {\n\t\tl.stop()\n\t}", realFleet, "TestMemberLeaves_L3"},
+	{"L3", "the Lease of a member that left goes", "controller/clusters/leases.go",
+		"if present[lease.Labels[mcsapi.LabelSourceCluster]] {", "if true {", realClusters, "TestLiveness_L1_L2_L7"},
+	{"L4", "a replica that does not lead does not work", "cmd/mcs-controller/lead.go",
+		"if !*o.leaderElect {", "if true {", realProgram, "TestReplicas_L4"},
+	{"L5", "each member has a queue and workers of its own", "controller/lane.go",
+		"func (l *lane) one(ctx context.Context, key types.NamespacedName) {\n",
+		"var oneByOne sync.Mutex\n\nfunc (l *lane) one(ctx context.Context, key types.NamespacedName) {\n\toneByOne.Lock()\n\tdefer oneByOne.Unlock()\n",
+		realFleet, "TestSlowMember_L5"},
+	{"L6", "a list that lost most objects is not believed", "controller/clusters/doubt.go",
+		"tooMany := 2*len(missing) > all", "tooMany := false && all > 0", realClusters, "TestRestoredEmpty_L6"},
+	{"L6", "the deletions that come with a CRD's are not believed", "controller/clusters/connection.go",
+		"s.doubt.of, s.doubt.removals, s.doubt.hold = always[*mcs.ServiceExport], true,", "s.doubt.of, s.doubt.removals, s.doubt.hold = always[*mcs.ServiceExport], false,", realClusters, "TestRemovedCRDs_L6"},
+	{"L6", "what is not synced is not absent", "controller/gather.go",
+		"if !m.ProviderSynced() {", "if false {", realFleet, "TestAbsentProvider_L3_L9"},
+	{"L7", "endpoints return after the stable period", "controller/clusters/judge.go",
+		"case c.standing == Withdrawn && !back:", "case false:", unitClusters, "TestJudge"},
+	{"L8", "other credentials sync before they replace the old", "controller/clusters/life.go",
+		"c == m.candidate && err == nil && c.atLeast(old)", "c == m.candidate && err == nil", realClusters, "TestRotation_L8"},
+	{"L9", "the export of a cluster that is away counts", "controller/gather.go",
+		"remembered(key, members, f.unsure)...", "[]merge.Export{}...", realFleet, "TestAbsentProvider_L3_L9"},
+	{"X1", "kubeconfigs from outside name no files", "controller/clusters/kubeconfig.go",
+		"case a.TokenFile != \"\":", "case false:", unitClusters, "TestKubeconfigFromOutside_X1"},
+	{"X1", "metrics are on loopback unless an address is given", "cmd/mcs-controller/options.go",
+		"byDefault(&o.metricsAddr, \"127.0.0.1:8080\")", "byDefault(&o.metricsAddr, \":8080\")", "cmd/mcs-controller", "TestAddresses_X1"},
+	{"X2", "loopback addresses are refused", "controller/plan/refused.go",
+		"case addr.IsLoopback():", "case false:", unitPlan, "TestRefusedAddresses_X2"},
+	{"X2", "addresses of Services here are refused", "controller/plan/refused.go",
+		"case slices.ContainsFunc(p.ServiceRanges, within):", "case false:", realFleet, "TestHostileMember_X2_X3_X4_X5"},
+	{"X2", "addresses of nodes here are refused", "controller/plan/refused.go",
+		"case source.Cluster != p.Cluster && p.NodeAddresses[addr]:", "case false:", realFleet, "TestHostileMember_X2_X3_X4_X5"},
+	{"X2", "declared ranges bind", "controller/plan/refused.go",
+		"case len(source.CIDRs) > 0 && !slices.ContainsFunc(source.CIDRs, within):", "case false:", realFleet, "TestRanges_X2"},
+	{"X3", "a member exports only from where it may", "controller/clusters/limits.go",
+		"return l.Exports == nil || l.Exports.match(namespace)", "return true", realFleet, "TestNamespaceLimits_X3"},
+	{"X3", "kube-* namespaces must be meant", "controller/clusters/limits.go",
+		"meant := !strings.HasPrefix(namespace, systemPrefix) ||", "meant := true ||", unitClusters, "TestNamespaces_X3"},
+	{"X4", "imported slices are not exported again", "controller/clusters/kinds.go",
+		"sourceSelector   = \"!\" + mcsapi.LabelSourceCluster + \",\" + discoveryv1.LabelServiceName", "sourceSelector   = discoveryv1.LabelServiceName", realFleet, "TestHostileMember_X2_X3_X4_X5"},
+	{"X4", "one cluster is one member", "controller/clusters/identity.go",
+		"if holder != nil && holder != m && holder.order < m.order {", "if false {", realClusters, "TestIdentity_X4"},
+	{"X5", "another clusterset's import is left alone", "controller/plan/ownership.go",
+		"if set != \"\" && set != p.ClusterSet {", "if false {", unitPlan, "TestTwoClusterSets_X5"},
+}

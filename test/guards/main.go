@@ -1,0 +1,112 @@
+// Guards takes each guard of SPEC L and X out of the code, one at a time, and sees that the test which names it fails:
+// `make guards`. A test that passes without its guard holds nothing.
+//
+// The code itself is not touched: the compiler is given another text for one file (-overlay), in the tests and, by way of
+// GOFLAGS, in the programs that they build.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/clusterset/multicluster/test/programs"
+)
+
+func main() {
+	only := flag.String("run", "", "only guards of SPEC lines that match this regular expression")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "guards:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only string) error {
+	match, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	root, err := programs.Root(ctx)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "guards-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var unheld []error
+	tried := 0
+	for _, g := range guards {
+		if !match.MatchString(g.spec) {
+			continue
+		}
+		began := time.Now()
+		err := g.try(ctx, root, dir)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		tried++
+		verdict := "held: " + g.test + " fails without it"
+		if err != nil {
+			unheld = append(unheld, fmt.Errorf("%s, %s: %w", g.spec, g.what, err))
+			verdict = "NOT HELD: " + err.Error()
+		}
+		fmt.Printf("%-4s %-66s %s (%.0f s)\n", g.spec, g.what, verdict, time.Since(began).Seconds())
+	}
+	if len(unheld) > 0 {
+		return errors.Join(unheld...)
+	}
+	fmt.Printf("%d guards, each held by a test\n", tried)
+	return nil
+}
+
+// try runs the guard's test without it.
+func (g guard) try(ctx context.Context, root, dir string) error {
+	original := filepath.Join(root, g.file)
+	code, err := os.ReadFile(original)
+	if err != nil {
+		return err
+	}
+	if n := strings.Count(string(code), g.code); n != 1 {
+		return fmt.Errorf("%s has the guard's code %d times, want once: %q", g.file, n, g.code)
+	}
+	replacement := filepath.Join(dir, filepath.Base(g.file))
+	if err := os.WriteFile(replacement, []byte(strings.Replace(string(code), g.code, g.without, 1)), 0o644); err != nil {
+		return err
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: replacement}})
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(path, overlay, 0o644); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout=15m", "-run", "^"+g.test+"$", "./"+g.pkg)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "GOFLAGS=-overlay="+path, "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err == nil && strings.Contains(string(out), "no tests to run"):
+		return fmt.Errorf("there is no test %s in %s", g.test, g.pkg)
+	case err == nil:
+		return fmt.Errorf("%s passes without it", g.test)
+	case !strings.Contains(string(out), "--- FAIL: "+g.test):
+		return fmt.Errorf("%s did not run: %s", g.test, out)
+	}
+	return nil
+}
