@@ -20,6 +20,7 @@ func newStreams(s *source, cfg *rest.Config) []*stream {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // requests are few, and failures have a back-off of their own
 	cfg.UserAgent = "coredns-" + pluginName
+	cfg.DisableCompression = true // it costs either side more than it saves on the way between them, for each event anew
 	cfg.WarningHandlerWithContext = rest.NoWarnings{}
 	wanted := newWanted(s.key.namespaces)
 	streams := []*stream{{
