@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"unique"
 
@@ -71,7 +72,7 @@ func convertSlice(es *discoveryv1.EndpointSlice) (service string, slice *view.Sl
 		ports = appendSlicePort(ports, p, &odd)
 	}
 	endpoints := readyEndpoints(es, &odd)
-	return service, view.NewSlice(es.Name, cluster, slices.Clip(ports), endpoints), odd
+	return service, view.NewSlice(es.Name, cluster, rankOf(es, &odd), slices.Clip(ports), endpoints), odd
 }
 
 // clusterOf returns the cluster that a slice comes from, or "": its endpoints have no names of their own then.
@@ -86,6 +87,20 @@ func clusterOf(es *discoveryv1.EndpointSlice, odd *oddities) string {
 		return ""
 	}
 	return intern(cluster)
+}
+
+// rankOf returns where the cluster of a slice stands in the order of preference (SPEC P3).
+func rankOf(es *discoveryv1.EndpointSlice, odd *oddities) int {
+	text, ok := es.Annotations[mcsapi.AnnotationRank]
+	if !ok {
+		return 0
+	}
+	rank, err := strconv.Atoi(text)
+	if err != nil || rank < 0 {
+		odd.add("annotation %s is %q, which is no rank: taken for 0", mcsapi.AnnotationRank, text)
+		return 0
+	}
+	return rank
 }
 
 func appendSlicePort(ports []view.Port, p discoveryv1.EndpointPort, odd *oddities) []view.Port {

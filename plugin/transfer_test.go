@@ -29,13 +29,9 @@ func transferred(t testing.TB, f *fixture, origin string) []string {
 	return texts(all[1 : len(all)-1])
 }
 
-// TestTransfer_D12: a transfer has what queries are answered with, each record once, two clusters' hosts of one name apart.
-func TestTransfer_D12(t *testing.T) {
-	f := newFixture(t, testZone)
-	f.apply(webImport + "\n---\n" + dbImport + "\n---\n" + dbSlices)
-	f.apply("kind: ServiceImport\nmetadata: {name: a.b, namespace: shop}\nspec: {type: ClusterSetIP, ips: [10.96.0.9], ports: []}")
-	f.apply(strings.Replace(dbImport, "name: db", "name: empty", 1))
-	got := transferred(t, f, testZone)
+// sameAsAsked fails unless what was transferred is what each of its names is answered with, and returns the names.
+func sameAsAsked(t testing.TB, f *fixture, got []string) map[string]bool {
+	t.Helper()
 	names := map[string]bool{}
 	var want []string
 	for _, record := range got {
@@ -54,6 +50,17 @@ func TestTransfer_D12(t *testing.T) {
 	if len(got) != len(slices.Compact(slices.Clone(got))) {
 		t.Error("a record is there twice")
 	}
+	return names
+}
+
+// TestTransfer_D12: a transfer has what queries are answered with, each record once, two clusters' hosts of one name apart.
+func TestTransfer_D12(t *testing.T) {
+	f := newFixture(t, testZone)
+	f.apply(webImport + "\n---\n" + dbImport + "\n---\n" + dbSlices)
+	f.apply("kind: ServiceImport\nmetadata: {name: a.b, namespace: shop}\nspec: {type: ClusterSetIP, ips: [10.96.0.9], ports: []}")
+	f.apply(strings.Replace(dbImport, "name: db", "name: empty", 1))
+	got := transferred(t, f, testZone)
+	names := sameAsAsked(t, f, got)
 	for _, name := range []string{
 		testZone, "ns.dns." + testZone, "dns-version." + testZone, "web.shop.svc." + testZone, "_http._tcp.web.shop.svc." + testZone,
 		"db.shop.svc." + testZone, "_pg._tcp.db.shop.svc." + testZone, "_stats._tcp.db.shop.svc." + testZone,
@@ -133,6 +140,11 @@ endpoints: [{addresses: [10.1.0.1], zone: a}, {addresses: [10.1.0.2], conditions
 		{"another label of the slice", func() { f.apply(fmt.Sprintf(slice, "s", ", x: y", 1, false)) }, false},
 		{"another port number", func() { f.apply(fmt.Sprintf(slice, "s", "", 2, false)) }, true},
 		{"the same endpoints in a second slice", func() { f.apply(fmt.Sprintf(slice, "t", "", 2, false)) }, false},
+		{"a rank that both have", func() {
+			for _, name := range []string{"s", "t"} {
+				f.apply(strings.Replace(fmt.Sprintf(slice, name, "", 2, false), "labels:", `annotations: {clusterset.dev/rank: "2"}, labels:`, 1))
+			}
+		}, false},
 		{"one of the two goes", func() { f.remove(fmt.Sprintf(slice, "s", "", 2, false)) }, false},
 		{"the other goes", func() { f.remove(fmt.Sprintf(slice, "t", "", 2, false)) }, true},
 		{"slices of a ClusterSetIP service", func() { f.apply(strings.ReplaceAll(dbSlices, "service-name: db", "service-name: web")) }, false},

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -70,6 +71,55 @@ func TestHostname(t *testing.T) {
 		h := parseHostname(label)
 		if h.addr.IsValid() && string(appendHostname(nil, h.addr.AsSlice())) != label {
 			t.Errorf("%s is taken for %v", label, h.addr)
+		}
+	}
+}
+
+// modelBest is what SPEC P3 says of the addresses of a headless service: those of the lowest rank that has any.
+func (w *world) modelBest(ns, service string) []string {
+	best := map[int][]string{}
+	for id, o := range w.slices {
+		for i := range o.slice.len() {
+			if addr, _ := netip.AddrFromSlice(o.slice.addr(i)); id.Namespace == ns && o.service == service {
+				best[o.slice.rank] = append(best[o.slice.rank], addr.String())
+			}
+		}
+	}
+	if len(best) == 0 {
+		return nil
+	}
+	all := best[slices.Min(slices.Collect(maps.Keys(best)))]
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// TestRanks_P3: whatever happened, the name of a headless service stands for the ready endpoints of the lowest rank that has
+// any, and so do its SRV records.
+func TestRanks_P3(t *testing.T) {
+	for seed := range uint64(50) {
+		w := newWorld(seed)
+		for step := range 100 {
+			w.step()
+			services, _ := w.view.Snapshot()
+			for _, s := range services {
+				if !s.Headless {
+					continue
+				}
+				var got []string
+				for _, rr := range s.In(zone).A().All() {
+					got = append(got, rr.(*dns.A).A.String())
+				}
+				slices.Sort(got)
+				want := w.modelBest(s.Namespace(), s.Name())
+				if !slices.Equal(got, want) {
+					t.Fatalf("seed %d, step %d: %v, want %v", seed, step, got, want)
+				}
+				for _, rr := range s.In(zone).SRV().extra {
+					if !slices.Contains(want, rr.(*dns.A).A.String()) {
+						t.Fatalf("seed %d, step %d: %v is in SRV, not in %v", seed, step, rr, want)
+					}
+				}
+			}
 		}
 	}
 }

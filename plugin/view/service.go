@@ -101,7 +101,21 @@ func (s *Service) of(cluster string) []*Slice {
 	return s.slices[first:last]
 }
 
-func (s *Service) preferred() []*Slice { return s.slices }
+// preferred returns the slices that stand behind the name of a headless service: those of the lowest rank that has a ready
+// endpoint. Names of endpoints answer whatever the rank.
+func (s *Service) preferred() []*Slice {
+	var first *Slice
+	for _, t := range s.slices {
+		if t.len() > 0 && (first == nil || t.rank < first.rank) {
+			first = t
+		}
+	}
+	other := func(t *Slice) bool { return first == nil || t.rank != first.rank }
+	if !slices.ContainsFunc(s.slices, other) {
+		return s.slices
+	}
+	return slices.DeleteFunc(slices.Clone(s.slices), other)
+}
 
 // weigh returns 1 for an imported service, or only for a headless one, and 0 for others.
 func (s *Service) weigh(headless bool) int {
@@ -127,17 +141,19 @@ func differ(old, next *Service) bool {
 	case !next.Headless:
 		return false // endpoints of a ClusterSetIP service have no records
 	}
-	return lost(old, next) || lost(next, old)
+	before, after := old.preferred(), next.preferred()
+	return lost(before, after, true) || lost(after, before, true) || // at the name of the service
+		lost(old.slices, next.slices, false) || lost(next.slices, old.slices, false) // at those of endpoints
 }
 
-// lost reports whether an endpoint of a is missing in b, or has other ports there.
-func lost(a, b *Service) bool {
-	for _, s := range a.slices {
-		if slices.ContainsFunc(b.slices, func(t *Slice) bool { return t == s }) {
+// lost reports whether an endpoint of a is missing in b, or has other ports there, where they matter.
+func lost(a, b []*Slice, ports bool) bool {
+	for _, s := range a {
+		if slices.ContainsFunc(b, func(t *Slice) bool { return t == s }) {
 			continue
 		}
 		for i := range s.len() {
-			if !slices.ContainsFunc(b.slices, func(t *Slice) bool { return t.holds(s, i) }) {
+			if !slices.ContainsFunc(b, func(t *Slice) bool { return t.holds(s, i, ports) }) {
 				return true
 			}
 		}

@@ -22,6 +22,7 @@ type Endpoint struct {
 type Slice struct {
 	name    string
 	cluster string
+	rank    int // where its cluster stands in the order of preference, 0 first
 	ports   []Port
 	octets  []byte   // the addresses, width octets each, ascending
 	hosts   []string // their hostnames, or nil where none has one
@@ -41,10 +42,11 @@ type endpoints struct {
 }
 
 // NewSlice packs the ready endpoints of the EndpointSlice called name. The cluster is a DNS name in lower case, or
-// empty where it is unknown: its endpoints have no names then. Addresses of another family than the first one are
-// left out, as are duplicates. The given endpoints are sorted in place.
-func NewSlice(name, cluster string, ports []Port, endpoints []Endpoint) *Slice {
-	s := &Slice{name: name, cluster: cluster, ports: ports, width: 4}
+// empty where it is unknown: its endpoints have no names then. The rank says where the cluster stands in the order of
+// preference, from 0 on. Addresses of another family than the first one are left out, as are duplicates. The given
+// endpoints are sorted in place.
+func NewSlice(name, cluster string, rank int, ports []Port, endpoints []Endpoint) *Slice {
+	s := &Slice{name: name, cluster: cluster, rank: rank, ports: ports, width: 4}
 	if len(endpoints) == 0 {
 		return s
 	}
@@ -108,7 +110,7 @@ func (s *Slice) host(i int) string {
 }
 
 func (s *Slice) equal(t *Slice) bool {
-	return s.name == t.name && s.cluster == t.cluster && s.width == t.width &&
+	return s.name == t.name && s.cluster == t.cluster && s.rank == t.rank && s.width == t.width &&
 		bytes.Equal(s.octets, t.octets) && slices.Equal(s.hosts, t.hosts) && slices.Equal(s.ports, t.ports)
 }
 
@@ -117,9 +119,9 @@ func (s *Slice) search(octets []byte) (at int, found bool) {
 	return sort.Find(s.len(), func(i int) int { return bytes.Compare(octets, s.addr(i)) })
 }
 
-// holds reports whether s has the i-th endpoint of t, with the same name and the same ports.
-func (s *Slice) holds(t *Slice, i int) bool {
-	if s.width != t.width || s.cluster != t.cluster || !slices.Equal(s.ports, t.ports) {
+// holds reports whether s has the i-th endpoint of t, with the same name and, where they matter, the same ports.
+func (s *Slice) holds(t *Slice, i int, ports bool) bool {
+	if s.width != t.width || s.cluster != t.cluster || ports && !slices.Equal(s.ports, t.ports) {
 		return false
 	}
 	want := t.addr(i)

@@ -84,7 +84,7 @@ func (w *world) randomSlice(name string) *Slice {
 		endpoints = append(endpoints, e)
 	}
 	cluster := []string{"", "a", "b", "x.a"}[w.rand.IntN(4)]
-	return NewSlice(name, cluster, []Port{{"http", "tcp", uint16(80 + w.rand.IntN(2))}}, endpoints)
+	return NewSlice(name, cluster, w.rand.IntN(4)/2, []Port{{"http", "tcp", uint16(80 + w.rand.IntN(2))}}, endpoints)
 }
 
 // anew returns a view that was told only how things are now, in another order.
@@ -166,7 +166,7 @@ func TestReadersSeeWholes(t *testing.T) {
 		for j := range 10 {
 			endpoints = append(endpoints, Endpoint{Addr: netip.AddrFrom4([4]byte{10, byte(i), 0, byte(j)})})
 		}
-		states[i] = NewSlice("s", "a", nil, endpoints)
+		states[i] = NewSlice("s", "a", 0, nil, endpoints)
 	}
 	v.SetSlice("ns", "db", states[0])
 	done := make(chan struct{})

@@ -125,3 +125,32 @@ func TestHeadless(t *testing.T) {
 		return nil
 	})
 }
+
+// TestRank_P3: the next rank answers when the preferred cluster has no ready endpoint, and the preferred one again when it has;
+// a rank that changes shows.
+func TestRank_P3(t *testing.T) {
+	c := sharedCluster(t)
+	ns := namespaced(t, c)
+	s := serve(t, fmt.Sprintf(corefile, c.Kubeconfig()))
+	name := "db." + ns + ".svc.clusterset.local."
+	ranked := func(slice, rank string) string {
+		return strings.Replace(slice, "  labels:", "  annotations: {clusterset.dev/rank: \""+rank+"\"}\n  labels:", 1)
+	}
+	east, west := ranked(dbEast, "0"), ranked(strings.NewReplacer("east", "west", "10.1.0.", "10.2.0.").Replace(dbEast), "1")
+	answered := func(third string) {
+		t.Helper()
+		s.answers(want{name: name, qtype: dns.TypeA, answer: []string{name + " 5 IN A 10." + third + ".0.1", name + " 5 IN A 10." + third + ".0.2"}})
+	}
+	apply(t, c, ns, db)
+	apply(t, c, ns, west)
+	answered("2")
+	apply(t, c, ns, east)
+	answered("1")
+	s.answers(want{name: "db-1.west." + name, qtype: dns.TypeA, answer: []string{"db-1.west." + name + " 5 IN A 10.2.0.2"}})
+	apply(t, c, ns, strings.ReplaceAll(east, "ready: true", "ready: false"))
+	answered("2")
+	apply(t, c, ns, east)
+	answered("1")
+	apply(t, c, ns, strings.Replace(east, "\"0\"", "\"2\"", 1))
+	answered("2")
+}
