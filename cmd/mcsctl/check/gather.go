@@ -163,7 +163,7 @@ func rights(ctx context.Context, m *members.Cluster) (denied []string, noStatus 
 	}
 	if m.Consumer {
 		needs = append(needs, access{"create", mcsapi.Group, "serviceimports", ""}, access{"patch", mcsapi.Group, "serviceimports", "status"},
-			access{"create", "", "services", ""}, access{"create", "discovery.k8s.io", "endpointslices", ""}, access{"list", "", "namespaces", ""})
+			access{"create", "", "services", ""}, access{"create", "discovery.k8s.io", "endpointslices", ""}, access{"list", "", "namespaces", ""}, access{"list", "", "nodes", ""})
 	}
 	for _, need := range needs {
 		if !may(ctx, m, need) {
