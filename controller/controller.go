@@ -28,6 +28,8 @@ type Options struct {
 	Automatic bool
 	// Withdrawal is what happens to the endpoints of providers that are unreachable past the grace period (SPEC L2).
 	Withdrawal clusters.Policy
+	// Prefer are the clusters whose endpoints are used first, in order, where neither import nor export says so (SPEC P3).
+	Prefer []string
 	// Workers is the number of names reconciled at once per cluster.
 	Workers int
 	// Log receives one record per failure and per change of a cluster's state.

@@ -99,6 +99,7 @@ func (l *lane) consumer(key types.NamespacedName) plan.Consumer {
 		Cluster:       l.member.ID(),
 		ClusterSet:    l.c.opts.ClusterSet,
 		Automatic:     l.c.opts.Automatic,
+		Prefer:        l.c.opts.Prefer,
 		Families:      l.member.Families(),
 		ImportVersion: l.member.ImportVersion(),
 		Drops:         l.dropped(),

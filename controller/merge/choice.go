@@ -23,7 +23,7 @@ func Consumers(export *mcs.ServiceExport) []string {
 // badChoice refuses an export whose annotations can't be honoured: that of one that names its consumers must not count as
 // one that names none.
 func badChoice(export *mcs.ServiceExport) *Invalid {
-	for _, name := range []string{mcsapi.AnnotationConsumers} {
+	for _, name := range []string{mcsapi.AnnotationConsumers, mcsapi.AnnotationPrefer} {
 		if size := len(export.Annotations[name]); size > MaxChoiceBytes {
 			return &Invalid{InvalidChoice, fmt.Sprintf("annotation %s has %d bytes; want at most %d", name, size, MaxChoiceBytes)}
 		}
@@ -33,7 +33,7 @@ func badChoice(export *mcs.ServiceExport) *Invalid {
 
 // checkChoice says what in a remembered export can't have come from [Of].
 func (e *Export) checkChoice() error {
-	for _, ids := range [][]string{e.Consumers} {
+	for _, ids := range [][]string{e.Consumers, e.Prefer} {
 		size := 0
 		for _, id := range ids {
 			size += len(id)
@@ -48,4 +48,15 @@ func (e *Export) checkChoice() error {
 // MayImport says whether the cluster may import the export (SPEC P2).
 func (e *Export) MayImport(cluster string) bool {
 	return e.Consumers == nil || slices.Contains(e.Consumers, cluster)
+}
+
+// prefer is what the oldest export says that says anything: who exports later can't change where traffic goes. That others
+// say something else is no conflict, since no property of the Service is in question.
+func prefer(sorted []Export) []string {
+	for i := range sorted {
+		if sorted[i].Prefer != nil {
+			return sorted[i].Prefer
+		}
+	}
+	return nil
 }

@@ -49,6 +49,7 @@ func Of(cluster string, export *mcs.ServiceExport, service *corev1.Service) (Exp
 		Labels:      labels,
 		Annotations: annotations,
 		Consumers:   Consumers(export),
+		Prefer:      mcsapi.ClustersIn(export.Annotations, mcsapi.AnnotationPrefer),
 		Service:     properties(&service.Spec),
 	}, nil
 }

@@ -27,6 +27,8 @@ type Export struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// Consumers are the clusters that may import it, sorted; nil is all of them, empty is none (SPEC P2).
 	Consumers []string `json:"consumers,omitzero"`
+	// Prefer are the clusters whose endpoints are used first, in order; nil says nothing of that, empty no preference (SPEC P3).
+	Prefer []string `json:"prefer,omitzero"`
 	Service
 }
 
@@ -68,6 +70,8 @@ type Conflict struct {
 type Result struct {
 	Service
 	Labels, Annotations map[string]string
+	// Prefer is that of the oldest export that has one (SPEC P3).
+	Prefer []string
 	// Clusters are the exporting clusters by precedence, the winner first.
 	Clusters []string
 	// Conflicts are true of every constituent export (SPEC M4), sorted by reason; nil when all agree.
@@ -95,6 +99,7 @@ func Merge(exports []Export, now time.Time) Result {
 		Service:     winner.Service,
 		Labels:      winner.Labels,
 		Annotations: winner.Annotations,
+		Prefer:      prefer(sorted),
 		Clusters:    make([]string, len(sorted)),
 		Routes:      make(map[string]map[string]string, len(sorted)),
 		Exports:     sorted,

@@ -95,6 +95,12 @@ func gistOfSlice(s *discoveryv1.EndpointSlice) string {
 	for _, p := range s.Ports {
 		parts = append(parts, fmt.Sprintf("%q at %d/%s", *p.Name, *p.Port, *p.Protocol))
 	}
+	if rank := s.Annotations[mcsapi.AnnotationRank]; rank != "" {
+		parts = append(parts, "rank "+rank)
+	}
+	if s.Labels[discoveryv1.LabelServiceName] == "" {
+		parts = append(parts, "not in use")
+	}
 	return strings.Join(parts, ", ")
 }
 

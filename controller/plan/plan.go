@@ -38,6 +38,8 @@ type Consumer struct {
 	ServiceRanges []netip.Prefix
 	// NodeAddresses are those of its nodes: likewise.
 	NodeAddresses map[netip.Addr]bool
+	// Prefer are the clusters whose endpoints are used first, in order, where neither import nor export says so (SPEC P3).
+	Prefer []string
 	// Closed says for people why nothing is imported into the namespace here; "" where it is (SPEC X3).
 	Closed string
 }

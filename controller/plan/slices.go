@@ -14,9 +14,34 @@ import (
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
+// target is an imported slice as it is to be.
+type target struct {
+	to   *discoveryv1.EndpointSlice
+	held *discoveryv1.EndpointSlice // nil if there is none yet
+	from *discoveryv1.EndpointSlice // nil if its source is not known now
+}
+
 // planSlices mirrors every source slice into one of its own: what is to be written first, and what is to be removed.
 // Nothing is repacked, so that one changed slice costs one write (SPEC S5).
 func (p *pass) planSlices() (add, remove []Action) {
+	targets, remove := p.targets()
+	p.prefer(targets)
+	for _, last := range []bool{false, true} { // those that go out of use last, when others are in it (SPEC P3)
+		for i := range targets {
+			t := &targets[i]
+			if goes := t.held != nil && p.uses(t.held) && !p.uses(t.to); goes != last {
+				continue
+			}
+			if a, ok := p.write(t); ok {
+				add = append(add, a)
+			}
+		}
+	}
+	return add, remove
+}
+
+// targets are the slices as they are to be, but for preference, and the removal of those that are not to be.
+func (p *pass) targets() (targets []target, remove []Action) {
 	held := make(map[string]*discoveryv1.EndpointSlice, len(p.own.slices))
 	for _, s := range p.own.slices {
 		held[s.Name] = s
@@ -44,22 +69,32 @@ func (p *pass) planSlices() (add, remove []Action) {
 				continue
 			}
 			wanted[name] = true
-			if a, ok := p.mirror(source, from, held[name], name, routes); ok {
-				add = append(add, a)
-			}
+			targets = append(targets, p.mirror(source, from, held[name], name, routes))
 		}
 	}
 	for _, s := range p.own.slices {
 		if wanted[s.Name] {
 			continue
 		}
-		if a, ok := p.leftover(s, known); ok && a.Verb == Delete {
-			remove = append(remove, a)
-		} else if ok {
-			add = append(add, a)
+		if why := p.leftover(s, known); why != "" {
+			remove = append(remove, Action{Verb: Delete, Object: s, Reason: why})
+		} else {
+			targets = append(targets, p.keep(s))
 		}
 	}
-	return add, remove
+	return targets, remove
+}
+
+// write is the write that makes t so, if one is due.
+func (p *pass) write(t *target) (Action, bool) {
+	cluster := t.to.Labels[mcsapi.LabelSourceCluster]
+	switch {
+	case t.held == nil:
+		return Action{Verb: Create, Object: t.to, Reason: fmt.Sprintf("%s has slice %s", cluster, t.from.Name)}, true
+	case sameSlice(t.held, t.to):
+		return Action{}, false
+	}
+	return Action{Verb: Update, Object: t.to, Reason: p.whyUpdate(cluster, t)}, true
 }
 
 // withholds says whether a lost cluster's endpoints, which would be imported, were withdrawn before: the status, which is
@@ -80,29 +115,32 @@ func inOrder(list []*discoveryv1.EndpointSlice) []*discoveryv1.EndpointSlice {
 	return slices.SortedFunc(slices.Values(list), byName)
 }
 
-// leftover decides on a held slice that mirrors nothing that is known: it goes, unless it is not known now what its cluster
-// has. Then its endpoints stay, but it is kept in the hands of the import that is there now, or it would be collected
-// with the one that was.
-func (p *pass) leftover(s *discoveryv1.EndpointSlice, known map[string]*Source) (Action, bool) {
+// leftover says why a held slice goes that mirrors nothing that is known; "" if it stays, because it is not known now what
+// its cluster has.
+func (p *pass) leftover(s *discoveryv1.EndpointSlice, known map[string]*Source) string {
 	cluster := s.Labels[mcsapi.LabelSourceCluster]
 	source := known[cluster]
 	switch {
 	case !p.Unsure[cluster] && !slices.Contains(p.Service.Clusters, cluster):
-		return Action{Verb: Delete, Object: s, Reason: cluster + " does not export the service any more"}, true
+		return cluster + " does not export the service any more"
 	case source != nil && source.Withdrawn:
-		return Action{Verb: Delete, Object: s, Reason: cluster + " is unreachable; its endpoints are withdrawn"}, true
+		return cluster + " is unreachable; its endpoints are withdrawn"
 	case source != nil:
-		return Action{Verb: Delete, Object: s, Reason: cluster + " has no such slice any more"}, true
+		return cluster + " has no such slice any more"
 	}
+	return ""
+}
+
+// keep is a leftover slice with its endpoints as they are, but in the hands of the import that is there now, or it would be
+// collected with the one that was.
+func (p *pass) keep(s *discoveryv1.EndpointSlice) target {
+	cluster := s.Labels[mcsapi.LabelSourceCluster]
 	kept := s.DeepCopy()
 	p.label(kept, cluster)
 	if p.own.derived != nil && slices.Contains(p.Service.Clusters, cluster) {
 		kept.Ports = p.republish(s.Ports)
 	}
-	if sameSlice(s, kept) {
-		return Action{}, false
-	}
-	return Action{Verb: Update, Object: kept, Reason: p.whyUpdate(cluster, s, s, kept)}, true
+	return target{to: kept, held: s}
 }
 
 // mirrors says whether a source slice is imported: one of endpoints of a family that is served here (SPEC S3), which is
@@ -117,35 +155,34 @@ func (p *pass) mirrors(from *discoveryv1.EndpointSlice, routes map[string][]stri
 	})
 }
 
-// mirror is the write that makes held, or a new slice, mirror from, if one is due.
-func (p *pass) mirror(source *Source, from, held *discoveryv1.EndpointSlice, name string, routes map[string][]string) (Action, bool) {
-	cluster := source.Cluster
+// mirror is a slice that mirrors from.
+func (p *pass) mirror(source *Source, from, held *discoveryv1.EndpointSlice, name string, routes map[string][]string) target {
 	to := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: p.Key.Namespace, Name: name}}
 	if held != nil {
-		to.ObjectMeta = held.ObjectMeta // shared: label replaces what it changes
+		to.ObjectMeta = held.ObjectMeta // shared: label and rank replace what they change
 	}
 	to.AddressType = from.AddressType
 	to.Ports = p.slicePorts(from, routes)
 	to.Endpoints = p.endpoints(source, from)
-	p.label(to, cluster)
-	switch {
-	case held == nil:
-		return Action{Verb: Create, Object: to, Reason: fmt.Sprintf("%s has slice %s", cluster, from.Name)}, true
-	case sameSlice(held, to):
-		return Action{}, false
-	}
-	return Action{Verb: Update, Object: to, Reason: p.whyUpdate(cluster, from, held, to)}, true
+	p.label(to, source.Cluster)
+	return target{to: to, held: held, from: from}
 }
 
 // whyUpdate says what of a mirrored slice is to change.
-func (p *pass) whyUpdate(cluster string, from, held, to *discoveryv1.EndpointSlice) string {
-	switch {
-	case !slices.EqualFunc(held.Endpoints, to.Endpoints, sameEndpoint):
-		return fmt.Sprintf("slice %s of %s has other endpoints", from.Name, cluster)
-	case !apiequality.Semantic.DeepEqual(held.Ports, to.Ports):
+func (p *pass) whyUpdate(cluster string, t *target) string {
+	switch was, is := p.uses(t.held), p.uses(t.to); {
+	case !slices.EqualFunc(t.held.Endpoints, t.to.Endpoints, sameEndpoint):
+		return fmt.Sprintf("slice %s of %s has other endpoints", t.from.Name, cluster)
+	case !apiequality.Semantic.DeepEqual(t.held.Ports, t.to.Ports):
 		return "its ports are published otherwise"
-	case !apiequality.Semantic.DeepEqual(held.OwnerReferences, to.OwnerReferences):
+	case !apiequality.Semantic.DeepEqual(t.held.OwnerReferences, t.to.OwnerReferences):
 		return reasonReown
+	case is && p.ranked() && !was:
+		return cluster + " is the most preferred that has ready endpoints"
+	case was && !is:
+		return "a cluster that is preferred to " + cluster + " has ready endpoints"
+	case t.held.Annotations[mcsapi.AnnotationRank] != t.to.Annotations[mcsapi.AnnotationRank]:
+		return "the order of preference is another"
 	}
 	return "its labels are not those of an imported slice"
 }
@@ -203,6 +240,7 @@ func (p *pass) endpoints(source *Source, from *discoveryv1.EndpointSlice) []disc
 
 func sameSlice(a, b *discoveryv1.EndpointSlice) bool {
 	return a.AddressType == b.AddressType && maps.Equal(a.Labels, b.Labels) &&
+		a.Annotations[mcsapi.AnnotationRank] == b.Annotations[mcsapi.AnnotationRank] &&
 		apiequality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences) &&
 		apiequality.Semantic.DeepEqual(a.Ports, b.Ports) && slices.EqualFunc(a.Endpoints, b.Endpoints, sameEndpoint)
 }

@@ -22,6 +22,10 @@ const (
 	AnnotationExportSelector = Domain + "/export-selector"
 )
 
+// LabelByRule marks ("true") a ServiceExport that the controller made by rule, and therefore also deletes. One without it is
+// a person's (SPEC P1, X5).
+const LabelByRule = Domain + "/by-rule"
+
 // PreferLocal, in [AnnotationPrefer], is the importing cluster itself, whatever its id.
 const PreferLocal = "local"
 

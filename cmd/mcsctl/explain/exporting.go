@@ -67,6 +67,7 @@ func (d *diagnosis) export(c *Cluster) {
 	}
 	d.exports = append(d.exports, e)
 	d.verdict(c)
+	d.offeredTo(c)
 	d.service(c)
 }
 

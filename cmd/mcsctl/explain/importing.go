@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -106,6 +107,7 @@ func (d *diagnosis) imported(c *Cluster, some bool) bool {
 	}
 	d.look(c, "import", OK, fmt.Sprintf("%s %s", i.Spec.Type, strings.Join(i.Spec.IPs, " ")), "")
 	d.notices(c)
+	d.chosen(c)
 	return true
 }
 
@@ -134,6 +136,8 @@ func (d *diagnosis) notImported(c *Cluster, some bool) {
 		d.look(c, "import", None, "not imported here", "")
 	case len(d.exports) == 0:
 		d.look(c, "import", None, "there is no ServiceImport, and nothing to import", "")
+	case d.closed(c):
+		d.look(c, "import", None, "not imported here: it is exported to other clusters only", "")
 	case d.Controller != nil && !d.Controller.Automatic:
 		d.look(c, "import", Wrong, "there is no ServiceImport, and the controller makes none by itself (--automatic-imports=false)", create)
 	case d.Controller != nil:
@@ -156,6 +160,9 @@ func (d *diagnosis) unblock(c *Cluster, ready *metav1.Condition) string {
 		return fmt.Sprintf("kubectl delete service -n %s %s%s, or rename it", d.Key.Namespace, c.Derived.Name, c.Flags)
 	case len(d.exports) == 0:
 		return "export it somewhere: mcsctl export " + d.Key.String()
+	case !slices.ContainsFunc(d.exports, func(e merge.Export) bool { return d.sees(c, e.Cluster) }):
+		return fmt.Sprintf("name %s in annotation %s of an export, and its cluster in annotation %s of this import, if that has one",
+			c.ID, mcsapi.AnnotationConsumers, mcsapi.AnnotationProviders)
 	}
 	return "if it stays so: " + d.logs()
 }
@@ -237,7 +244,7 @@ func (d *diagnosis) slices(c *Cluster) {
 		total += len(ready)
 		counts = append(counts, fmt.Sprintf("%d from %s", len(ready), from))
 		there, known := d.endpoints[from]
-		if !known {
+		if !known || !d.sees(c, from) {
 			continue
 		}
 		missing := difference(there, ready)

@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ type Service struct {
 	Exports []Exporter `json:"exports"`
 	// Conflicts are the reasons for which the exports disagree.
 	Conflicts []string `json:"conflicts"`
+	// Choice is what exports and imports choose: whom they are for, whom they prefer, and that a rule made them.
+	Choice []string `json:"choice,omitempty"`
 	// Notes are what is wrong with an export or import, as its conditions say.
 	Notes []string `json:"notes"`
 }
@@ -102,6 +105,19 @@ func (s *Service) exported(cluster string, e *mcs.ServiceExport) {
 	}
 	s.exporter(cluster)
 	s.conflict(e.Status.Conditions)
+	if e.Labels[mcsapi.LabelByRule] == "true" {
+		s.Choice = append(s.Choice, cluster+" by rule")
+	}
+	s.choice(cluster, "for", "", e.Annotations, mcsapi.AnnotationConsumers)
+	s.choice(cluster, "asks to prefer", "none", e.Annotations, mcsapi.AnnotationPrefer)
+}
+
+// choice notes what an annotation that names clusters chooses.
+func (s *Service) choice(cluster, verb, nobody string, annotations map[string]string, name string) {
+	ids := mcsapi.ClustersIn(annotations, name)
+	if ids != nil {
+		s.Choice = append(s.Choice, fmt.Sprintf("%s %s %s", cluster, verb, cmp.Or(strings.Join(ids, ","), nobody, "nobody")))
+	}
 }
 
 func (s *Service) imported(cluster string, i *mcs.ServiceImport) {
@@ -111,6 +127,8 @@ func (s *Service) imported(cluster string, i *mcs.ServiceImport) {
 		s.exporter(by.Cluster)
 	}
 	s.conflict(i.Status.Conditions)
+	s.choice(cluster, "from", "", i.Annotations, mcsapi.AnnotationProviders)
+	s.choice(cluster, "prefers", "none", i.Annotations, mcsapi.AnnotationPrefer)
 	if c := condition(i.Status.Conditions, string(mcs.ServiceImportConditionReady)); c != nil && c.Status == metav1.ConditionFalse {
 		s.Notes = append(s.Notes, fmt.Sprintf("%s: %s", cluster, c.Reason))
 	}
@@ -165,12 +183,21 @@ func PrintServices(s *screen.Screen, list []Service) {
 		s.Line("no service is exported or imported")
 		return
 	}
+	head := []string{"NAMESPACE", "NAME", "TYPE", "IPS", "EXPORTED BY", "CONFLICTS", "NOTES"}
+	chosen := slices.ContainsFunc(list, func(v Service) bool { return len(v.Choice) > 0 })
+	if chosen {
+		head = append(head, "CHOICE")
+	}
 	var rows [][]string
 	for i := range list {
 		v := &list[i]
-		rows = append(rows, []string{v.Namespace, v.Name, v.Type, v.ips(), v.exporters(), strings.Join(v.Conflicts, ","), strings.Join(v.Notes, ", ")})
+		row := []string{v.Namespace, v.Name, v.Type, v.ips(), v.exporters(), strings.Join(v.Conflicts, ","), strings.Join(v.Notes, ", ")}
+		if chosen {
+			row = append(row, strings.Join(v.Choice, ", "))
+		}
+		rows = append(rows, row)
 	}
-	s.Table([]string{"NAMESPACE", "NAME", "TYPE", "IPS", "EXPORTED BY", "CONFLICTS", "NOTES"}, rows)
+	s.Table(head, rows)
 }
 
 // ips are the addresses; with the cluster's id where several import the service, for each has an address of its own.

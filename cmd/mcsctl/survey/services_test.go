@@ -55,3 +55,35 @@ shop        waits   Headless       -                                 -          
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
 }
+
+// SPEC P: what exports and imports choose stands beside them, and costs no column where nobody chooses.
+func TestServicesShowChoice_P(t *testing.T) {
+	annotated := func(m metav1.ObjectMeta, pairs ...string) metav1.ObjectMeta {
+		m.Annotations = map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			m.Annotations[pairs[i]] = pairs[i+1]
+		}
+		return m
+	}
+	byRule := meta("shop", "cart")
+	byRule.Labels = map[string]string{mcsapi.LabelByRule: "true"}
+	c1 := Cluster{Member: &members.Cluster{ID: "c1"}, Exports: []mcs.ServiceExport{
+		{ObjectMeta: annotated(byRule, mcsapi.AnnotationConsumers, "c2, c3")},
+		{ObjectMeta: annotated(meta("shop", "lone"), mcsapi.AnnotationConsumers, "")},
+		{ObjectMeta: annotated(meta("shop", "near"), mcsapi.AnnotationPrefer, "local,c1")},
+	}}
+	c2 := Cluster{Member: &members.Cluster{ID: "c2"}, Imports: []mcs.ServiceImport{
+		{ObjectMeta: annotated(meta("shop", "cart"), mcsapi.AnnotationProviders, "c1"), Spec: mcs.ServiceImportSpec{Type: mcs.Headless}},
+		{ObjectMeta: annotated(meta("shop", "near"), mcsapi.AnnotationPrefer, ""), Spec: mcs.ServiceImportSpec{Type: mcs.Headless}},
+	}}
+	var out bytes.Buffer
+	PrintServices(screen.New(&out, &out, screen.Text), Services([]Cluster{c1, c2}))
+	const want = `NAMESPACE   NAME   TYPE       IPS   EXPORTED BY   CONFLICTS   NOTES   CHOICE
+shop        cart   Headless   -     c1            -           -       c1 by rule, c1 for c2,c3, c2 from c1
+shop        lone   -          -     c1            -           -       c1 for nobody
+shop        near   Headless   -     c1            -           -       c1 asks to prefer local,c1, c2 prefers none
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}

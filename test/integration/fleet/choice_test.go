@@ -2,9 +2,12 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -141,5 +144,101 @@ func TestRestrictionIsRemembered_P2_L9(t *testing.T) {
 			return fmt.Errorf("import %+v, %v", i, err)
 		}
 		return b.wantAddresses(ns, "web", "a/10.1.0.5")()
+	})
+}
+
+// inUse returns the clusters whose slices the derived Service is served from, and the rank of each cluster's slices.
+func (c *cluster) inUse(ns, name string) (clusters []string, ranks map[string]string, err error) {
+	list, err := c.imported(ns, name)
+	ranks = map[string]string{}
+	for _, s := range list {
+		from := s.Labels[mcsapi.LabelSourceCluster]
+		ranks[from] = s.Annotations[mcsapi.AnnotationRank]
+		if s.Labels[discoveryv1.LabelServiceName] == mcsapi.DerivedPrefix+name {
+			clusters = append(clusters, from)
+		}
+	}
+	slices.Sort(clusters)
+	return clusters, ranks, err
+}
+
+// wantInUse is a condition for eventually: the derived Service is served from the slices of exactly these clusters.
+func (c *cluster) wantInUse(ns, name string, want ...string) func() error {
+	return func() error {
+		got, ranks, err := c.inUse(ns, name)
+		if err == nil && !slices.Equal(got, want) {
+			err = fmt.Errorf("%s in %s is served from %v (ranks %v), want %v", name, c.Name(), got, ranks, want)
+		}
+		return err
+	}
+}
+
+// ready makes the endpoints of a cluster's slice ready or not.
+func (c *cluster) ready(t testing.TB, ns, slice string, ready bool) {
+	t.Helper()
+	s, err := c.kube.DiscoveryV1().EndpointSlices(ns).Get(t.Context(), slice, metav1.GetOptions{})
+	must(t, err)
+	for i := range s.Endpoints {
+		s.Endpoints[i].Conditions.Ready, s.Endpoints[i].Conditions.Serving = &ready, &ready
+	}
+	_, err = c.kube.DiscoveryV1().EndpointSlices(ns).Update(t.Context(), s, metav1.UpdateOptions{})
+	must(t, err)
+}
+
+// TestPreference_P3: the import's choice goes before the exports', which the oldest that makes one decides; fail-over and
+// return cost one write per slice, and at rest nothing is written (S5).
+func TestPreference_P3(t *testing.T) {
+	a, b, c := withAutomatic(t)
+	const ns = "preference"
+	namespace(t, ns, a, b, c)
+	for n, p := range []*cluster{a, b, c} {
+		p.service(t, ns, "web")
+		p.slice(t, ns, "web", "x", []string{fmt.Sprintf("10.%d.0.5", n+1)})
+		p.export(t, ns, "web")
+	}
+	all := []*cluster{a, b, c}
+	for _, p := range all {
+		eventually(t, "no preference", p.wantInUse(ns, "web", "a", "b", "c"))
+		eventually(t, "served", p.wantImported(ns, "web"))
+	}
+	a.annotate(t, "serviceexports", ns, "web", mcsapi.AnnotationPrefer, "local,b")
+	eventually(t, "local in a", a.wantInUse(ns, "web", "a"))
+	eventually(t, "local in b", b.wantInUse(ns, "web", "b"))
+	eventually(t, "local in c", c.wantInUse(ns, "web", "c"))
+	if _, ranks, err := c.inUse(ns, "web"); err != nil || ranks["c"] != "" || ranks["b"] != "1" || ranks["a"] != "2" {
+		t.Errorf("ranks in c: %v, %v", ranks, err)
+	}
+	b.annotate(t, "serviceimports", ns, "web", mcsapi.AnnotationPrefer, "a")
+	eventually(t, "the import's own choice", b.wantInUse(ns, "web", "a"))
+	settle(t, all...)
+
+	count := func() (n int) {
+		for _, r := range controllerRequests(t, b) {
+			if r.Resource == "endpointslices" {
+				n++
+			}
+		}
+		return n
+	}
+	before := count()
+	a.ready(t, ns, "web-x", false)
+	eventually(t, "fail-over in b", b.wantInUse(ns, "web", "b", "c"))
+	eventually(t, "and in a", a.wantInUse(ns, "web", "b"))
+	settle(t, all...)
+	if n := count() - before; n != 3 {
+		t.Errorf("%d writes of slices in b for the fail-over of three, want 3", n)
+	}
+	a.ready(t, ns, "web-x", true)
+	eventually(t, "back in b", b.wantInUse(ns, "web", "a"))
+	eventually(t, "and in a", a.wantInUse(ns, "web", "a"))
+	b.annotate(t, "serviceimports", ns, "web", mcsapi.AnnotationPrefer, "")
+	eventually(t, "an empty choice is none, whatever exports say", b.wantInUse(ns, "web", "a", "b", "c"))
+	settle(t, all...)
+	rest := mutations(t, b)
+	holds(t, "nothing is written at rest", func() error {
+		if n := mutations(t, b); n != rest {
+			return fmt.Errorf("%d more writes", n-rest)
+		}
+		return nil
 	})
 }

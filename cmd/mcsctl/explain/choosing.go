@@ -1,0 +1,107 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// byRule says whether an export was made by rule, and is kept so (SPEC P1).
+func byRule(labels map[string]string) bool { return labels[mcsapi.LabelByRule] == "true" }
+
+// offeredTo says of a provider whom its export is for, and that a rule made it (SPEC P1, P2).
+func (d *diagnosis) offeredTo(c *Cluster) {
+	if byRule(c.Export.Labels) {
+		d.look(c, "choice", OK, "exported by rule: the controller made the ServiceExport, and deletes it when the rule does not hold any more", "")
+	}
+	consumers := merge.Consumers(c.Export)
+	switch {
+	case consumers == nil:
+	case len(consumers) == 0:
+		d.look(c, "choice", Warning, "for no cluster: annotation "+mcsapi.AnnotationConsumers+" names none", "name clusters, or take it off")
+	default:
+		d.named(c, mcsapi.AnnotationConsumers, consumers, "only for "+strings.Join(consumers, ", "))
+	}
+	if prefer := mcsapi.ClustersIn(c.Export.Annotations, mcsapi.AnnotationPrefer); prefer != nil {
+		d.named(c, mcsapi.AnnotationPrefer, prefer, "asks consumers to prefer "+orNone(prefer))
+	}
+}
+
+// named says what an annotation chooses, and which of the clusters in it nobody knows, which is no error, but maybe a slip.
+func (d *diagnosis) named(c *Cluster, annotation string, ids []string, found string) {
+	found += ", by annotation " + annotation
+	unknown := slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		return id == mcsapi.PreferLocal && annotation == mcsapi.AnnotationPrefer ||
+			slices.ContainsFunc(d.Clusters, func(c Cluster) bool { return c.ID == id })
+	})
+	if len(unknown) > 0 {
+		d.look(c, "choice", Warning, found+"; not known: "+strings.Join(unknown, ", "), "are the ids right? mcsctl status lists the members")
+		return
+	}
+	d.look(c, "choice", OK, found, "")
+}
+
+// sees says whether a consumer gets the export of a cluster (SPEC P2).
+func (d *diagnosis) sees(c *Cluster, from string) bool {
+	at := slices.IndexFunc(d.exports, func(e merge.Export) bool { return e.Cluster == from })
+	if at >= 0 && !d.exports[at].MayImport(c.ID) {
+		return false
+	}
+	if c.Import == nil {
+		return true
+	}
+	providers := mcsapi.ClustersIn(c.Import.Annotations, mcsapi.AnnotationProviders)
+	return providers == nil || slices.Contains(providers, from)
+}
+
+// closed says that there are exports, of which a consumer gets none.
+func (d *diagnosis) closed(c *Cluster) bool {
+	return len(d.exports) > 0 && !slices.ContainsFunc(d.exports, func(e merge.Export) bool { return e.MayImport(c.ID) })
+}
+
+// chosen says what a consumer's import chooses, and what that comes to (SPEC P2, P3).
+func (d *diagnosis) chosen(c *Cluster) {
+	if providers := mcsapi.ClustersIn(c.Import.Annotations, mcsapi.AnnotationProviders); providers != nil {
+		d.named(c, mcsapi.AnnotationProviders, providers, "imports only from "+orNone(providers))
+	}
+	prefer := mcsapi.ClustersIn(c.Import.Annotations, mcsapi.AnnotationPrefer)
+	if prefer != nil {
+		d.named(c, mcsapi.AnnotationPrefer, prefer, "prefers "+orNone(prefer))
+	}
+	var used, idle []string
+	ranked := false
+	for i := range c.Imported {
+		s := &c.Imported[i]
+		from := s.Labels[mcsapi.LabelSourceCluster]
+		ranked = ranked || s.Annotations[mcsapi.AnnotationRank] != ""
+		list := &idle
+		if s.Labels[discoveryv1.LabelServiceName] != "" {
+			list = &used
+		}
+		if !slices.Contains(*list, from) {
+			*list = append(*list, from)
+		}
+	}
+	if !ranked {
+		return
+	}
+	slices.Sort(used)
+	slices.Sort(idle)
+	found := fmt.Sprintf("in use by preference: %s", orNone(used))
+	if len(idle) > 0 {
+		found += "; in reserve: " + strings.Join(idle, ", ")
+	}
+	d.look(c, "choice", OK, found, "")
+}
+
+func orNone(ids []string) string {
+	if len(ids) == 0 {
+		return "none"
+	}
+	return strings.Join(ids, ", ")
+}

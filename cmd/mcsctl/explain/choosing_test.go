@@ -1,0 +1,73 @@
+package explain
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// said are the steps of a link in a report, as "verdict found".
+func said(r Report, cluster, link string) (out []string) {
+	for _, s := range r.Steps {
+		if s.Cluster == cluster && s.Link == link {
+			out = append(out, string(s.Verdict)+" "+s.Found)
+		}
+	}
+	return out
+}
+
+// SPEC P1, P2, P3: what is chosen is told, and what is chosen is not taken for a fault.
+func TestChoice_P(t *testing.T) {
+	t.Run("consumers", func(t *testing.T) {
+		f := well()
+		f.Clusters[0].Export.Annotations = map[string]string{mcsapi.AnnotationConsumers: "c2, zz"}
+		f.Clusters[0].Export.Labels = map[string]string{mcsapi.LabelByRule: "true"}
+		r := Diagnose(*f)
+		got := said(r, "c1", "choice")
+		if r.Problem != nil || len(got) != 2 || !strings.HasPrefix(got[0], "ok exported by rule") ||
+			got[1] != "warning only for c2, zz, by annotation clusterset.dev/consumers; not known: zz" {
+			t.Errorf("%v, %q", r.Problem, got)
+		}
+	})
+	t.Run("not for this cluster", func(t *testing.T) {
+		f := well()
+		f.Clusters[0].Export.Annotations = map[string]string{mcsapi.AnnotationConsumers: "c9"}
+		f.Clusters[1].Import, f.Clusters[1].Derived, f.Clusters[1].Imported = nil, nil, nil
+		r := Diagnose(*f)
+		if got := said(r, "c2", "import"); r.Problem != nil || !slices.Equal(got, []string{"none not imported here: it is exported to other clusters only"}) {
+			t.Errorf("%v, %q", r.Problem, got)
+		}
+	})
+	t.Run("providers", func(t *testing.T) {
+		f := well()
+		another(f)
+		c2 := &f.Clusters[1]
+		c2.Imported = c2.Imported[:1] // c3's are not here, and need not be
+		c2.Import.Annotations = map[string]string{mcsapi.AnnotationProviders: "c1"}
+		r := Diagnose(*f)
+		if got := said(r, "c2", "choice"); r.Problem != nil || !slices.Equal(got, []string{"ok imports only from c1, by annotation clusterset.dev/providers"}) {
+			t.Errorf("%+v, %q", r.Problem, got)
+		}
+		c2.Import.Annotations = nil
+		if r := Diagnose(*f); r.Problem == nil || r.Problem.Link != "slices" {
+			t.Errorf("without the annotation c3's endpoints are not missed: %+v", r.Problem)
+		}
+	})
+	t.Run("prefer", func(t *testing.T) {
+		f := well()
+		another(f)
+		c2 := &f.Clusters[1]
+		c2.Import.Annotations = map[string]string{mcsapi.AnnotationPrefer: "local,c1"}
+		c2.Imported[0].Labels[discoveryv1.LabelServiceName] = "amcs-service1"
+		c2.Imported[0].Annotations = map[string]string{mcsapi.AnnotationRank: "1"}
+		c2.Imported[1].Annotations = map[string]string{mcsapi.AnnotationRank: "2"}
+		want := []string{"ok prefers local, c1, by annotation clusterset.dev/prefer", "ok in use by preference: c1; in reserve: c3"}
+		if got := said(Diagnose(*f), "c2", "choice"); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
