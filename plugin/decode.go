@@ -7,19 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/rest"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
-
-	"github.com/clusterset/multicluster/internal/mcsapi"
 )
-
-// newImportClient returns a client for ServiceImports at version, which decodes of each what this plugin needs. Custom
-// resources come as JSON, whatever is asked for, and reading them is most of the work of the initial sync.
-func newImportClient(cfg *rest.Config, version string) (rest.Interface, error) {
-	cfg = mcsapi.Config(cfg, version)
-	cfg.NegotiatedSerializer = leanImports(cfg.NegotiatedSerializer)
-	return rest.RESTClientFor(cfg)
-}
 
 // leanCodecs are ordinary codecs, with another decoder in front of theirs for one media type.
 type leanCodecs struct {
@@ -50,7 +39,8 @@ func leanSlices(codecs runtime.NegotiatedSerializer) leanCodecs {
 }
 
 // importDecoder decodes ServiceImports and the events that carry them in one go, without asking first what they are, and
-// leaves everything else to the ordinary decoder.
+// leaves everything else to the ordinary decoder. Custom resources come as JSON, whatever is asked for, and reading them is
+// much of the work of the initial sync.
 type importDecoder struct{ runtime.Serializer }
 
 // leanImport is what is read of a ServiceImport.
@@ -72,15 +62,32 @@ type leanImport struct {
 	} `json:"spec"`
 }
 
-// Decode implements runtime.Decoder.
+// leanEvent is an event that carries one.
+type leanEvent struct {
+	Type   string     `json:"type"`
+	Object leanImport `json:"object"`
+}
+
+// Decode implements runtime.Decoder. The import in an event is decoded with it.
 func (d importDecoder) Decode(data []byte, kind *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
 	if event, ok := into.(*metav1.WatchEvent); ok {
-		return event, kind, json.Unmarshal(data, event)
+		var lean leanEvent
+		if json.Unmarshal(data, &lean) != nil || lean.Object.Kind != importKind {
+			return event, kind, json.Unmarshal(data, event)
+		}
+		event.Type, event.Object.Object = lean.Type, lean.Object.serviceImport()
+		return event, kind, nil
 	}
 	var lean leanImport
-	if into != nil || json.Unmarshal(data, &lean) != nil || lean.Kind != "ServiceImport" {
+	if into != nil || json.Unmarshal(data, &lean) != nil || lean.Kind != importKind {
 		return d.Serializer.Decode(data, kind, into)
 	}
+	return lean.serviceImport(), kind, nil
+}
+
+const importKind = "ServiceImport"
+
+func (lean *leanImport) serviceImport() *mcs.ServiceImport {
 	si := &mcs.ServiceImport{}
 	si.Name, si.Namespace = lean.Metadata.Name, lean.Metadata.Namespace
 	si.ResourceVersion, si.Annotations = lean.Metadata.ResourceVersion, lean.Metadata.Annotations
@@ -88,5 +95,5 @@ func (d importDecoder) Decode(data []byte, kind *schema.GroupVersionKind, into r
 		si.ManagedFields = append(si.ManagedFields, metav1.ManagedFieldsEntry{Time: f.Time})
 	}
 	si.Spec.Type, si.Spec.IPs, si.Spec.Ports = lean.Spec.Type, lean.Spec.IPs, lean.Spec.Ports
-	return si, kind, nil
+	return si
 }

@@ -72,8 +72,12 @@ func TestOtherKinds(t *testing.T) {
 		t.Errorf("a list became %+v", list)
 	}
 	event := &metav1.WatchEvent{}
-	if decode(`{"type":"ADDED","object":`+importJSON+`}`, event); event.Type != "ADDED" || string(event.Object.Raw) != importJSON {
+	if decode(`{"type":"ADDED","object":`+importJSON+`}`, event); event.Type != "ADDED" || event.Object.Object.(*mcs.ServiceImport).Name != "web" {
 		t.Errorf("an event became %+v", event)
+	}
+	event = &metav1.WatchEvent{}
+	if decode(`{"type":"ERROR","object":`+status+`}`, event); event.Type != "ERROR" || string(event.Object.Raw) != status {
+		t.Errorf("an error became %+v", event)
 	}
 	for _, text := range []string{"", "{", `{"kind":"ServiceImport"}`, `{"kind":"ServiceImport","apiVersion":"multicluster.x-k8s.io/v1beta1","spec":{"ips":7}}`} {
 		if o, _, err := lean.Decode([]byte(text), nil, nil); err == nil && o.(*mcs.ServiceImport).Name != "" {

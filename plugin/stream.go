@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 )
 
@@ -20,9 +19,14 @@ const (
 	pageSize     = 500 // objects per page, where the server can't stream
 	firstBackoff = 200 * time.Millisecond
 	maxBackoff   = 5 * time.Second
-	minWatch     = 5 * time.Minute // the server ends a watch after this to twice this
-	briefWatch   = time.Second     // a watch that ends earlier without an event is a failure
+	minWatch     = 5 * time.Minute  // the server ends a watch after this to twice this
+	briefWatch   = time.Second      // a watch that ends earlier without an event is a failure
+	maxSilence   = 90 * time.Second // of a watch, before another one takes its place
 )
+
+// errSilent is why a watch was given up: a server sends a bookmark every minute, so that a connection that has been silent for
+// longer may be dead without either end knowing.
+var errSilent = errors.New("nothing comes from the API server")
 
 // sink takes the objects of one kind as they come.
 type sink interface {
@@ -36,11 +40,11 @@ type sink interface {
 // forgot since when. It converts each object on arrival and keeps none. While the server is away it keeps trying.
 type stream struct {
 	kind     string // the resource and its group, for people
-	resource string
 	selector string // label selector
-	connect  func(context.Context) (rest.Interface, error)
+	connect  func(context.Context) (*api, error)
 	sink     sink
 	health   *health
+	silence  time.Duration // after which a watch is given up
 
 	version string // resourceVersion seen last; empty: everything has to be read
 	paged   bool   // the server can't stream what exists
@@ -94,11 +98,11 @@ func forgotten(err error) bool {
 }
 
 // list reads all objects page by page.
-func (s *stream) list(ctx context.Context, client rest.Interface) error {
+func (s *stream) list(ctx context.Context, client *api) error {
 	s.sink.begin()
 	opts := metav1.ListOptions{LabelSelector: s.selector, Limit: pageSize}
 	for {
-		page, err := client.Get().Resource(s.resource).VersionedParams(&opts, metav1.ParameterCodec).Do(ctx).Get()
+		page, err := client.page(ctx, &opts)
 		if err != nil {
 			return err
 		}
@@ -117,89 +121,85 @@ func (s *stream) list(ctx context.Context, client rest.Interface) error {
 }
 
 // streamAll reads all objects as events of a watch, then their changes (KEP-3157), if the server can do that.
-func (s *stream) streamAll(ctx context.Context, client rest.Interface) error {
+func (s *stream) streamAll(ctx context.Context, client *api) error {
 	opts := metav1.ListOptions{
 		SendInitialEvents:    ptr.To(true),
 		ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
 	}
-	w, err := s.open(ctx, client, opts)
-	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
-		s.paged = true
-		return nil
+	opened := false
+	err := s.events(ctx, client, opts, func() { opened = true; s.sink.begin() })
+	if !opened && (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)) {
+		s.paged, err = true, nil
 	}
-	if err != nil {
-		return err
-	}
-	s.sink.begin()
-	return s.consume(ctx, w)
+	return err
 }
 
 // watch follows the changes since the version seen last.
-func (s *stream) watch(ctx context.Context, client rest.Interface) error {
-	w, err := s.open(ctx, client, metav1.ListOptions{ResourceVersion: s.version})
-	if err != nil {
-		return err
-	}
-	s.health.fine(s.kind)
-	return s.consume(ctx, w)
+func (s *stream) watch(ctx context.Context, client *api) error {
+	return s.events(ctx, client, metav1.ListOptions{ResourceVersion: s.version}, func() { s.health.fine(s.kind) })
 }
 
-func (s *stream) open(ctx context.Context, client rest.Interface, opts metav1.ListOptions) (watch.Interface, error) {
+// events starts a watch, says when it is open, and hands its events to the sink. It returns nil when the watch ended in the
+// ordinary way, or fell silent.
+func (s *stream) events(ctx context.Context, client *api, opts metav1.ListOptions, opened func()) error {
 	opts.Watch = true
 	opts.AllowWatchBookmarks = true
 	opts.LabelSelector = s.selector
 	opts.TimeoutSeconds = ptr.To(int64((minWatch + rand.N(minWatch)).Seconds()))
-	return client.Get().Resource(s.resource).VersionedParams(&opts, metav1.ParameterCodec).Watch(ctx)
-}
-
-// consume hands the events of a watch to the sink. It returns nil when the server ended the watch in the ordinary way.
-func (s *stream) consume(ctx context.Context, w watch.Interface) error {
-	defer w.Stop()
-	began, events := time.Now(), 0
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case event, ok := <-w.ResultChan():
-			if ok {
-				events++
-				if err := s.take(event); err != nil {
-					return err
-				}
-				continue
-			}
-			if s.version == "" || events == 0 && time.Since(began) < briefWatch {
-				return errors.New("the API server ended the watch early")
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(s.silence, func() { cancel(errSilent) })
+	defer silence.Stop()
+	feed, err := client.watch(ctx, &opts)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return err
+	}
+	defer feed.close()
+	opened()
+	began := time.Now()
+	for events := 0; ; events++ {
+		kind, object, err := feed.next()
+		if err != nil {
+			brief := events == 0 && time.Since(began) < briefWatch && !errors.Is(context.Cause(ctx), errSilent)
+			if s.version == "" || brief {
+				return fmt.Errorf("the API server ended the watch early: %w", err)
 			}
 			return nil
+		}
+		silence.Reset(s.silence)
+		if err := s.take(kind, object); err != nil {
+			return err
 		}
 	}
 }
 
-func (s *stream) take(event watch.Event) error {
-	switch event.Type {
+func (s *stream) take(event watch.EventType, o runtime.Object) error {
+	switch event {
 	case watch.Error:
-		return apierrors.FromObject(event.Object)
+		return apierrors.FromObject(o)
 	case watch.Added, watch.Modified:
-		s.sink.set(event.Object)
+		s.sink.set(o)
 		s.health.event(s.kind)
 	case watch.Deleted:
-		s.sink.remove(event.Object)
+		s.sink.remove(o)
 		s.health.event(s.kind)
 	case watch.Bookmark:
 	default:
-		return fmt.Errorf("unknown event %q from the API server", event.Type)
+		return fmt.Errorf("unknown event %q from the API server", event)
 	}
-	object, err := meta.Accessor(event.Object)
+	object, err := meta.Accessor(o)
 	if err != nil {
 		return err
 	}
-	if s.version != "" && (event.Type == watch.Added || event.Type == watch.Modified) {
+	if s.version != "" && (event == watch.Added || event == watch.Modified) {
 		observe(s.kind, object)
 	}
 	if s.version != "" {
 		s.version = object.GetResourceVersion()
-	} else if object.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" && event.Type == watch.Bookmark {
+	} else if object.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" && event == watch.Bookmark {
 		s.complete(object.GetResourceVersion())
 	}
 	return nil

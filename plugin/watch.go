@@ -17,15 +17,11 @@ import (
 
 // newStreams returns what a source follows: ServiceImports, and EndpointSlices unless they are not wanted.
 func newStreams(s *source, cfg *rest.Config) []*stream {
-	cfg = rest.CopyConfig(cfg)
-	cfg.QPS = -1 // requests are few, and failures have a back-off of their own
-	cfg.UserAgent = "coredns-" + pluginName
-	cfg.DisableCompression = true // it costs either side more than it saves on the way between them, for each event anew
-	cfg.WarningHandlerWithContext = rest.NoWarnings{}
+	cfg = clientConfig(cfg)
 	wanted := newWanted(s.key.namespaces)
 	streams := []*stream{{
+		silence:  maxSilence,
 		kind:     "serviceimports." + mcsapi.Group,
-		resource: "serviceimports",
 		selector: s.key.labels,
 		connect:  importClient(cfg),
 		sink:     &importSink{view: s.view, wanted: wanted, told: told{}},
@@ -34,8 +30,8 @@ func newStreams(s *source, cfg *rest.Config) []*stream {
 		return streams
 	}
 	return append(streams, &stream{
+		silence:  maxSilence,
 		kind:     "endpointslices." + discoveryv1.GroupName,
-		resource: "endpointslices",
 		selector: mcsapi.LabelServiceName,
 		connect:  sliceClient(cfg),
 		sink:     &sliceSink{view: s.view, wanted: wanted, told: told{}},
@@ -43,19 +39,22 @@ func newStreams(s *source, cfg *rest.Config) []*stream {
 }
 
 // importClient returns a function that asks which version of the API is served, each time, and returns a client for it.
-func importClient(cfg *rest.Config) func(context.Context) (rest.Interface, error) {
-	clients := map[string]rest.Interface{}
-	return func(context.Context) (rest.Interface, error) {
+func importClient(cfg *rest.Config) func(context.Context) (*api, error) {
+	const resource = "serviceimports"
+	clients := map[string]*api{}
+	return func(context.Context) (*api, error) {
 		d, err := discovery.NewDiscoveryClientForConfig(cfg)
 		if err != nil {
 			return nil, err
 		}
-		version, err := mcsapi.ServedVersion(d, "serviceimports")
+		version, err := mcsapi.ServedVersion(d, resource)
 		if err != nil {
 			return nil, err
 		}
 		if clients[version] == nil {
-			if clients[version], err = newImportClient(cfg, version); err != nil {
+			cfg := mcsapi.Config(cfg, version)
+			cfg.NegotiatedSerializer = leanImports(cfg.NegotiatedSerializer)
+			if clients[version], err = newAPI(cfg, resource); err != nil {
 				return nil, err
 			}
 		}
@@ -64,15 +63,15 @@ func importClient(cfg *rest.Config) func(context.Context) (rest.Interface, error
 }
 
 // sliceClient returns a function that returns a client for EndpointSlices.
-func sliceClient(cfg *rest.Config) func(context.Context) (rest.Interface, error) {
+func sliceClient(cfg *rest.Config) func(context.Context) (*api, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.APIPath = "/apis"
 	cfg.GroupVersion = &discoveryv1.SchemeGroupVersion
 	cfg.ContentType = runtime.ContentTypeProtobuf
-	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf
 	cfg.NegotiatedSerializer = leanSlices(sliceCodecs())
-	client, err := rest.RESTClientFor(cfg)
-	return func(context.Context) (rest.Interface, error) { return client, err }
+	client, err := newAPI(cfg, "endpointslices")
+	return func(context.Context) (*api, error) { return client, err }
 }
 
 // sliceCodecs are the ordinary codecs for EndpointSlices.
