@@ -3,6 +3,7 @@ package multicluster
 import (
 	"github.com/clusterset/multicluster/plugin/view"
 
+	"github.com/coredns/coredns/plugin/pkg/edns"
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 )
@@ -46,16 +47,17 @@ func (z *zone) reply(w dns.ResponseWriter, r *dns.Msg, set *view.RRset, exists b
 func space(w dns.ResponseWriter, r *dns.Msg, wanted int) (used, room int) {
 	const header, fixed, plainOPT = 12, 4, 11
 	used = header + len(r.Question[0].Name) + 1 + fixed
-	reserved := used
+	reserved, size := used, uint16(0)
 	if opt := r.IsEdns0(); opt != nil { // the server returns it
 		reserved += plainOPT
+		size = opt.UDPSize()
 		if len(opt.Option) > 0 {
 			reserved += dns.Len(opt) - plainOPT
 		}
 	}
 	if room = dns.MinMsgSize - reserved; wanted > room {
-		state := request.Request{W: w, Req: r}
-		room = state.Size() - reserved
+		state := request.Request{W: w}
+		room = int(edns.Size(state.Proto(), size)) - reserved
 	}
 	return used, max(room, 0)
 }

@@ -100,10 +100,27 @@ func escaped(s string, i int) bool {
 
 // lowerName returns s in lower case, s itself where it is already.
 func lowerName(s string) string {
-	for i := range len(s) {
-		if lower(s[i]) != s[i] {
+	rest := s
+	for ; len(rest) >= 8; rest = rest[8:] {
+		const bit6 = 0x40 * 0x0101010101010101
+		word := uint64(rest[0]) | uint64(rest[1])<<8 | uint64(rest[2])<<16 | uint64(rest[3])<<24 |
+			uint64(rest[4])<<32 | uint64(rest[5])<<40 | uint64(rest[6])<<48 | uint64(rest[7])<<56
+		// Upper case has bit 6 without bit 5, as do six other characters.
+		if word&^(word<<1)&bit6 != 0 && hasUpper(rest[:8]) {
 			return strings.ToLower(s)
 		}
 	}
+	if hasUpper(rest) {
+		return strings.ToLower(s)
+	}
 	return s
+}
+
+func hasUpper(s string) bool {
+	for i := range len(s) {
+		if lower(s[i]) != s[i] {
+			return true
+		}
+	}
+	return false
 }

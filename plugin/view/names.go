@@ -18,7 +18,8 @@ type Node struct {
 	records *Records
 	port    *portName
 	host    hostname
-	slices  []*Slice // where the endpoint may be
+	slices  []*Slice // where the endpoint may be: it is in the first
+	at      int      // where it is in that
 }
 
 // portName is the name of a port.
@@ -35,7 +36,7 @@ func (r *Records) Below(sub string) (n Node, exists bool) {
 	if host, cluster, ok := strings.Cut(sub, "."); ok && r.service.Headless && host != "" && host[0] != '_' && r.fits(len(sub)) {
 		n = Node{records: r, host: parseHostname(host), slices: r.service.of(cluster)}
 		for i, s := range n.slices {
-			if s.find(n.host) >= 0 {
+			if n.at = s.find(n.host); n.at >= 0 {
 				n.slices = n.slices[i:]
 				return n, true
 			}
@@ -55,11 +56,14 @@ func (n Node) A() *RRset { return n.addresses(4) }
 func (n Node) AAAA() *RRset { return n.addresses(16) }
 
 func (n Node) addresses(width int) (found *RRset) {
-	for _, s := range n.slices {
+	for i, s := range n.slices {
 		if s.width != width {
 			continue
 		}
-		at := s.find(n.host)
+		at := n.at
+		if i > 0 {
+			at = s.find(n.host)
+		}
 		switch {
 		case at < 0:
 		case found == nil:

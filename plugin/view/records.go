@@ -29,6 +29,7 @@ type Records struct {
 	zone    Zone
 	next    *Records // the same service in another zone
 	owner   string
+	exist   bool
 
 	a, aaaa, srv lazy[RRset]
 	names        lazy[map[string]*portName]
@@ -55,21 +56,14 @@ func (s *Service) In(z Zone) *Records {
 		}
 	}
 	r := &Records{service: s, zone: z, next: head, owner: z.Name(s.key + ".svc")}
+	r.exist = len(r.owner) <= maxName && (!s.Headless || slices.ContainsFunc(s.slices, func(t *Slice) bool { return t.len() > 0 }))
 	s.records.CompareAndSwap(head, r) // who loses builds it once more, next time
 	return r
 }
 
 // Exist reports whether the name of the service exists: a headless service without a ready endpoint does not (KEP-1645,
 // DNS specification 2.4.1).
-func (r *Records) Exist() bool {
-	if len(r.owner) > maxName {
-		return false
-	}
-	if !r.service.Headless {
-		return true
-	}
-	return slices.ContainsFunc(r.service.slices, func(s *Slice) bool { return s.len() > 0 })
-}
+func (r *Records) Exist() bool { return r.exist }
 
 // A returns the IPv4 addresses at the name of the service.
 func (r *Records) A() *RRset {

@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"sort"
@@ -116,7 +117,13 @@ func (s *Slice) equal(t *Slice) bool {
 
 // search returns the first endpoint that has an address, or one past where it would be.
 func (s *Slice) search(octets []byte) (at int, found bool) {
-	return sort.Find(s.len(), func(i int) int { return bytes.Compare(octets, s.addr(i)) })
+	n := s.len()
+	if s.width != 4 {
+		return sort.Find(n, func(i int) int { return bytes.Compare(octets, s.addr(i)) })
+	}
+	want := binary.BigEndian.Uint32(octets)
+	at = sort.Search(n, func(i int) bool { return binary.BigEndian.Uint32(s.octets[4*i:]) >= want })
+	return at, at < n && binary.BigEndian.Uint32(s.octets[4*at:]) == want
 }
 
 // holds reports whether s has the i-th endpoint of t, with the same name and, where they matter, the same ports.
