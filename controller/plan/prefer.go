@@ -93,6 +93,24 @@ func (p *pass) uses(s *discoveryv1.EndpointSlice) bool {
 	return s.Labels[discoveryv1.LabelServiceName] == p.derived
 }
 
+// The turns in which slices are written: no port may be without endpoints while another cluster's slices take over, be it
+// that the preferred have no ready endpoint any more, or not that port.
+const (
+	comesIntoUse = iota
+	staysAsItIs
+	goesOutOfUse
+)
+
+func (p *pass) turn(t *target) int {
+	switch {
+	case t.held == nil || p.uses(t.held) == p.uses(t.to):
+		return staysAsItIs
+	case p.uses(t.to):
+		return comesIntoUse
+	}
+	return goesOutOfUse
+}
+
 // standing is what decides which of several slices are used: the better health first, then the lower rank. Its zero value is
 // that of no slice.
 type standing struct{ health, rank int }

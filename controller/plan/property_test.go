@@ -3,6 +3,7 @@ package plan
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -54,6 +55,7 @@ func newWalk(t *testing.T, r *rand.Rand) *walk {
 	c := defaultConsumer()
 	c.Automatic = r.IntN(2) == 0
 	c.Families = pick(r, []corev1.IPFamily{"IPv4"}, []corev1.IPFamily{"IPv6"}, []corev1.IPFamily{"IPv4", "IPv6"}, []corev1.IPFamily{"IPv6", "IPv4"})
+	c.Prefer = pick(r, nil, nil, []string{"west", "local"}, []string{"nobody", "local"})
 	c.Drops = Fields{}
 	if r.IntN(3) == 0 {
 		for _, field := range OptionalFields {
@@ -178,6 +180,7 @@ func (w *walk) anExporter(name string) *exporter {
 	for i, f := range e.service.IPFamilies {
 		address := map[corev1.IPFamily]string{"IPv4": fmt.Sprintf("10.%d.0.1", w.r.IntN(200)), "IPv6": fmt.Sprintf("fd00::%x", 1+w.r.IntN(200))}[f]
 		e.slices = append(e.slices, slice(fmt.Sprintf("service1-%d", i), discoveryv1.AddressType(f), names, address))
+		e.slices[i].Endpoints[0].Conditions.Ready = ptr(w.r.IntN(4) > 0)
 	}
 	return e
 }
@@ -326,7 +329,8 @@ func (w *walk) lookAtSlices(want Wanted) {
 			w.t.Errorf("slice of %s, which exports nothing that is served here", cluster)
 			continue
 		}
-		if headless := w.svc.Spec.ClusterIP == corev1.ClusterIPNone; headless != hasLabel(s, corev1.IsHeadlessService) {
+		used := s.Labels[discoveryv1.LabelServiceName] == w.svc.Name
+		if headless := w.svc.Spec.ClusterIP == corev1.ClusterIPNone; (headless || !used) != hasLabel(s, corev1.IsHeadlessService) {
 			w.t.Errorf("headless %v, labels %v (SPEC S1)", headless, s.Labels)
 		}
 		for _, port := range s.Ports {
@@ -343,6 +347,26 @@ func (w *walk) lookAtSlices(want Wanted) {
 	}
 	if w.owned() && want.Service != nil && len(w.unsure) == 0 {
 		w.lookForMissing(want)
+		w.lookAtPreference()
+	}
+}
+
+// lookAtPreference checks that for every way to get traffic the slices in use are those of the first cluster that has a ready
+// endpoint, and that without a preference all are in use (SPEC P3).
+func (w *walk) lookAtPreference() {
+	for _, s := range w.slices {
+		used := s.Labels[discoveryv1.LabelServiceName] == w.svc.Name
+		if len(w.Prefer) == 0 && (!used || s.Annotations[mcsapi.AnnotationRank] != "") {
+			w.t.Errorf("no preference, but a slice has labels %v, annotations %v (SPEC P3)", s.Labels, s.Annotations)
+		}
+		for _, way := range ways(s) {
+			if !used && health(s) == ready && !slices.ContainsFunc(slices.Collect(maps.Values(w.slices)), func(o *discoveryv1.EndpointSlice) bool {
+				return o.Labels[discoveryv1.LabelServiceName] == w.svc.Name && slices.Contains(ways(o), way) && health(o) == ready &&
+					o.Annotations[mcsapi.AnnotationRank] < s.Annotations[mcsapi.AnnotationRank]
+			}) {
+				w.t.Errorf("%s: a slice of rank %q is ready and not in use, though none before it is (SPEC P3)", way, s.Annotations[mcsapi.AnnotationRank])
+			}
+		}
 	}
 }
 

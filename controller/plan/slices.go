@@ -26,14 +26,12 @@ type target struct {
 func (p *pass) planSlices() (add, remove []Action) {
 	targets, remove := p.targets()
 	p.prefer(targets)
-	for _, last := range []bool{false, true} { // those that go out of use last, when others are in it (SPEC P3)
+	for _, turn := range []int{comesIntoUse, staysAsItIs, goesOutOfUse} {
 		for i := range targets {
-			t := &targets[i]
-			if goes := t.held != nil && p.uses(t.held) && !p.uses(t.to); goes != last {
-				continue
-			}
-			if a, ok := p.write(t); ok {
-				add = append(add, a)
+			if t := &targets[i]; p.turn(t) == turn {
+				if a, ok := p.write(t); ok {
+					add = append(add, a)
+				}
 			}
 		}
 	}
