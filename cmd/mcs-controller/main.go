@@ -1,7 +1,7 @@
 // Command mcs-controller keeps every consuming cluster of a clusterset true to what its providers export.
 //
 // This package reads flags and wires: options.go is what can be asked for, log.go where its log goes, serve.go what is
-// served to probes and Prometheus, lead.go who of several replicas works. What it does is in package controller.
+// served to probes and Prometheus, lead.go who of several replicas works, engines.go what works then. What it does is in package controller.
 package main
 
 import (
@@ -20,6 +20,8 @@ import (
 
 	"github.com/clusterset/multicluster/controller"
 	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/exporting"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // version is set by the linker.
@@ -82,10 +84,14 @@ func work(ctx context.Context, opts *options, home *home, sources []clusters.Sou
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	engine := controller.New(controller.Options{
-		ClusterSet: opts.clusterSet, Automatic: opts.automatic, Workers: opts.workers, Log: log,
+		ClusterSet: opts.clusterSet, Automatic: opts.automatic, Workers: opts.workers, Log: log, Prefer: mcsapi.ParseClusters(opts.prefer),
 		Withdrawal: clusters.Policy(opts.withdrawal), Registerer: metrics,
 	})
-	set := clusters.NewSet(engine, log, clusters.Options{
+	all := engines{engine}
+	if opts.byRule != nil {
+		all = append(all, exporting.New(*opts.byRule, log))
+	}
+	set := clusters.NewSet(all, log, clusters.Options{
 		ClusterSet: opts.clusterSet, Self: opts.self, UserAgent: "mcs-controller/" + version,
 		Liveness:       clusters.Liveness{Grace: opts.grace, Stable: opts.stable},
 		LeaseNamespace: home.namespace,
@@ -108,7 +114,7 @@ func work(ctx context.Context, opts *options, home *home, sources []clusters.Sou
 		done <- err
 	}()
 	err = lead.run(ctx, func(ctx context.Context) error {
-		return set.Lead(ctx, func(ctx context.Context) error { return engine.Run(ctx, set) })
+		return set.Lead(ctx, func(ctx context.Context) error { return all.Run(ctx, set) })
 	})
 	cancel()
 	return errors.Join(err, <-done)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/rules"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -25,6 +26,8 @@ type options struct {
 
 	clusterSet string
 	automatic  bool
+	prefer     string
+	byRule     *rules.Rules // nil: nothing is exported by rule
 	workers    int
 	withdrawal string
 	grace      time.Duration
@@ -80,6 +83,8 @@ func parse(args []string, w io.Writer) (*options, error) {
 
 	f.StringVar(&o.clusterSet, "clusterset", "default", "the `name` of the clusterset, which all objects made here carry; controllers of other names don't touch them")
 	f.BoolVar(&o.automatic, "automatic-imports", true, "make a ServiceImport wherever an exported service's namespace exists; with =false, only serve ServiceImports that somebody made")
+	f.StringVar(&o.prefer, "prefer", "", "the `clusters` whose endpoints are used first, in order, such as local,c2, where local is the importing cluster; all others come last. For services whose ServiceImport or ServiceExport has no annotation clusterset.dev/prefer (default: no preference)")
+	selector := f.String("export-selector", "", "export every Service that this label `selector` selects, such as app=web, as if somebody had made its ServiceExport, in members that let their ServiceExports be created. The annotation clusterset.dev/export-selector of a namespace goes before it; with = and nothing behind, only those count (default: off)")
 	f.IntVar(&o.workers, "workers", 16, "the `number` of names worked on at once, per member")
 
 	f.DurationVar(&o.grace, "grace-period", 30*time.Second, "how `long` a provider must be out of reach before its endpoints are withdrawn where others remain; below 0 for never")
@@ -108,6 +113,13 @@ func parse(args []string, w io.Writer) (*options, error) {
 	}
 	if rest := f.Args(); len(rest) > 0 {
 		return nil, fmt.Errorf("unexpected argument %q; members are given as --cluster id=kubeconfig[:context]", rest[0])
+	}
+	if f.Changed("export-selector") {
+		everywhere, err := rules.Parse(*selector)
+		if err != nil {
+			return nil, fmt.Errorf("--export-selector: %w", err)
+		}
+		o.byRule = &rules.Rules{ClusterSet: o.clusterSet, Everywhere: everywhere}
 	}
 	return o, o.check()
 }

@@ -17,16 +17,18 @@ const module = "github.com/clusterset/multicluster"
 // TestArrows holds the import arrows of the layout: each package may import, of this module, only what stands beside it.
 func TestArrows(t *testing.T) {
 	mayImport := map[string][]string{
-		"internal/mcsapi":     {},
-		"plugin/view":         {},
-		"plugin":              {"plugin/view", "internal/"},
-		"controller/merge":    {"internal/"},
-		"controller/plan":     {"controller/merge", "internal/"},
-		"controller/clusters": {"internal/"},
-		"controller":          {"controller/", "internal/"},
-		"cmd/coredns":         {"plugin"},
-		"cmd/mcs-controller":  {"controller", "controller/clusters", "internal/"},
-		"cmd/mcsctl":          {"cmd/mcsctl/"},
+		"internal/mcsapi":      {},
+		"plugin/view":          {},
+		"plugin":               {"plugin/view", "internal/"},
+		"controller/merge":     {"internal/"},
+		"controller/plan":      {"controller/merge", "internal/"},
+		"controller/rules":     {"internal/"},
+		"controller/clusters":  {"internal/"},
+		"controller/exporting": {"controller/clusters", "controller/rules", "internal/"},
+		"controller":           {"controller/clusters", "controller/merge", "controller/plan", "internal/"},
+		"cmd/coredns":          {"plugin"},
+		"cmd/mcs-controller":   {"controller", "controller/clusters", "controller/exporting", "controller/rules", "internal/"},
+		"cmd/mcsctl":           {"cmd/mcsctl/"},
 	}
 	for pkg, imports := range packages(t) {
 		rules, ok := mayImport[pkg]
@@ -45,7 +47,7 @@ func TestArrows(t *testing.T) {
 // TestPure: the pure packages take no client, clock, logger or context (STYLE 1).
 func TestPure(t *testing.T) {
 	all := packages(t)
-	for _, pkg := range []string{"plugin/view", "controller/merge", "controller/plan"} {
+	for _, pkg := range []string{"plugin/view", "controller/merge", "controller/plan", "controller/rules"} {
 		if _, ok := all[pkg]; !ok {
 			t.Errorf("%s does not exist", pkg)
 		}

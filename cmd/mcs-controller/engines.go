@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+)
+
+// engine is what works on the members while this replica leads, and is told what changes in them.
+type engine interface {
+	clusters.Handler
+	Run(ctx context.Context, set *clusters.Set) error
+}
+
+// engines work at the same time, each on objects of its own. They are an engine themselves.
+type engines []engine
+
+// Run runs all until ctx ends, and returns once none has a write under way.
+func (e engines) Run(ctx context.Context, set *clusters.Set) error {
+	errs := make([]error, len(e))
+	var wg sync.WaitGroup
+	for i := range e {
+		wg.Go(func() { errs[i] = e[i].Run(ctx, set) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Joined implements [clusters.Handler], as the methods below do.
+func (e engines) Joined(m *clusters.Member) {
+	for i := range e {
+		e[i].Joined(m)
+	}
+}
+
+func (e engines) Left(m *clusters.Member) {
+	for i := range e {
+		e[i].Left(m)
+	}
+}
+
+func (e engines) Changed(m *clusters.Member, key types.NamespacedName) {
+	for i := range e {
+		e[i].Changed(m, key)
+	}
+}
+
+func (e engines) NamespaceChanged(m *clusters.Member, namespace string) {
+	for i := range e {
+		e[i].NamespaceChanged(m, namespace)
+	}
+}
+
+func (e engines) Synced(m *clusters.Member) {
+	for i := range e {
+		e[i].Synced(m)
+	}
+}

@@ -1,0 +1,103 @@
+// Package exporting makes ServiceExports by rule in the members that permit it, and takes them back (SPEC P1).
+//
+// What is to be done about a name is decided by package rules. This package watches what that needs and nobody else does: in
+// each member the namespaces, and the Services that a rule selects, by the server's own selection. It is only there when a
+// rule was asked for. What exports there are it reads from the caches of package clusters.
+//
+// Nothing is deleted on the word of a cache: that a watch shows a Service no more may mean that it lost its label, that it
+// was deleted, or that the watch began anew. Before an export is deleted its Service and namespace are asked for (SPEC L6).
+package exporting
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/rules"
+)
+
+// Exporter is the engine. It implements [clusters.Handler].
+type Exporter struct {
+	rules rules.Rules
+	log   *slog.Logger
+
+	mu    sync.Mutex
+	ctx   context.Context // nil while this replica does not lead
+	lanes map[*clusters.Member]*lane
+}
+
+// New returns an exporter that does nothing until [Exporter.Run].
+func New(r rules.Rules, log *slog.Logger) *Exporter {
+	return &Exporter{rules: r, log: log, lanes: map[*clusters.Member]*lane{}}
+}
+
+// Run keeps the exports of every member of set true to the rules until ctx ends, and returns once no write is under way.
+func (x *Exporter) Run(ctx context.Context, set *clusters.Set) error {
+	x.mu.Lock()
+	x.ctx = ctx
+	x.mu.Unlock()
+	for _, m := range set.Members() {
+		x.follow(m)
+	}
+	<-ctx.Done()
+	x.mu.Lock()
+	lanes := x.lanes
+	x.ctx, x.lanes = nil, map[*clusters.Member]*lane{}
+	x.mu.Unlock()
+	for _, l := range lanes {
+		l.stop()
+	}
+	return nil
+}
+
+// follow sees to it that a member has a lane, with its present client, if its exports are ours to write.
+func (x *Exporter) follow(m *clusters.Member) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	l := x.lanes[m]
+	kube, reg := m.Kube(), m.Registration()
+	wanted := x.ctx != nil && kube != nil && reg.Provider && reg.ExportStatus
+	if l != nil && (!wanted || l.kube != kube) {
+		delete(x.lanes, m)
+		go l.stop() // a handler must not wait
+		l = nil
+	}
+	switch {
+	case !wanted:
+	case l == nil:
+		x.lanes[m] = newLane(x.ctx, x, m, kube)
+	default:
+		l.all()
+	}
+}
+
+// Joined implements [clusters.Handler].
+func (x *Exporter) Joined(m *clusters.Member) { x.follow(m) }
+
+// Synced implements [clusters.Handler]: the member can be read now, or otherwise than before.
+func (x *Exporter) Synced(m *clusters.Member) { x.follow(m) }
+
+// Left implements [clusters.Handler]. What was exported by rule stays: the member may be in another set next.
+func (x *Exporter) Left(m *clusters.Member) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if l := x.lanes[m]; l != nil {
+		delete(x.lanes, m)
+		go l.stop()
+	}
+}
+
+// Changed implements [clusters.Handler]: an export may have come, gone, or been handed over.
+func (x *Exporter) Changed(m *clusters.Member, key types.NamespacedName) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if l := x.lanes[m]; l != nil && (l.service(key) != nil || x.rules.Made(m.Export(key))) {
+		l.queue.Add(key)
+	}
+}
+
+// NamespaceChanged implements [clusters.Handler]; lanes watch namespaces themselves, since providers are not told of.
+func (x *Exporter) NamespaceChanged(*clusters.Member, string) {}

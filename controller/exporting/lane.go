@@ -1,0 +1,283 @@
+package exporting
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/workqueue"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/rules"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// lane is the watches, queue and worker of one member with one set of credentials.
+type lane struct {
+	x      *Exporter
+	member *clusters.Member
+	kube   kubernetes.Interface
+	queue  workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	namespaces *watched[*corev1.Namespace]
+	everywhere *watched[*corev1.Service]
+
+	mu   sync.Mutex
+	own  map[string]*watched[*corev1.Service] // by namespace: those that a rule of its own selects
+	seen map[string]string                    // by namespace: what of it bears on exports, as last looked at
+}
+
+// The first retry of a name comes after retryFirst; each further one waits twice as long, up to retryMost.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryMost  = 2 * time.Minute
+)
+
+func newLane(ctx context.Context, x *Exporter, m *clusters.Member, kube kubernetes.Interface) *lane {
+	ctx, cancel := context.WithCancel(ctx)
+	l := &lane{
+		x: x, member: m, kube: kube, ctx: ctx, cancel: cancel, own: map[string]*watched[*corev1.Service]{}, seen: map[string]string{},
+		queue: workqueue.NewTypedRateLimitingQueue(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](retryFirst, retryMost)),
+	}
+	l.namespaces = watchNamespaces(kube, l.namespaceChanged)
+	l.everywhere = watchServices(kube, "", x.rules.Everywhere, l.serviceChanged)
+	log := x.log.With("cluster", m.ID())
+	l.done.Go(func() { l.namespaces.run(ctx, log, l.all) })
+	l.done.Go(func() { l.everywhere.run(ctx, log, l.all) })
+	l.done.Go(l.work)
+	return l
+}
+
+// stop ends the lane and waits until nothing of it runs.
+func (l *lane) stop() {
+	l.cancel()
+	l.queue.ShutDown()
+	l.done.Wait()
+}
+
+// all puts into the queue what rules select, and what was made by rule.
+func (l *lane) all() {
+	for _, s := range l.everywhere.list("") {
+		l.serviceChanged(s)
+	}
+	l.mu.Lock()
+	for _, w := range l.own {
+		for _, s := range w.list("") {
+			l.serviceChanged(s)
+		}
+	}
+	l.mu.Unlock()
+	l.made("")
+}
+
+// made puts into the queue what was made by rule in a namespace, or in all for "".
+func (l *lane) made(namespace string) {
+	for _, key := range l.member.Keys() {
+		if (namespace == "" || key.Namespace == namespace) && l.x.rules.Made(l.member.Export(key)) {
+			l.queue.Add(key)
+		}
+	}
+}
+
+func (l *lane) serviceChanged(s *corev1.Service) {
+	l.queue.Add(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
+}
+
+// namespaceChanged follows the rule of a namespace, and looks at all names in it.
+func (l *lane) namespaceChanged(ns *corev1.Namespace) {
+	if !l.otherwise(ns) {
+		return
+	}
+	l.followRule(ns.Name)
+	for _, s := range l.everywhere.list(ns.Name) {
+		l.serviceChanged(s)
+	}
+	if l.namespaces.synced() { // else all are looked at when it is
+		l.made(ns.Name)
+	}
+}
+
+// otherwise says whether what of a namespace bears on exports is not as when last looked at.
+func (l *lane) otherwise(ns *corev1.Namespace) bool {
+	text, own := ns.Annotations[mcsapi.AnnotationExportSelector]
+	is := fmt.Sprint(ns.UID, own, ns.DeletionTimestamp != nil, text)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was, known := l.seen[ns.Name]
+	if l.namespaces.get(types.NamespacedName{Name: ns.Name}) == nil {
+		delete(l.seen, ns.Name)
+		return true
+	}
+	l.seen[ns.Name] = is
+	return !known || was != is
+}
+
+// settled says whether all that rules select in a namespace is known.
+func (l *lane) settled(namespace string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.own[namespace]
+	return l.namespaces.synced() && l.everywhere.synced() && (w == nil || w.synced())
+}
+
+// followRule watches what the namespace's own rule selects, if it has one; while that can't be read, what was watched before.
+func (l *lane) followRule(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ns := l.namespaces.get(types.NamespacedName{Name: name})
+	if ns == nil {
+		l.end(name)
+		return
+	}
+	selector, err := l.x.rules.For(ns)
+	if err != nil {
+		l.x.log.Warn("nothing is exported or withdrawn by rule", "cluster", l.member.ID(), "err", err)
+		return
+	}
+	if w := l.own[name]; w != nil && w.selector == selector.String() {
+		return
+	}
+	l.end(name)
+	if nothing(selector) || selector.String() == l.x.rules.Everywhere.String() {
+		return
+	}
+	w := watchServices(l.kube, name, selector, l.serviceChanged)
+	l.own[name] = w
+	l.done.Go(func() { w.run(l.ctx, l.x.log.With("cluster", l.member.ID()), func() { l.made(name) }) })
+}
+
+func (l *lane) end(namespace string) {
+	if w := l.own[namespace]; w != nil {
+		w.stop()
+		delete(l.own, namespace)
+	}
+}
+
+// service returns a Service that some rule's watch shows, or nil.
+func (l *lane) service(key types.NamespacedName) *corev1.Service {
+	l.mu.Lock()
+	w := l.own[key.Namespace]
+	l.mu.Unlock()
+	if w != nil {
+		if s := w.get(key); s != nil {
+			return s
+		}
+	}
+	return l.everywhere.get(key)
+}
+
+func (l *lane) work() {
+	for {
+		key, shutdown := l.queue.Get()
+		if shutdown {
+			return
+		}
+		err := l.reconcile(l.ctx, key)
+		switch tries := l.queue.NumRequeues(key) + 1; {
+		case l.ctx.Err() != nil:
+		case err == nil:
+			l.queue.Forget(key)
+		default:
+			if tries&(tries-1) == 0 { // a refusal is told at the first, second, fourth, eighth try and so on
+				l.x.log.Error("exporting by rule failed, will be tried again", "cluster", l.member.ID(), "service", key.String(), "tries", tries, "err", err)
+			}
+			l.queue.AddRateLimited(key)
+		}
+		l.queue.Done(key)
+	}
+}
+
+// reconcile does what the rules say of a name.
+func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) error {
+	limits := l.member.Registration().Limits
+	if !l.member.ProviderSynced() || !limits.MayExport(key.Namespace) {
+		return nil // its event will come
+	}
+	export := l.member.Export(key)
+	ns, service := l.namespaces.get(types.NamespacedName{Name: key.Namespace}), l.service(key)
+	verdict, why, err := l.x.rules.Decide(ns, service, export)
+	if err != nil {
+		return nil // told when the namespace was seen
+	}
+	if l.x.rules.Made(export) && (service == nil || verdict == rules.Delete) {
+		if !l.settled(key.Namespace) {
+			return nil // it is looked at again when that is so
+		}
+		if ns, service, err = l.look(ctx, key); err == nil {
+			verdict, why, err = l.x.rules.Decide(ns, service, export)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch verdict {
+	case rules.Create:
+		return l.create(ctx, l.x.rules.Export(service), why)
+	case rules.Delete:
+		return l.delete(ctx, export, why)
+	}
+	return nil
+}
+
+// look asks the API server for the namespace and Service of a name, nil where there is none.
+func (l *lane) look(ctx context.Context, key types.NamespacedName) (*corev1.Namespace, *corev1.Service, error) {
+	ns, err := l.kube.CoreV1().Namespaces().Get(ctx, key.Namespace, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil, nil
+	} else if err != nil {
+		return nil, nil, fmt.Errorf("looking at namespace %s in cluster %s: %w", key.Namespace, l.member.ID(), err)
+	}
+	service, err := l.kube.CoreV1().Services(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return ns, nil, nil
+	} else if err != nil {
+		return nil, nil, fmt.Errorf("looking at Service %s in cluster %s: %w", key, l.member.ID(), err)
+	}
+	return ns, service, nil
+}
+
+func (l *lane) create(ctx context.Context, export *mcs.ServiceExport, why string) error {
+	client := l.member.Exports()
+	if client == nil {
+		return nil // not served; its event will come
+	}
+	made := &mcs.ServiceExport{}
+	err := client.Post().Namespace(export.Namespace).Resource(mcs.ServiceExportPluralName).Body(export).Do(ctx).Into(made)
+	switch {
+	case apierrors.IsAlreadyExists(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return nil
+	case err != nil:
+		return fmt.Errorf("creating ServiceExport %s/%s in cluster %s (%s): %w", export.Namespace, export.Name, l.member.ID(), why, err)
+	}
+	l.member.Wrote(made)
+	l.x.log.Info("exported by rule", "cluster", l.member.ID(), "service", export.Namespace+"/"+export.Name, "reason", why)
+	return nil
+}
+
+// delete takes back an export, as it was when that was decided.
+func (l *lane) delete(ctx context.Context, export *mcs.ServiceExport, why string) error {
+	client := l.member.Exports()
+	if client == nil {
+		return nil
+	}
+	uid, version := export.UID, export.ResourceVersion
+	err := client.Delete().Namespace(export.Namespace).Resource(mcs.ServiceExportPluralName).Name(export.Name).Body(&metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
+	}).Do(ctx).Error()
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("deleting ServiceExport %s/%s in cluster %s (%s): %w", export.Namespace, export.Name, l.member.ID(), why, err)
+	}
+	l.x.log.Info("withdrawn by rule", "cluster", l.member.ID(), "service", export.Namespace+"/"+export.Name, "reason", why)
+	return nil
+}

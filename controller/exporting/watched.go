@@ -1,0 +1,155 @@
+package exporting
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+)
+
+// watched is what one watch shows, kept in memory.
+type watched[T runtime.Object] struct {
+	selector string
+	informer cache.SharedIndexInformer // nil for a selector of nothing
+	stop     func()
+	ended    context.Context
+	failed   atomic.Bool // told of since it last worked
+}
+
+// watchNamespaces keeps of namespaces what rules are made of.
+func watchNamespaces(kube kubernetes.Interface, changed func(*corev1.Namespace)) *watched[*corev1.Namespace] {
+	client := kube.CoreV1().Namespaces()
+	return newWatched("", &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return client.List(ctx, o) },
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return client.Watch(ctx, o)
+		},
+	}, &corev1.Namespace{}, func(n *corev1.Namespace) {
+		n.ManagedFields, n.Labels, n.Spec = nil, nil, corev1.NamespaceSpec{}
+	}, changed)
+}
+
+// watchServices keeps the Services of a namespace, or of all for "", that selector selects. A selector of nothing is not
+// asked of the server, which would take it for one of everything.
+func watchServices(kube kubernetes.Interface, namespace string, selector labels.Selector, changed func(*corev1.Service)) *watched[*corev1.Service] {
+	if nothing(selector) {
+		return &watched[*corev1.Service]{selector: selector.String(), stop: func() {}}
+	}
+	client := kube.CoreV1().Services(namespace)
+	return newWatched(selector.String(), &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = selector.String()
+			return client.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = selector.String()
+			return client.Watch(ctx, o)
+		},
+	}, &corev1.Service{}, func(s *corev1.Service) {
+		s.ManagedFields, s.Annotations, s.OwnerReferences = nil, nil, nil
+		s.Spec, s.Status = corev1.ServiceSpec{Type: s.Spec.Type}, corev1.ServiceStatus{}
+	}, changed)
+}
+
+// nothing says whether a selector selects nothing.
+func nothing(selector labels.Selector) bool {
+	_, selectable := selector.Requirements()
+	return !selectable
+}
+
+func newWatched[T runtime.Object](selector string, lw cache.ListerWatcher, of T, trim, changed func(T)) *watched[T] {
+	ended, end := context.WithCancel(context.Background())
+	w := &watched[T]{selector: selector, stop: end, ended: ended}
+	w.informer = cache.NewSharedIndexInformer(lw, of, 0, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+	// Both are refused by an informer that runs, which this one does not yet.
+	_ = w.informer.SetTransform(func(o any) (any, error) {
+		if object, ok := o.(T); ok {
+			trim(object)
+		}
+		return o, nil
+	})
+	_, _ = w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { w.tell(o, changed) },
+		UpdateFunc: func(_, o any) { w.tell(o, changed) },
+		DeleteFunc: func(o any) {
+			if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
+				o = last.Obj
+			}
+			w.tell(o, changed)
+		},
+	})
+	return w
+}
+
+func (w *watched[T]) tell(o any, changed func(T)) {
+	w.failed.Store(false)
+	if object, ok := o.(T); ok && w.ended.Err() == nil {
+		changed(object)
+	}
+}
+
+// run watches until ctx ends or stop is called, and calls synced once all is known. A failure is told once.
+func (w *watched[T]) run(ctx context.Context, log *slog.Logger, synced func()) {
+	if w.informer == nil {
+		synced()
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(w.ended, cancel)()
+	_ = w.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
+		if !w.failed.Swap(true) && ctx.Err() == nil {
+			log.Warn("a watch for exporting by rule failed, will be tried again", "err", err)
+		}
+	})
+	var waits sync.WaitGroup
+	defer waits.Wait()
+	waits.Go(func() {
+		if cache.WaitForCacheSync(ctx.Done(), w.informer.HasSynced) {
+			synced()
+		}
+	})
+	w.informer.RunWithContext(ctx)
+}
+
+func (w *watched[T]) synced() bool { return w.informer == nil || w.informer.HasSynced() }
+
+// get returns an object, or the zero T.
+func (w *watched[T]) get(key types.NamespacedName) (object T) {
+	if w.informer == nil {
+		return object
+	}
+	name := key.Name
+	if key.Namespace != "" {
+		name = key.String()
+	}
+	o, _, _ := w.informer.GetStore().GetByKey(name)
+	object, _ = o.(T)
+	return object
+}
+
+// list returns the objects of a namespace, or all for "".
+func (w *watched[T]) list(namespace string) (list []T) {
+	if w.informer == nil {
+		return nil
+	}
+	objects := w.informer.GetStore().List()
+	if namespace != "" {
+		objects, _ = w.informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace) // there is such an index
+	}
+	for _, o := range objects {
+		if object, ok := o.(T); ok {
+			list = append(list, object)
+		}
+	}
+	return list
+}
