@@ -88,9 +88,10 @@ func (c *Controller) Run(ctx context.Context, set *clusters.Set) error {
 	return nil
 }
 
-// open starts the lane of m, with everything to do. c.mu is held.
+// open starts the lane of m, with everything to do, if something may be written to m: a cluster that is only read has
+// nothing that a lane could do, and hundreds of lanes would each look at every change. c.mu is held.
 func (c *Controller) open(m *clusters.Member) {
-	if c.ctx == nil || c.lanes[m] != nil {
+	if r := m.Registration(); c.ctx == nil || c.lanes[m] != nil || !r.Consumer && !r.ExportStatus {
 		return
 	}
 	c.lanes[m] = newLane(c.ctx, c, m)

@@ -183,7 +183,7 @@ func (c *connection) step(ctx context.Context) {
 // probe asks the API server what it serves: a heartbeat that needs no permission of its own, and notices other API
 // versions within one interval.
 func (c *connection) probe(ctx context.Context) (map[string]string, error) {
-	served, err := mcsapi.ServedVersions(ctx, c.kube.Discovery(), c.member.opts.patience(), exportResource, importResource)
+	served, err := mcsapi.ServedVersions(ctx, c.kube.Discovery(), c.member.opts.patience(), c.asked()...)
 	was := c.heard.Load()
 	if err != nil {
 		c.heard.Store(&contact{At: was.At, Err: err})
@@ -194,6 +194,18 @@ func (c *connection) probe(ctx context.Context) (map[string]string, error) {
 		c.kick()
 	}
 	return served, nil
+}
+
+// asked are the resources that the cluster's roles need: one request tells of all, but of one that is served in no version it
+// takes a request per version to know.
+func (c *connection) asked() (resources []string) {
+	if c.reg.Provider {
+		resources = append(resources, exportResource)
+	}
+	if c.reg.Consumer {
+		resources = append(resources, importResource)
+	}
+	return resources
 }
 
 // follow starts what is to run and does not run yet.

@@ -93,13 +93,15 @@ func (s Flags) read(last map[string]Registration) []Registration {
 // fromFile completes a registration with the credentials of a kubeconfig file. The present ones are kept, not made anew,
 // while the file is the same.
 func fromFile(reg Registration, path, context string, last map[string]Registration) Registration {
+	// What has not changed is not even parsed: this is asked every few seconds, of hundreds of files.
+	held, ok := last[reg.Origin]
+	if content, err := os.ReadFile(path); err == nil && ok && held.Err == nil && held.Revision == revision(content, []byte(context)) {
+		return held
+	}
 	cfg, revision, err := kubeconfigFile(path, context)
 	if err != nil {
 		reg.Err = fmt.Errorf("%s: %w; want a readable kubeconfig", reg.Origin, err)
 		return reg
-	}
-	if held, ok := last[reg.Origin]; ok && held.Err == nil && held.Revision == revision {
-		return held
 	}
 	reg.Config, reg.Revision = cfg, revision
 	return reg
