@@ -95,14 +95,16 @@ func readSlice(raw []byte, es *discoveryv1.EndpointSlice) (ok bool) {
 		}
 	}
 	es.Endpoints = make([]discoveryv1.Endpoint, 0, endpoints)
+	addresses := make([]string, endpoints) // one for each, which is all that there may be in practice
 	f := fields{rest: raw}
 	for f.next() {
 		switch f.number {
 		case 1:
 			f.bad = !readMeta(f.octets(), &es.ObjectMeta) || f.bad
 		case 2:
-			es.Endpoints = append(es.Endpoints, discoveryv1.Endpoint{})
-			f.bad = !readEndpoint(f.octets(), &es.Endpoints[len(es.Endpoints)-1]) || f.bad
+			i := len(es.Endpoints)
+			es.Endpoints = append(es.Endpoints, discoveryv1.Endpoint{Addresses: addresses[i : i : i+1]})
+			f.bad = !readEndpoint(f.octets(), &es.Endpoints[i]) || f.bad
 		case 3:
 			es.Ports = append(es.Ports, discoveryv1.EndpointPort{})
 			f.bad = !readPort(f.octets(), &es.Ports[len(es.Ports)-1]) || f.bad
