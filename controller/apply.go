@@ -21,7 +21,7 @@ import (
 // errNoClient means that the cluster serves no version of the kind that is to be written.
 var errNoClient = errors.New("the cluster does not serve the kind at present")
 
-// apply does one write: the only place of the program that changes an object in a member cluster. The outcome goes into the
+// apply does one write: the only place of this package that changes an object in a member cluster. The outcome goes into the
 // overlay of the caches, so that the next pass sees it.
 func (l *lane) apply(ctx context.Context, a plan.Action) error {
 	w, err := l.writer(a.Object)

@@ -24,9 +24,10 @@ type Exporter struct {
 	rules rules.Rules
 	log   *slog.Logger
 
-	mu    sync.Mutex
-	ctx   context.Context // nil while this replica does not lead
-	lanes map[*clusters.Member]*lane
+	mu     sync.Mutex
+	ctx    context.Context // nil while this replica does not lead
+	lanes  map[*clusters.Member]*lane
+	ending sync.WaitGroup // lanes that are about to stop
 }
 
 // New returns an exporter that does nothing until [Exporter.Run].
@@ -50,6 +51,7 @@ func (x *Exporter) Run(ctx context.Context, set *clusters.Set) error {
 	for _, l := range lanes {
 		l.stop()
 	}
+	x.ending.Wait()
 	return nil
 }
 
@@ -62,7 +64,7 @@ func (x *Exporter) follow(m *clusters.Member) {
 	wanted := x.ctx != nil && kube != nil && reg.Provider && reg.ExportStatus
 	if l != nil && (!wanted || l.kube != kube) {
 		delete(x.lanes, m)
-		go l.stop() // a handler must not wait
+		x.ending.Go(l.stop) // a handler must not wait
 		l = nil
 	}
 	switch {
@@ -86,7 +88,7 @@ func (x *Exporter) Left(m *clusters.Member) {
 	defer x.mu.Unlock()
 	if l := x.lanes[m]; l != nil {
 		delete(x.lanes, m)
-		go l.stop()
+		x.ending.Go(l.stop)
 	}
 }
 

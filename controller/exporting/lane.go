@@ -278,6 +278,7 @@ func (l *lane) delete(ctx context.Context, export *mcs.ServiceExport, why string
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("deleting ServiceExport %s/%s in cluster %s (%s): %w", export.Namespace, export.Name, l.member.ID(), why, err)
 	}
+	l.member.Deleted(export)
 	l.x.log.Info("withdrawn by rule", "cluster", l.member.ID(), "service", export.Namespace+"/"+export.Name, "reason", why)
 	return nil
 }

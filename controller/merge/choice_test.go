@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -43,6 +44,45 @@ func TestConsumersAreKept_P2_L9(t *testing.T) {
 	all, _ := annotated("other", "")
 	if text, _ := json.Marshal(all); strings.Contains(string(text), "consumers") || !all.MayImport("anybody") {
 		t.Errorf("without the annotation: %s", text)
+	}
+}
+
+// SPEC P3: the oldest export that says whom to prefer decides, be it that it says nobody; it is no conflict, and it is kept.
+func TestPrefer_P3_L9(t *testing.T) {
+	export := func(cluster string, age int, prefer ...string) Export {
+		e, invalid := offered(func(e *mcs.ServiceExport, _ *corev1.Service) {
+			for _, text := range prefer {
+				e.Annotations = map[string]string{mcsapi.AnnotationPrefer: text}
+			}
+		})
+		if invalid != nil {
+			t.Fatal(invalid)
+		}
+		e.Cluster, e.Created = cluster, e.Created.Add(-time.Duration(age)*time.Hour)
+		return e
+	}
+	for name, c := range map[string]struct {
+		exports []Export
+		want    []string
+	}{
+		"nobody says":     {[]Export{export("a", 2), export("b", 1)}, nil},
+		"the oldest":      {[]Export{export("a", 1, "a"), export("b", 2, "local, b")}, []string{"local", "b"}},
+		"the only one":    {[]Export{export("a", 2), export("b", 1, "b")}, []string{"b"}},
+		"none, on demand": {[]Export{export("a", 2, ""), export("b", 1, "b")}, []string{}},
+	} {
+		var kept []Export
+		stored, err := json.Marshal(c.exports)
+		if err == nil {
+			err = json.Unmarshal(stored, &kept)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, exports := range [][]Export{c.exports, {c.exports[1], c.exports[0]}, kept} {
+			if got := Merge(exports, now); !reflect.DeepEqual(got.Prefer, c.want) || len(got.Conflicts) > 0 {
+				t.Errorf("%s: %#v, %v; want %#v", name, got.Prefer, got.Conflicts, c.want)
+			}
+		}
 	}
 }
 

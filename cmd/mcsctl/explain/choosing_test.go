@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -68,6 +69,29 @@ func TestChoice_P(t *testing.T) {
 		want := []string{"ok prefers local, c1, by annotation clusterset.dev/prefer", "ok in use by preference: c1; in reserve: c3"}
 		if got := said(Diagnose(*f), "c2", "choice"); !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
+		}
+	})
+	t.Run("prefer, headless", func(t *testing.T) {
+		f := well()
+		another(f)
+		f.Clusters[0].Service.Spec.ClusterIP, f.Clusters[2].Service.Spec.ClusterIP = "None", "None"
+		c2 := &f.Clusters[1]
+		c2.Import.Spec = mcs.ServiceImportSpec{Type: mcs.Headless}
+		c2.Import.Annotations = map[string]string{mcsapi.AnnotationPrefer: "c3"}
+		c2.Imported[0].Annotations = map[string]string{mcsapi.AnnotationRank: "1"}
+		for _, step := range []struct{ unready, want string }{{"", "10.3.1.5"}, {"c3", "10.1.1.5 10.1.1.6"}} {
+			if step.unready != "" {
+				unready(&c2.Imported[1])
+				unready(&f.Clusters[2].Slices[0])
+			}
+			c2.Reply.Addresses = strings.Fields(step.want)
+			if got := said(Diagnose(*f), "c2", "dns"); len(got) != 1 || !strings.HasPrefix(got[0], "ok ") {
+				t.Errorf("%q", got)
+			}
+		}
+		c2.Reply.Addresses = []string{"10.3.1.5"}
+		if got := said(Diagnose(*f), "c2", "dns"); len(got) != 1 || !strings.HasPrefix(got[0], "wrong ") {
+			t.Errorf("DNS lags behind: %q", got)
 		}
 	})
 }

@@ -60,6 +60,9 @@ func (d *diagnosis) export(c *Cluster) {
 	case d.unread(c, "export", "services"):
 		return
 	}
+	if !d.mayExport(c) {
+		return
+	}
 	e, invalid := merge.Of(c.ID, c.Export, c.Service)
 	if invalid != nil {
 		d.look(c, "export", Wrong, fmt.Sprintf("not valid, %s: %s", invalid.Reason, invalid.Message), d.repair(c, invalid))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
+	"github.com/clusterset/multicluster/controller/clusters"
 )
 
 // Facts are all that is known of one name. They are not changed once gathered.
@@ -37,6 +38,8 @@ type Cluster struct {
 	// Flags make mcsctl and kubectl act on this cluster, for advice: " --context c1", or "".
 	Flags              string
 	Provider, Consumer bool
+	// Limits are what the cluster's registration trusts it with (SPEC X2, X3).
+	Limits clusters.Limits
 	// Down says why the cluster gave no answer; "" if it did.
 	Down string
 	// Unread says of what could not be read why, by resource: "serviceexports", "services", "endpointslices",

@@ -45,7 +45,7 @@ func Gather(ctx context.Context, set *members.Set, o Options) Facts {
 	for i, c := range set.Clusters {
 		wg.Go(func() {
 			g := &gathering{cluster: c, key: o.Key, out: Cluster{
-				ID: c.ID, Flags: c.Flags(), Provider: c.Provider, Consumer: c.Consumer && (o.Importing == "" || o.Importing == c.ID),
+				ID: c.ID, Flags: c.Flags(), Provider: c.Provider, Consumer: c.Consumer && (o.Importing == "" || o.Importing == c.ID), Limits: c.Limits,
 				Unread: map[string]string{}, NotServed: map[string]bool{},
 			}}
 			g.all(ctx, set.Namespace, o)

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -136,6 +137,8 @@ func (d *diagnosis) notImported(c *Cluster, some bool) {
 		d.look(c, "import", None, "not imported here", "")
 	case len(d.exports) == 0:
 		d.look(c, "import", None, "there is no ServiceImport, and nothing to import", "")
+	case !c.Limits.MayImport(d.Key.Namespace):
+		d.look(c, "import", Wrong, fmt.Sprintf("services of namespace %s are not imported into %s", d.Key.Namespace, c.ID), d.trust(c, clusters.LimitImportNamespaces))
 	case d.closed(c):
 		d.look(c, "import", None, "not imported here: it is exported to other clusters only", "")
 	case d.Controller != nil && !d.Controller.Automatic:
@@ -177,6 +180,9 @@ func (d *diagnosis) notices(c *Cluster) {
 		if cond := condition(c.Import.Status.Conditions, n.typ); cond != nil && cond.Status == metav1.ConditionTrue {
 			d.look(c, "import", Warning, cond.Message, n.do)
 		}
+	}
+	if message, do := d.refused(c); message != "" {
+		d.look(c, "import", Warning, message, do)
 	}
 }
 
@@ -229,6 +235,9 @@ func (d *diagnosis) slices(c *Cluster) {
 		return
 	}
 	do := "the controller follows within a second; if not: " + d.logs()
+	if refused, trust := d.refused(c); refused != "" {
+		do = trust
+	}
 	here := map[string]map[string]bool{} // by exporting cluster
 	for i := range c.Imported {
 		from := c.Imported[i].Labels[mcsapi.LabelSourceCluster]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // resolved looks at the last part of the way: CoreDNS, its answer, a connection.
@@ -128,17 +130,26 @@ func (d *diagnosis) reply(c *Cluster) {
 	}
 }
 
-// expected are the addresses that DNS should give out: those of the import, or of the ready endpoints where it is headless.
+// expected are the addresses that DNS should give out: those of the import, or, where it is headless, of the ready endpoints
+// of the lowest rank that has any (SPEC P3).
 func (d *diagnosis) expected(c *Cluster) []string {
 	if c.Import.Spec.Type != mcs.Headless {
 		return slices.Sorted(slices.Values(c.Import.Spec.IPs))
 	}
-	seen := map[string]bool{}
+	ranks := map[uint64]map[string]bool{}
 	for i := range c.Imported {
-		count(&c.Imported[i], seen)
+		rank, _ := strconv.ParseUint(c.Imported[i].Annotations[mcsapi.AnnotationRank], 10, 31) // 0 where there is none
+		if ranks[rank] == nil {
+			ranks[rank] = map[string]bool{}
+		}
+		count(&c.Imported[i], ranks[rank])
 	}
-	ready, _ := split(seen)
-	return ready
+	for _, rank := range slices.Sorted(maps.Keys(ranks)) {
+		if ready, _ := split(ranks[rank]); len(ready) > 0 {
+			return ready
+		}
+	}
+	return nil
 }
 
 func first(list []string) string {
