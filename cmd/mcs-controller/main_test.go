@@ -29,6 +29,8 @@ func TestBadInput(t *testing.T) {
 		"--clusterset A_B --cluster c1=x":                      `--clusterset "A_B": want lower-case letters`,
 		"--workers 0 --cluster c1=x":                           "--workers 0: want at least 1",
 		"--workers many --cluster c1=x":                        `invalid argument "many" for "--workers"`,
+		"--prefer c1;c2 --cluster c1=x":                        `--prefer: cluster id "c1;c2": want one DNS label`,
+		"--export-selector app==a=b --cluster c1=x":            `--export-selector: "app==a=b" is not a label selector, such as app=web`,
 		"--log-format xml --cluster c1=x":                      `--log-format "xml": want text or json`,
 		"--self c1":                                            "--self c1: this is not a pod; want --kubeconfig",
 		"--self c1 --kubeconfig " + missing:                    "--kubeconfig " + missing + ": stat " + missing,

@@ -149,6 +149,11 @@ func (o *options) check() error {
 	if bad := validation.IsDNS1123Label(o.clusterSet); len(bad) > 0 {
 		return fmt.Errorf("--clusterset %q: want lower-case letters, digits and '-', 1 to 63 of them", o.clusterSet)
 	}
+	for _, id := range mcsapi.ParseClusters(o.prefer) {
+		if err := clusters.ValidID(id); err != nil {
+			return fmt.Errorf("--prefer: %w, or %s for the importing cluster", err, mcsapi.PreferLocal)
+		}
+	}
 	if o.workers < 1 {
 		return fmt.Errorf("--workers %d: want at least 1", o.workers)
 	}
