@@ -200,7 +200,7 @@ func (s *Set) registered(ctx context.Context, timeout time.Duration) []found {
 	for i := range s.Secrets {
 		wg.Go(func() {
 			reg := clusters.Registered(&s.Secrets[i])
-			c := &Cluster{ID: cmp.Or(reg.ID, s.Secrets[i].Name), Origin: reg.Origin, Provider: reg.Provider, Consumer: reg.Consumer, Err: reg.Err}
+			c := &Cluster{ID: cmp.Or(reg.ID, s.Secrets[i].Name), Origin: reg.Origin, Provider: reg.Provider, Consumer: reg.Consumer, Limits: reg.Limits, Err: reg.Err}
 			out[i].cluster = c
 			if reg.Err == nil && c.Connect(reg.Config, timeout).Err == nil {
 				out[i].uid, _ = c.UID(ctx) // who can't be reached is found out by whoever asks for more
