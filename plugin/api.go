@@ -2,7 +2,7 @@ package multicluster
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,19 +32,13 @@ func clientConfig(cfg *rest.Config) *rest.Config {
 type api struct {
 	client   rest.Interface
 	resource string
-	codec    runtime.SerializerInfo
+	feed     func(io.ReadCloser) feed
 }
 
-func newAPI(cfg *rest.Config, resource string) (*api, error) {
-	client, err := rest.RESTClientFor(cfg)
-	if err != nil {
-		return nil, err
-	}
-	codec, ok := runtime.SerializerInfoForMediaType(cfg.NegotiatedSerializer.SupportedMediaTypes(), cfg.ContentType)
-	if !ok {
-		return nil, fmt.Errorf("no codec for %s", cfg.ContentType)
-	}
-	return &api{client, resource, codec}, nil
+// feed is a watch. Its events are decoded where they are asked for, on the goroutine that takes them.
+type feed interface {
+	next() (watch.EventType, runtime.Object, error) // waits for it
+	close()
 }
 
 func (a *api) get(opts *metav1.ListOptions) *rest.Request {
@@ -59,32 +53,36 @@ func (a *api) page(ctx context.Context, opts *metav1.ListOptions) (runtime.Objec
 }
 
 // watch starts a watch.
-func (a *api) watch(ctx context.Context, opts *metav1.ListOptions) (*feed, error) {
+func (a *api) watch(ctx context.Context, opts *metav1.ListOptions) (feed, error) {
 	body, err := a.get(opts).Stream(ctx)
 	if err != nil {
 		return nil, err
 	}
-	stream := a.codec.StreamSerializer
-	return &feed{streaming.NewDecoder(stream.Framer.NewFrameReader(body), stream.Serializer), a.codec.Serializer}, nil
+	return a.feed(body), nil
 }
 
-// feed is a watch. Its events are decoded where they are asked for, on the goroutine that takes them.
-type feed struct {
+// sliceFeed is a watch of EndpointSlices.
+type sliceFeed struct {
 	events  streaming.Decoder
 	objects runtime.Decoder
 }
 
-func (f *feed) close() { f.events.Close() }
+// newSliceFeed returns a function that makes a feed of what comes as the protobuf of these codecs.
+func newSliceFeed(codecs runtime.NegotiatedSerializer) func(io.ReadCloser) feed {
+	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
+	return func(body io.ReadCloser) feed {
+		stream := info.StreamSerializer
+		return &sliceFeed{streaming.NewDecoder(stream.Framer.NewFrameReader(body), stream.Serializer), info.Serializer}
+	}
+}
 
-// next waits for the next event.
-func (f *feed) next() (watch.EventType, runtime.Object, error) {
+func (f *sliceFeed) close() { f.events.Close() }
+
+func (f *sliceFeed) next() (watch.EventType, runtime.Object, error) {
 	var event metav1.WatchEvent
 	if _, _, err := f.events.Decode(nil, &event); err != nil {
 		return "", nil, err
 	}
-	o, err := event.Object.Object, error(nil)
-	if o == nil {
-		o, err = runtime.Decode(f.objects, event.Object.Raw)
-	}
+	o, err := runtime.Decode(f.objects, event.Object.Raw)
 	return watch.EventType(event.Type), o, err
 }

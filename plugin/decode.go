@@ -2,11 +2,14 @@ package multicluster
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 )
 
@@ -38,9 +41,9 @@ func leanSlices(codecs runtime.NegotiatedSerializer) leanCodecs {
 	return leanCodecs{codecs, runtime.ContentTypeProtobuf, func(s runtime.Serializer) runtime.Serializer { return sliceDecoder{s} }}
 }
 
-// importDecoder decodes ServiceImports and the events that carry them in one go, without asking first what they are, and
-// leaves everything else to the ordinary decoder. Custom resources come as JSON, whatever is asked for, and reading them is
-// much of the work of the initial sync.
+// importDecoder decodes ServiceImports in one go, without asking first what they are, and leaves everything else to the
+// ordinary decoder. Custom resources come as JSON, whatever is asked for, and reading them is much of the work of the initial
+// sync.
 type importDecoder struct{ runtime.Serializer }
 
 // leanImport is what is read of a ServiceImport.
@@ -62,27 +65,50 @@ type leanImport struct {
 	} `json:"spec"`
 }
 
-// leanEvent is an event that carries one.
-type leanEvent struct {
-	Type   string     `json:"type"`
-	Object leanImport `json:"object"`
-}
-
-// Decode implements runtime.Decoder. The import in an event is decoded with it.
+// Decode implements runtime.Decoder.
 func (d importDecoder) Decode(data []byte, kind *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
-	if event, ok := into.(*metav1.WatchEvent); ok {
-		var lean leanEvent
-		if json.Unmarshal(data, &lean) != nil || lean.Object.Kind != importKind {
-			return event, kind, json.Unmarshal(data, event)
-		}
-		event.Type, event.Object.Object = lean.Type, lean.Object.serviceImport()
-		return event, kind, nil
-	}
 	var lean leanImport
 	if into != nil || json.Unmarshal(data, &lean) != nil || lean.Kind != importKind {
 		return d.Serializer.Decode(data, kind, into)
 	}
 	return lean.serviceImport(), kind, nil
+}
+
+// importFeed is a watch of ServiceImports, whose events are read off the connection in one go.
+type importFeed struct {
+	body    io.Closer
+	decoder *json.Decoder
+}
+
+func newImportFeed(body io.ReadCloser) feed { return &importFeed{body, json.NewDecoder(body)} }
+
+func (f *importFeed) close() { f.body.Close() }
+
+// leanEvent carries an import, or says what is wrong (metav1.Status).
+type leanEvent struct {
+	Type   watch.EventType `json:"type"`
+	Object struct {
+		leanImport
+		Code    int32                 `json:"code"`
+		Reason  metav1.StatusReason   `json:"reason"`
+		Message string                `json:"message"`
+		Details *metav1.StatusDetails `json:"details"`
+	} `json:"object"`
+}
+
+func (f *importFeed) next() (watch.EventType, runtime.Object, error) {
+	var event leanEvent
+	if err := f.decoder.Decode(&event); err != nil {
+		return "", nil, err
+	}
+	o := &event.Object
+	switch o.Kind {
+	case importKind:
+		return event.Type, o.serviceImport(), nil
+	case "Status":
+		return event.Type, &metav1.Status{Code: o.Code, Reason: o.Reason, Message: o.Message, Details: o.Details}, nil
+	}
+	return "", nil, fmt.Errorf("a %q came in place of a ServiceImport", o.Kind)
 }
 
 const importKind = "ServiceImport"

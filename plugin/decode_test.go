@@ -1,7 +1,9 @@
 package multicluster
 
 import (
+	"io"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -10,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/watch"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 )
 
@@ -53,7 +56,7 @@ func TestLeanImport(t *testing.T) {
 	}
 }
 
-// TestOtherKinds: lists, events and what is wrong are decoded as ever.
+// TestOtherKinds: lists and what is wrong are decoded as ever.
 func TestOtherKinds(t *testing.T) {
 	_, lean := decoders()
 	const status = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}`
@@ -71,14 +74,6 @@ func TestOtherKinds(t *testing.T) {
 	if !ok || len(list.Items) != 1 || list.Continue != "c" || list.Items[0].Name != "web" {
 		t.Errorf("a list became %+v", list)
 	}
-	event := &metav1.WatchEvent{}
-	if decode(`{"type":"ADDED","object":`+importJSON+`}`, event); event.Type != "ADDED" || event.Object.Object.(*mcs.ServiceImport).Name != "web" {
-		t.Errorf("an event became %+v", event)
-	}
-	event = &metav1.WatchEvent{}
-	if decode(`{"type":"ERROR","object":`+status+`}`, event); event.Type != "ERROR" || string(event.Object.Raw) != status {
-		t.Errorf("an error became %+v", event)
-	}
 	for _, text := range []string{"", "{", `{"kind":"ServiceImport"}`, `{"kind":"ServiceImport","apiVersion":"multicluster.x-k8s.io/v1beta1","spec":{"ips":7}}`} {
 		if o, _, err := lean.Decode([]byte(text), nil, nil); err == nil && o.(*mcs.ServiceImport).Name != "" {
 			t.Errorf("%s became %+v", text, o)
@@ -86,5 +81,32 @@ func TestOtherKinds(t *testing.T) {
 	}
 	if _, _, err := lean.Decode([]byte(`{"kind":"ServiceImport","apiVersion":"multicluster.x-k8s.io/v1beta1","spec":{"ips":7}}`), nil, nil); err == nil {
 		t.Error("a wrong type is no error")
+	}
+}
+
+// TestImportFeed: events come one by one, imports and what is wrong alike; what is no event ends the watch.
+func TestImportFeed(t *testing.T) {
+	const expired = `{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old","reason":"Expired","code":410,"details":{"causes":[{"reason":"X"}]}}}`
+	pretty := strings.ReplaceAll(importJSON, ",", ",\n  ")
+	f := newImportFeed(io.NopCloser(strings.NewReader(`{"type":"ADDED","object":` + importJSON + "}\n" +
+		`{"object":` + pretty + `,"type":"DELETED"}` + expired + `{"type":"ADDED","object":{"kind":"Pod"}}`)))
+	defer f.close()
+	for _, want := range []watch.EventType{watch.Added, watch.Deleted} {
+		got, o, err := f.next()
+		if err != nil || got != want {
+			t.Fatalf("%s %v, want %s", got, err, want)
+		}
+		if si := o.(*mcs.ServiceImport); si.Name != "web" || si.ResourceVersion != "7" || len(si.Spec.IPs) != 2 || si.Annotations[metav1.InitialEventsAnnotationKey] != "true" {
+			t.Errorf("%+v", si)
+		}
+	}
+	got, o, err := f.next()
+	if err != nil || got != watch.Error || !apierrors.IsResourceExpired(apierrors.FromObject(o)) || !apierrors.HasStatusCause(apierrors.FromObject(o), "X") {
+		t.Errorf("%s %+v %v", got, o, err)
+	}
+	for range 2 {
+		if _, o, err := f.next(); err == nil {
+			t.Errorf("%+v is an event", o)
+		}
 	}
 }

@@ -43,10 +43,11 @@ func TestSilence(t *testing.T) {
 	defer server.Close()
 	cfg := mcsapi.Config(clientConfig(&rest.Config{Host: server.URL}), "v1beta1")
 	cfg.NegotiatedSerializer = leanImports(cfg.NegotiatedSerializer)
-	client, err := newAPI(cfg, "serviceimports")
+	rc, err := rest.RESTClientFor(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	client := &api{rc, "serviceimports", newImportFeed}
 	v := view.New()
 	s := &stream{kind: "imports", silence: 50 * time.Millisecond, sink: &importSink{view: v, told: told{}}}
 	s.health = newHealth([]*stream{s})

@@ -54,9 +54,11 @@ func importClient(cfg *rest.Config) func(context.Context) (*api, error) {
 		if clients[version] == nil {
 			cfg := mcsapi.Config(cfg, version)
 			cfg.NegotiatedSerializer = leanImports(cfg.NegotiatedSerializer)
-			if clients[version], err = newAPI(cfg, resource); err != nil {
+			client, err := rest.RESTClientFor(cfg)
+			if err != nil {
 				return nil, err
 			}
+			clients[version] = &api{client, resource, newImportFeed}
 		}
 		return clients[version], nil
 	}
@@ -70,8 +72,9 @@ func sliceClient(cfg *rest.Config) func(context.Context) (*api, error) {
 	cfg.ContentType = runtime.ContentTypeProtobuf
 	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf
 	cfg.NegotiatedSerializer = leanSlices(sliceCodecs())
-	client, err := newAPI(cfg, "endpointslices")
-	return func(context.Context) (*api, error) { return client, err }
+	client, err := rest.RESTClientFor(cfg)
+	a := &api{client, "endpointslices", newSliceFeed(cfg.NegotiatedSerializer)}
+	return func(context.Context) (*api, error) { return a, err }
 }
 
 // sliceCodecs are the ordinary codecs for EndpointSlices.
