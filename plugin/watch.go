@@ -198,6 +198,9 @@ func (w wanted) namespace(name string) bool {
 type told map[string]string
 
 func (t told) tell(kind, namespace, name string, odd oddities) {
+	if len(odd) == 0 && len(t) == 0 {
+		return
+	}
 	key, text := namespace+"/"+name, odd.String()
 	if t[key] == text {
 		return

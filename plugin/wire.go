@@ -136,11 +136,14 @@ func readMeta(raw []byte, m *metav1.ObjectMeta) (ok bool) {
 	return !f.bad
 }
 
-// read are the labels and annotations that somebody looks at.
-var read = map[string]bool{
-	mcsapi.LabelServiceName: true, mcsapi.LabelSourceCluster: true, mcsapi.AnnotationRank: true,
-	corev1.EndpointsLastChangeTriggerTime: true, metav1.InitialEventsAnnotationKey: true,
-}
+// read are the labels and annotations that somebody looks at, by their names.
+var read = func(keys ...string) map[string]string {
+	m := map[string]string{}
+	for _, key := range keys {
+		m[key] = key
+	}
+	return m
+}(mcsapi.LabelServiceName, mcsapi.LabelSourceCluster, mcsapi.AnnotationRank, corev1.EndpointsLastChangeTriggerTime, metav1.InitialEventsAnnotationKey)
 
 func readEntry(raw []byte, m *map[string]string) (ok bool) {
 	var key, value []byte
@@ -153,11 +156,11 @@ func readEntry(raw []byte, m *map[string]string) (ok bool) {
 			value = f.octets()
 		}
 	}
-	if read[string(key)] {
+	if name, ok := read[string(key)]; ok {
 		if *m == nil {
 			*m = map[string]string{}
 		}
-		(*m)[string(key)] = string(value)
+		(*m)[name] = string(value)
 	}
 	return !f.bad
 }

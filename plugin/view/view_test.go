@@ -187,6 +187,11 @@ func TestReadersSeeWholes(t *testing.T) {
 						return
 					}
 				}
+				name := fmt.Sprintf("10-%d-0-3.a", first)
+				if node, ok := records.Below(name); !ok || node.A().Len() != 1 || node.AAAA().Len() != 0 || node.SRV().Len() != 0 {
+					t.Errorf("%s has no address", name)
+					return
+				}
 				if !v.HasNamespace("ns") {
 					t.Error("the namespace is gone")
 					return
