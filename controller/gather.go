@@ -64,17 +64,17 @@ func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
 func (c *Controller) gather(key types.NamespacedName) *offer {
 	return c.merged.get(key, func() *offer {
 		now := time.Now()
-		return gather(key, c.set.Members()).offer(now, c.opts.Withdrawal)
+		return gather(key, c.set.Members(), c.set.IDs()).offer(now, c.opts.Withdrawal)
 	})
 }
 
-func gather(key types.NamespacedName, members []*clusters.Member) facts {
+// gather reads all state of key from the members, whose ids are given once for all names.
+func gather(key types.NamespacedName, members []*clusters.Member, ids []string) facts {
 	f := facts{
-		consumers: map[string][]string{}, invalid: map[string]*merge.Invalid{},
+		members: ids, consumers: map[string][]string{}, invalid: map[string]*merge.Invalid{},
 		unsure: map[string]bool{}, unreachable: map[string]bool{}, lost: map[string]bool{},
 	}
 	for _, m := range members {
-		f.members = append(f.members, m.ID())
 		if m.Registration().Provider {
 			f.provider(key, m)
 		}

@@ -23,6 +23,7 @@ type Set struct {
 	opts    Options
 
 	members   atomic.Pointer[[]*Member] // sorted by id
+	ids       atomic.Pointer[[]string]  // of members
 	complete  atomic.Bool
 	suspended atomic.Bool
 
@@ -47,12 +48,15 @@ func NewSet(h Handler, log *slog.Logger, opts Options) *Set {
 		joined: map[string]*Member{}, learned: map[string]string{}, asking: map[string]context.CancelFunc{},
 		refused: map[string]string{}, claims: map[types.UID]*Member{},
 	}
-	s.members.Store(&[]*Member{})
+	s.publish()
 	return s
 }
 
 // Members returns the present members, sorted by id. The slice must not be changed.
 func (s *Set) Members() []*Member { return *s.members.Load() }
+
+// IDs returns the ids of the present members, sorted. The slice must not be changed: every name that is merged refers to it.
+func (s *Set) IDs() []string { return *s.ids.Load() }
 
 // Complete says whether every source has reported, so that Members are all there are.
 func (s *Set) Complete() bool { return s.complete.Load() }
@@ -237,7 +241,12 @@ func (s *Set) remove(m *Member) {
 // publish makes the joined members the present ones.
 func (s *Set) publish() {
 	list := slices.SortedFunc(maps.Values(s.joined), func(a, b *Member) int { return strings.Compare(a.ID(), b.ID()) })
+	ids := make([]string, len(list))
+	for i, m := range list {
+		ids[i] = m.ID()
+	}
 	s.members.Store(&list)
+	s.ids.Store(&ids)
 }
 
 // ask starts to ask those clusters for their id that are registered without one, and stops asking those that are gone.
