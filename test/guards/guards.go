@@ -51,7 +51,7 @@ var guards = []guard{
 	{"L6", "the deletions that come with a CRD's are not believed", "controller/clusters/connection.go",
 		"s.doubt.of, s.doubt.removals, s.doubt.hold = always[*mcs.ServiceExport], true,", "s.doubt.of, s.doubt.removals, s.doubt.hold = always[*mcs.ServiceExport], false,", realClusters, "TestRemovedCRDs_L6"},
 	{"L6", "what is not synced is not absent", "controller/gather.go",
-		"if !m.ProviderSynced() {", "if false {", realFleet, "TestAbsentProvider_L3_L9"},
+		"if !m.ProviderSynced() || export != nil && !m.Knows(key) {", "if false {", realFleet, "TestAbsentProvider_L3_L9"},
 	{"L7", "endpoints return after the stable period", "controller/clusters/judge.go",
 		"case c.standing == Withdrawn && !back:", "case false:", unitClusters, "TestJudge"},
 	{"L8", "other credentials sync before they replace the old", "controller/clusters/life.go",

@@ -71,7 +71,7 @@ func TestAbsentProvider_L3_L9(t *testing.T) {
 
 // TestMemberLeaves_L3: what a member exported goes from every consumer when it is removed from the set.
 func TestMemberLeaves_L3(t *testing.T) {
-	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c"})
+	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c", AuditLog: true})
 	a, b, c := list[0], list[1], list[2]
 	source := register(list...)
 	run(t, source, nil)
@@ -83,6 +83,7 @@ func TestMemberLeaves_L3(t *testing.T) {
 		p.export(t, ns, "web")
 	}
 	eventually(t, "both", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
+	settle(t, c) // so that nothing but the leaving is an occasion to look at the name
 	source.set(registration(b), registration(c))
 	eventually(t, "a's endpoints go", c.wantAddresses(ns, "web", "b/10.2.0.5"))
 	eventually(t, "and its status entry", func() error {
