@@ -12,7 +12,7 @@ import (
 )
 
 // Ready implements ready.Readiness. It waits until everything has been read once, except where the API server said that
-// it doesn't serve a kind, or doesn't allow to read it: that may last, and other plugins of this server must not wait
+// it doesn't serve a kind, doesn't allow to read it, or doesn't know who asks: that may last, and other plugins of this server must not wait
 // for it longer than the startup_timeout. The zone answers SERVFAIL meanwhile.
 //
 // The plugin ready keeps one of the server blocks that have this plugin, so each speaks for all.
@@ -64,9 +64,10 @@ func newHealth(streams []*stream) *health {
 	return h
 }
 
-// isDenial reports whether the server answered that a kind is not served or not allowed.
+// isDenial reports whether the server answered that a kind is not served, or not allowed, or that it doesn't know who asks:
+// neither mends itself.
 func isDenial(err error) bool {
-	return errors.Is(err, mcsapi.ErrNotServed) || apierrors.IsNotFound(err) || apierrors.IsForbidden(err)
+	return errors.Is(err, mcsapi.ErrNotServed) || apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
 }
 
 // failed notes that a kind can't be followed.

@@ -19,6 +19,7 @@ var (
 	errAway      = errors.New("connection refused")
 	errNotServed = fmt.Errorf("serviceimports: %w", mcsapi.ErrNotServed)
 	errForbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "endpointslices"}, "", nil)
+	errUnknown   = apierrors.NewUnauthorized("")
 )
 
 func twoKinds() *health { return newHealth([]*stream{{kind: "imports"}, {kind: "slices"}}) }
@@ -44,6 +45,13 @@ func TestReady_D8(t *testing.T) {
 	h.loaded("imports")
 	if ready(h, 0) {
 		t.Error("ready with one kind of two")
+	}
+	for _, denial := range []error{errNotServed, errUnknown} {
+		denied := twoKinds()
+		denied.failed("imports", denial)
+		if ready(denied, time.Hour) || !ready(denied, 0) {
+			t.Errorf("not ready in the end: %v", denial)
+		}
 	}
 	h.failed("slices", errForbidden)
 	if ready(h, time.Hour) {
