@@ -105,7 +105,7 @@ bench-controller: control-plane ## The controller against a loop of the same wri
 bench-withdrawal: control-plane ## How long the endpoints of a dead provider stay, with 2,000 services
 	$(GO) run ./test/bench/withdrawal
 
-scale: control-plane ## What many clusters cost: one real consumer, 200 simulated providers (SCALE="-providers 20 ...")
+scale: control-plane ## What many clusters cost: one real consumer, 2 to 200 simulated providers (SCALE="-sizes 20x500")
 	$(GO) run ./test/bench/scale $(SCALE)
 
 ##@ Help

@@ -80,6 +80,8 @@ func measure(ctx context.Context, s size) (err error) {
 	slices.Sort(change.added)
 	row("change to write, above the watch", "p50 %s  p99 %s  (to reach: 5ms, 25ms)", quantile(change.added, 0.50), quantile(change.added, 0.99))
 
+	slices.Sort(change.bare)
+	row("a bare write to its watch event", "p50 %s  p99 %s", quantile(change.bare, 0.50), quantile(change.bare, 0.99))
 	if err := b.memory("memory after the changes"); err != nil {
 		return err
 	}
@@ -89,6 +91,8 @@ func measure(ctx context.Context, s size) (err error) {
 		return fmt.Errorf("restarting: %w", err)
 	}
 	row("restart with everything in place", "%d mutating requests (to reach: 0)", writes)
+	slices.Sort(change.bare)
+	row("a bare write to its watch event", "p50 %s  p99 %s", quantile(change.bare, 0.50), quantile(change.bare, 0.99))
 	if err := b.memory("memory after the restart"); err != nil {
 		return err
 	}

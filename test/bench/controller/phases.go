@@ -37,7 +37,7 @@ func (b *bench) importAll(ctx context.Context) (throughput, error) {
 }
 
 func (b *bench) awaitImports(ctx context.Context, m *member) error {
-	return poll(ctx, 5*time.Minute, func() error {
+	return poll(ctx, 15*time.Minute, func() error {
 		list := &mcs.ServiceImportList{}
 		err := m.mcs.Get().Namespace(namespace).Resource(mcs.ServiceImportPluralName).
 			VersionedParams(&metav1.ListOptions{ResourceVersion: "0"}, metav1.ParameterCodec).Do(ctx).Into(list)
@@ -119,6 +119,7 @@ func (b *bench) loop(ctx context.Context) (throughput, error) {
 type changeCost struct {
 	writes int
 	added  []time.Duration // from the provider's watch event to that of the imported slice in the consumer
+	bare   []time.Duration // from the write to the provider to its watch event: what one write costs by itself
 }
 
 // change changes slices one after the other and compares when the provider's own watch and the consumer's show it.
@@ -145,6 +146,7 @@ func (b *bench) change(ctx context.Context) (changeCost, error) {
 		address := fmt.Sprintf("10.200.%d.%d", n/250, n%250+1)
 		seen := make(chan time.Time, 1)
 		go func() { seen <- await(source, address) }()
+		began := time.Now()
 		body := fmt.Sprintf(`{"endpoints":[{"addresses":[%q],"conditions":{"ready":true}}]}`, address)
 		if _, err := b.provider.kube.DiscoveryV1().EndpointSlices(namespace).Patch(ctx, name(n%b.exported)+"-abcde", types.MergePatchType, []byte(body), metav1.PatchOptions{}); err != nil {
 			return cost, err
@@ -153,7 +155,9 @@ func (b *bench) change(ctx context.Context) (changeCost, error) {
 		if arrived.IsZero() {
 			return cost, fmt.Errorf("the watch of the consumer ended")
 		}
-		cost.added = append(cost.added, max(arrived.Sub(<-seen), 0))
+		shown := <-seen
+		cost.added = append(cost.added, max(arrived.Sub(shown), 0))
+		cost.bare = append(cost.bare, shown.Sub(began))
 	}
 	if _, err := b.rest(ctx); err != nil {
 		return cost, err

@@ -1,5 +1,6 @@
-// Command scale says what many clusters cost, for `make scale`: one consumer with a real API server, the controller in the
-// role of a member, and any number of provider clusters that are simulated by package provider.
+// Command scale says what many clusters cost, for `make scale`: one consumer with a real API server and a real CoreDNS, the
+// controller in the role of a member, and any number of provider clusters that are simulated by package provider. It measures
+// one size after the other and prints a table, which docs/sizing.md explains.
 package main
 
 import (
@@ -8,80 +9,85 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
+	"strings"
 	"time"
 )
 
 // size is how much there is.
 type size struct {
 	providers int
-	services  int // per provider, exported or not
 	exports   int // names
 	exporters int // clusters that export each name
+	settings
+}
+
+// settings are what all sizes have in common.
+type settings struct {
+	services  int // per provider, exported or not
 	endpoints int // per Service and cluster
 	changes   int // of slices, at rate
 	rate      int // changes a second
 	rest      time.Duration
+	grace     time.Duration
 }
 
 func main() {
-	var s size
-	flag.IntVar(&s.providers, "providers", 200, "provider clusters")
-	flag.IntVar(&s.services, "services", 1000, "Services of each, exported or not")
-	flag.IntVar(&s.exports, "exports", 5000, "names that are exported")
-	flag.IntVar(&s.exporters, "exporters", 4, "clusters that export each name")
-	flag.IntVar(&s.endpoints, "endpoints", 5, "endpoints of each Service in each cluster")
-	flag.IntVar(&s.changes, "changes", 2000, "how many slices change")
-	flag.IntVar(&s.rate, "rate", 200, "changes a second")
-	flag.DurationVar(&s.rest, "rest", 30*time.Second, "how long to look at the controller at rest")
+	var all settings
+	sizes := flag.String("sizes", "2x500,20x500,200x500,200x5000", "`sizes` to measure, one after the other: providers x exported names")
+	exporters := flag.Int("exporters", 4, "clusters that export each name")
+	flag.IntVar(&all.services, "services", 1000, "Services of each provider, exported or not")
+	flag.IntVar(&all.endpoints, "endpoints", 5, "endpoints of each Service in each cluster")
+	flag.IntVar(&all.changes, "changes", 2000, "how many slices change")
+	flag.IntVar(&all.rate, "rate", 200, "changes a second")
+	flag.DurationVar(&all.rest, "rest", 20*time.Second, "how long to look at the controller at rest")
+	flag.DurationVar(&all.grace, "grace", 20*time.Second, "grace and stable period of the controller")
 	flag.Parse()
-	s.exporters = min(s.exporters, s.providers)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := measure(ctx, s); err != nil {
+	if err := run(ctx, *sizes, *exporters, all); err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(ctx context.Context, s size) error {
+// run measures the sizes and prints the table of all of them, also of those before one that failed.
+func run(ctx context.Context, sizes string, exporters int, all settings) error {
+	var done []*report
+	defer func() { printTable(os.Stdout, done) }()
+	for text := range strings.SplitSeq(sizes, ",") {
+		s := size{settings: all}
+		if n, err := fmt.Sscanf(text, "%dx%d", &s.providers, &s.exports); n != 2 || err != nil || s.providers < 1 || s.exports < 1 {
+			return fmt.Errorf("-sizes %s: want providers x names, such as 20x500,200x5000", sizes)
+		}
+		if s.providers > 200 {
+			return fmt.Errorf("-sizes %s: more than 200 providers have no addresses", sizes)
+		}
+		s.exporters = min(exporters, s.providers)
+		r := newReport(s)
+		if err := measure(ctx, s, r); err != nil {
+			return fmt.Errorf("%s: %w", text, err)
+		}
+		done = append(done, r)
+	}
+	return nil
+}
+
+// measure takes all figures of one size.
+func measure(ctx context.Context, s size, r *report) error {
 	b, err := setUp(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer b.tearDown()
-	fmt.Printf("%d providers with %d Services each; %d names, each exported by %d of them with %d endpoints\n\n",
-		s.providers, s.services, s.exports, s.exporters, s.endpoints)
-
-	if err := b.importAll(ctx); err != nil {
-		return fmt.Errorf("importing: %w\n%s", err, b.controller.Log())
+	for _, phase := range []struct {
+		name string
+		run  func(context.Context, *report) error
+	}{
+		{"importing", b.importAll}, {"at rest", b.atRest}, {"changing", b.change}, {"outage", b.outage}, {"restarting", b.restart},
+	} {
+		if err := phase.run(ctx, r); err != nil {
+			return fmt.Errorf("%s: %w\n%s", phase.name, err, b.controller.Log())
+		}
 	}
-	if err := b.atRest(ctx); err != nil {
-		return fmt.Errorf("at rest: %w", err)
-	}
-	latencies, err := b.change(ctx)
-	if err != nil {
-		return fmt.Errorf("changes: %w", err)
-	}
-	slices.Sort(latencies)
-	row(fmt.Sprintf("a change, at %d/s", s.rate), "p50 %v  p99 %v  max %v", quantile(latencies, .5), quantile(latencies, .99), quantile(latencies, 1))
-
-	synced, writes, err := b.restart(ctx)
-	if err != nil {
-		return fmt.Errorf("restart: %w", err)
-	}
-	rss, _, err := b.controller.Memory()
-	if err != nil {
-		return err
-	}
-	row("restart", "in sync with all after %.1f s, %d writes for %d changes made meanwhile; RSS %d MiB", synced.Seconds(), writes, s.providers, rss>>20)
 	return nil
-}
-
-func row(what, format string, args ...any) {
-	fmt.Printf("%-40s %s\n", what, fmt.Sprintf(format, args...))
-}
-
-func quantile(sorted []time.Duration, q float64) time.Duration {
-	return sorted[int(q*float64(len(sorted)-1))].Round(time.Millisecond)
 }

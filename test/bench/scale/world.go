@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,10 +31,14 @@ type bench struct {
 	mcs         rest.Interface
 	clusters    []*provider.Cluster
 	exportersOf map[string][]*provider.Cluster // a name
-	server      *http.Server
-	dir         string // a kubeconfig per provider
+	server      *httptest.Server
+	connections atomic.Int64 // to server
+	dir         string
 	program     string
 	controller  *programs.Process
+	dnsProgram  string
+	dnsAddress  string
+	dns         *programs.Process
 }
 
 func setUp(ctx context.Context, s size) (b *bench, err error) {
@@ -43,15 +48,18 @@ func setUp(ctx context.Context, s size) (b *bench, err error) {
 			b.tearDown()
 		}
 	}()
-	built, err := programs.Build(ctx, os.Stderr, "cmd/mcs-controller")
+	built, err := programs.Build(ctx, os.Stderr, "cmd/mcs-controller", "cmd/coredns")
 	if err != nil {
 		return b, err
 	}
-	b.program = built[0]
+	b.program, b.dnsProgram = built[0], built[1]
 	if err := b.startConsumer(ctx); err != nil {
 		return b, err
 	}
-	return b, b.startProviders()
+	if err := b.startProviders(); err != nil {
+		return b, err
+	}
+	return b, b.startDNS()
 }
 
 func (b *bench) startConsumer(ctx context.Context) (err error) {
@@ -84,14 +92,18 @@ func (b *bench) startProviders() error {
 			exported[at] = append(exported[at], name(n))
 		}
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
+	var err error
 	if b.dir, err = os.MkdirTemp("", "scale-"); err != nil {
 		return err
 	}
+	if err := os.Mkdir(b.members(), 0o700); err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
+	b.server = httptest.NewUnstartedServer(mux)
+	b.server.EnableHTTP2 = true
+	b.server.Config.ConnState = b.count
+	b.server.StartTLS()
 	for i, names := range exported {
 		c := provider.New(fmt.Sprintf("c%03d", i), i, names, max(0, b.services-len(names)), b.endpoints)
 		b.clusters = append(b.clusters, c)
@@ -99,19 +111,26 @@ func (b *bench) startProviders() error {
 			b.exportersOf[name] = append(b.exportersOf[name], c)
 		}
 		mux.Handle("/"+c.ID+"/", http.StripPrefix("/"+c.ID, c))
-		kubeconfig := fmt.Sprintf("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: \"http://%s/%s\"}}]\n"+
-			"users: [{name: c, user: {token: none}}]\ncontexts: [{name: c, context: {cluster: c, user: c}}]\ncurrent-context: c\n", listener.Addr(), c.ID)
-		if err := os.WriteFile(filepath.Join(b.dir, c.ID+".kubeconfig"), []byte(kubeconfig), 0o600); err != nil {
+		kubeconfig := fmt.Sprintf("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: \"%s/%s\", insecure-skip-tls-verify: true}}]\n"+
+			"users: [{name: c, user: {token: none}}]\ncontexts: [{name: c, context: {cluster: c, user: c}}]\ncurrent-context: c\n", b.server.URL, c.ID)
+		if err := os.WriteFile(filepath.Join(b.members(), c.ID+".kubeconfig"), []byte(kubeconfig), 0o600); err != nil {
 			return err
 		}
 	}
-	b.server = &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
-	go func() {
-		if err := b.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			fmt.Fprintln(os.Stderr, "scale: the providers' server:", err)
-		}
-	}()
 	return nil
+}
+
+// members is the directory that has a kubeconfig per provider.
+func (b *bench) members() string { return filepath.Join(b.dir, "members") }
+
+// count keeps the number of connections.
+func (b *bench) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		b.connections.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		b.connections.Add(-1)
+	}
 }
 
 func name(n int) string { return fmt.Sprintf("service-%05d", n) }
@@ -120,8 +139,14 @@ func (b *bench) tearDown() {
 	if b.controller != nil {
 		b.controller.Kill()
 	}
+	if b.dns != nil {
+		b.dns.Kill()
+	}
+	for _, c := range b.clusters {
+		c.SetDown(true) // ends the watches, which the server would wait for
+	}
 	if b.server != nil {
-		_ = b.server.Close()
+		b.server.Close()
 	}
 	if b.consumer != nil {
 		b.consumer.Stop()
@@ -133,7 +158,8 @@ func (b *bench) tearDown() {
 
 // start runs the controller as the consumer's own.
 func (b *bench) start() (err error) {
-	b.controller, err = programs.Start(b.program, "--self", "consumer", "--kubeconfig", b.consumer.Kubeconfig(), "--clusters-dir", b.dir)
+	b.controller, err = programs.Start(b.program, "--self", "consumer", "--kubeconfig", b.consumer.Kubeconfig(), "--clusters-dir", b.members(),
+		"--grace-period", b.grace.String(), "--stable-period", b.grace.String())
 	return err
 }
 
@@ -144,21 +170,18 @@ func (b *bench) watches() (n int64) {
 	return n
 }
 
-func (b *bench) requests() (n int64) {
+// asked is the number of requests that providers have answered.
+func (b *bench) asked() (n int64) {
 	for _, c := range b.clusters {
 		n += c.Requests()
 	}
 	return n
 }
 
-// writes is the number of mutating requests of the controller in the consumer so far, Leases and Events apart.
-func (b *bench) writes() (int, error) {
-	requests, err := b.consumer.AuditedRequests()
-	n := 0
-	for _, r := range requests {
-		if strings.HasPrefix(r.UserAgent, "mcs-controller") && !strings.HasPrefix(r.Resource, "events") {
-			n++
-		}
-	}
-	return n, err
+// requests are the mutating requests of the controller to the consumer so far, Leases and Events apart.
+func (b *bench) requests() ([]controlplane.AuditedRequest, error) {
+	all, err := b.consumer.AuditedRequests()
+	return slices.DeleteFunc(all, func(r controlplane.AuditedRequest) bool {
+		return !strings.HasPrefix(r.UserAgent, "mcs-controller") || strings.HasPrefix(r.Resource, "events")
+	}), err
 }
