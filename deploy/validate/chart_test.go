@@ -15,7 +15,7 @@ var everything = map[string]any{
 	"commonLabels":     map[string]any{"team": "network"},
 	"imagePullSecrets": []any{map[string]any{"name": "registry"}},
 	"controller": map[string]any{
-		"self": "c1", "extraArgs": []any{"--workers=8"}, "podAnnotations": map[string]any{"a": "b"}, "podLabels": map[string]any{"c": "d"},
+		"self": "c1", "prefer": "local,c2", "exportByRule": map[string]any{"enabled": true, "selector": "app=web,tier!=test"}, "extraArgs": []any{"--workers=8"}, "podAnnotations": map[string]any{"a": "b"}, "podLabels": map[string]any{"c": "d"},
 		"nodeSelector": map[string]any{"kubernetes.io/os": "linux"}, "tolerations": []any{map[string]any{"operator": "Exists"}},
 		"priorityClassName": "system-cluster-critical",
 		"topologySpreadConstraints": []any{map[string]any{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone",
@@ -23,7 +23,7 @@ var everything = map[string]any{
 		"serviceAccount": map[string]any{"annotations": map[string]any{"e": "f"}},
 		"metrics":        map[string]any{"secure": true},
 	},
-	"provider": map[string]any{"enabled": true, "consumer": true},
+	"provider": map[string]any{"enabled": true, "consumer": true, "exportByRule": true},
 	"coredns":  map[string]any{"stock": map[string]any{"enabled": true}, "own": map[string]any{"enabled": true, "clusterIP": "10.96.0.53"}},
 }
 
