@@ -214,7 +214,7 @@ func TestPreference_P3(t *testing.T) {
 
 	count := func() (n int) {
 		for _, r := range controllerRequests(t, b) {
-			if r.Resource == "endpointslices" {
+			if r.Resource == "endpointslices.discovery.k8s.io" {
 				n++
 			}
 		}

@@ -230,6 +230,9 @@ func TestExportByRule_P1(t *testing.T) {
 	if refused := p.refusedIn(a); len(refused) > 0 {
 		t.Errorf("refused where it is permitted: %v", refused)
 	}
+	if len(p.refusedIn(b)) == 0 {
+		t.Error("nothing was refused where it is not permitted")
+	}
 }
 
 // breaksWatches cuts every watch, while a Service changes, and holds that nothing else is concluded from it.
@@ -256,7 +259,7 @@ func (p *process) refusedIn(c *ruled) (list []string) {
 	requests, err := c.AuditedRequests()
 	c.must(err)
 	for _, r := range requests {
-		if strings.HasPrefix(r.UserAgent, "mcs-controller") && r.Resource == "serviceexports" && r.Code == 403 {
+		if strings.HasPrefix(r.UserAgent, "mcs-controller") && r.Resource == "serviceexports.multicluster.x-k8s.io" && r.Code == 403 {
 			list = append(list, r.Verb+" "+r.Namespace+"/"+r.Name)
 		}
 	}
