@@ -20,6 +20,12 @@ const (
 	pageSize = 500
 	// listTimeout is for one page; a server that hangs must not hold a feed for ever.
 	listTimeout = time.Minute
+	// pagesAtOnce is how many pages this process reads at once, of all clusters together. When hundreds of them are listed after
+	// a start, decoding takes all of its CPU: with more at once it would take more memory, and answers to probes would wait for
+	// so long that clusters counted as out of reach. pageTurn is the longest that one page keeps another from its turn, so that
+	// clusters which don't answer delay nobody (SPEC L5).
+	pagesAtOnce = 32
+	pageTurn    = 2 * time.Second
 	// watchTimeout is the shortest life of a watch; the longest is twice as long, so that watches don't end together.
 	watchTimeout = 5 * time.Minute
 	// shortWatch is a life so short that another watch at once would be a busy loop.
@@ -213,6 +219,11 @@ func (f *feed[T]) listAll(ctx context.Context) ([]T, string, error) {
 }
 
 func (f *feed[T]) page(ctx context.Context, namespace string, opts metav1.ListOptions) ([]T, metav1.ListMeta, error) {
+	done, err := takeTurn(ctx)
+	if err != nil {
+		return nil, metav1.ListMeta{}, err
+	}
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	items, meta, err := f.kind.list(ctx, namespace, opts)
@@ -220,6 +231,21 @@ func (f *feed[T]) page(ctx context.Context, namespace string, opts metav1.ListOp
 		f.kind.trim(o)
 	}
 	return items, meta, err
+}
+
+// turns has room for the pages that are read.
+var turns = make(chan struct{}, pagesAtOnce)
+
+// takeTurn waits until a page may be read. The turn ends with done, or after [pageTurn].
+func takeTurn(ctx context.Context) (done func(), err error) {
+	select {
+	case turns <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	done = sync.OnceFunc(func() { <-turns })
+	time.AfterFunc(pageTurn, done)
+	return done, nil
 }
 
 // read reads a name that the store wants to know, once, and says whether it still wants it.
