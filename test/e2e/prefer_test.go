@@ -33,33 +33,59 @@ func TestPreference_P3(t *testing.T) {
 		kubectl(t, s.Cluster(cluster), "annotate", "serviceimport", "web", "-n", "shop", "clusterset.dev/prefer="+prefer)
 	}
 
-	f.served(t, "before", map[string]string{"a": "a", "b": "b", "c": "b"})
-	for _, pod := range f.pods["b"] {
-		if err := f.b.SetReady(t.Context(), "shop", pod.Name, false); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f.served(t, "while b is not ready", map[string]string{"a": "a", "b": "c", "c": "a"})
-	for _, pod := range f.pods["b"] {
-		if err := f.b.SetReady(t.Context(), "shop", pod.Name, true); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f.served(t, "after", map[string]string{"a": "a", "b": "b", "c": "b"})
+	web := f.pods
+	f.served(t, "before", "web"+zone, web, map[string]string{"a": "a", "b": "b", "c": "b"})
+	f.ready(t, f.b, web["b"], false)
+	f.served(t, "while b is not ready", "web"+zone, web, map[string]string{"a": "a", "b": "c", "c": "a"})
+	f.ready(t, f.b, web["b"], true)
+	f.served(t, "after", "web"+zone, web, map[string]string{"a": "a", "b": "b", "c": "b"})
 	for _, c := range s.Clusters {
 		kubectl(t, c, "annotate", "serviceimport", "web", "-n", "shop", "clusterset.dev/prefer-")
 	}
 	f.converge(t, f.clients["c"], "web"+zone, append(f.exporters(), whole("c", f.pods["c"]...)...))
+
+	t.Run("headless, by DNS", f.preferHeadless)
+}
+
+// preferHeadless is the same for a headless service, of which DNS gives the endpoints of the preferred cluster alone.
+func (f *three) preferHeadless(t *testing.T) {
+	pods := map[string][]*corev1.Pod{}
+	for _, c := range []*clusterset.Cluster{f.a, f.b} {
+		apply(t, c, []byte(statefulSet))
+		pods[c.Name] = must[[]*corev1.Pod](t)(c.ReadyPods(t.Context(), "shop", "app=db", 2))
+	}
+	f.awaitImport(t, f.c, "db")
+	const db = "db" + zone + ":8080"
+	f.converge(t, f.clients["c"], db, append(whole("a", pods["a"]...), whole("b", pods["b"]...)...))
+	kubectl(t, f.c, "annotate", "serviceimport", "db", "-n", "shop", "clusterset.dev/prefer=b")
+	f.served(t, "before", db, pods, map[string]string{"c": "b"})
+	f.ready(t, f.b, pods["b"], false)
+	f.served(t, "while b is not ready", db, pods, map[string]string{"c": "a"})
+	f.ready(t, f.b, pods["b"], true)
+	f.served(t, "after", db, pods, map[string]string{"c": "b"})
+}
+
+// ready makes pods ready or not.
+func (f *three) ready(t *testing.T, c *clusterset.Cluster, pods []*corev1.Pod, ready bool) {
+	t.Helper()
+	for _, pod := range pods {
+		if err := c.SetReady(t.Context(), "shop", pod.Name, ready); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // served asks from every cluster until one cluster's pods alone answer, as wanted, without a request lost on the way there;
 // then it counts more requests, which these pods alone must answer.
-func (f *three) served(t *testing.T, when string, want map[string]string) {
+func (f *three) served(t *testing.T, when, url string, pods map[string][]*corev1.Pod, want map[string]string) {
 	t.Helper()
 	for _, from := range []string{"c", "b", "a"} { // first where what goes unready was preferred
+		if want[from] == "" {
+			continue
+		}
 		on := map[string]int{}
 		eventually(t, func(context.Context) error {
-			now := byCluster(answers(t, f.clients[from], 20, "web"+zone))
+			now := byCluster(answers(t, f.clients[from], 20, url))
 			for cluster, n := range now {
 				on[cluster] += n
 			}
@@ -68,9 +94,9 @@ func (f *three) served(t *testing.T, when string, want map[string]string) {
 			}
 			return nil
 		})
-		tally := answers(t, f.clients[from], 100, "web"+zone)
+		tally := answers(t, f.clients[from], 100, url)
 		t.Logf("%s, in %s: on the way there %v, then %v", when, from, on, byCluster(tally))
-		expectExactly(t, tally, whole(want[from], f.pods[want[from]]...)...)
+		expectExactly(t, tally, whole(want[from], pods[want[from]]...)...)
 	}
 }
 
