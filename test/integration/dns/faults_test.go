@@ -14,6 +14,8 @@ import (
 	"github.com/clusterset/multicluster/test/link"
 
 	"github.com/miekg/dns"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // besideOthers is a server block as clusters have it: another zone in it, which must not suffer.
@@ -223,6 +225,30 @@ func TestForbidden_D8(t *testing.T) {
 	if !noEndpoints.ready() {
 		t.Error("waits for slices")
 	}
+}
+
+// TestUnauthorized_D8: the API server doesn't know who asks, which no waiting mends: others must not suffer.
+func TestUnauthorized_D8(t *testing.T) {
+	c := sharedCluster(t)
+	ns := namespaced(t, c)
+	apply(t, c, ns, web)
+	config, err := clientcmd.LoadFromFile(c.Kubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range config.AuthInfos {
+		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: "nobody"}
+	}
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, besideOthers(t, kubeconfig))
+	s.unanswered(ns)
+	s.othersAnswer()
+	await(t, "it is logged", func() error { return logged(s, "can't read", 1) })
+	await(t, "ready all the same", func() error { return isReady(s) })
+	s.unanswered(ns)
 }
 
 // TestOlderVersion_A7: a server that has v1alpha1 only.
