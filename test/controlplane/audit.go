@@ -62,6 +62,7 @@ type AuditedRequest struct {
 	Namespace, Name string // of the object; the name is empty where the server chose it or for a collection
 	Code            int    // the HTTP status of the answer
 	Received        time.Time
+	Answered        time.Time
 }
 
 // MutatingRequests counts the mutating requests since the cluster was started, refused ones too, Leases and reviews
@@ -120,6 +121,7 @@ type auditEvent struct {
 		Code int `json:"code"`
 	} `json:"responseStatus"`
 	RequestReceivedTimestamp time.Time `json:"requestReceivedTimestamp"`
+	StageTimestamp           time.Time `json:"stageTimestamp"`
 }
 
 // parseAuditLog reads one JSON object a line. A last line without its end is still being written, and left out.
@@ -153,5 +155,6 @@ func (e *auditEvent) request() AuditedRequest {
 		Name:      e.ObjectRef.Name,
 		Code:      e.ResponseStatus.Code,
 		Received:  e.RequestReceivedTimestamp,
+		Answered:  e.StageTimestamp,
 	}
 }

@@ -118,8 +118,10 @@ func (b *bench) loop(ctx context.Context) (throughput, error) {
 // changeCost is what changes of single slices cost.
 type changeCost struct {
 	writes int
-	added  []time.Duration // from the provider's watch event to that of the imported slice in the consumer
-	bare   []time.Duration // from the write to the provider to its watch event: what one write costs by itself
+	// From the provider's watch event: until the write has arrived at the consumer's API server, which is the controller's
+	// part; until that server has answered it; and until the consumer's watch shows it.
+	sent, written, shown []time.Duration
+	bare                 []time.Duration // from the write to the provider to its watch event: what one write costs by itself
 }
 
 // change changes slices one after the other and compares when the provider's own watch and the consumer's show it.
@@ -142,6 +144,7 @@ func (b *bench) change(ctx context.Context) (changeCost, error) {
 		return cost, err
 	}
 	defer target.Stop()
+	var events []time.Time
 	for n := range b.changes {
 		address := fmt.Sprintf("10.200.%d.%d", n/250, n%250+1)
 		seen := make(chan time.Time, 1)
@@ -156,15 +159,35 @@ func (b *bench) change(ctx context.Context) (changeCost, error) {
 			return cost, fmt.Errorf("the watch of the consumer ended")
 		}
 		shown := <-seen
-		cost.added = append(cost.added, max(arrived.Sub(shown), 0))
+		events = append(events, shown)
+		cost.shown = append(cost.shown, max(arrived.Sub(shown), 0))
 		cost.bare = append(cost.bare, shown.Sub(began))
 	}
 	if _, err := b.rest(ctx); err != nil {
 		return cost, err
 	}
 	since, _, err := b.writes(before...)
+	if err != nil {
+		return cost, err
+	}
 	cost.writes = len(since)
-	return cost, err
+	if len(since) < b.changes {
+		return cost, fmt.Errorf("%d writes for %d changes", len(since), b.changes)
+	}
+	return cost, cost.compare(events, since[len(since)-b.changes:])
+}
+
+// compare notes how long after each of the provider's events the write to the consumer came. With one change at a time, as
+// many writes as events are in the same order.
+func (c *changeCost) compare(events []time.Time, writes []controlplane.AuditedRequest) error {
+	for i, w := range writes {
+		if w.Resource != "endpointslices.discovery.k8s.io" || w.Verb != "update" {
+			return fmt.Errorf("%s %s among the writes of slices", w.Verb, w.Resource)
+		}
+		c.sent = append(c.sent, max(w.Received.Sub(events[i]), 0))
+		c.written = append(c.written, max(w.Answered.Sub(events[i]), 0))
+	}
+	return nil
 }
 
 // await returns when the watch showed a slice with the address, or zero when it ended.
