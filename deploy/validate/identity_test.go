@@ -56,8 +56,11 @@ func TestIdentities(t *testing.T) {
 		t.Fatal(err)
 	}
 	c1, c2 := newServer(t, clusters[0]), newServer(t, clusters[1])
-	c1.installProperty(t)
-	c2.installProperty(t)
+	for _, c := range clusters {
+		if err := c.SetClusterID(t.Context(), c.Name()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	used := uses{}
 	before := map[*server]map[string]bool{c1: c1.mustInventory(t), c2: c2.mustInventory(t)}
 	for name, role := range map[string]struct {

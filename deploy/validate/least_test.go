@@ -3,7 +3,6 @@ package validate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -15,35 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 )
-
-// clusterPropertyCRD is the kind in which a cluster gives itself an id (KEP-2149), clusterProperty %s as the id.
-const clusterPropertyCRD = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata:
-  name: clusterproperties.about.k8s.io
-  annotations: {api-approved.kubernetes.io: "https://github.com/kubernetes/enhancements/pull/1850"}
-spec:
-  group: about.k8s.io
-  scope: Cluster
-  names: {kind: ClusterProperty, plural: clusterproperties, singular: clusterproperty, listKind: ClusterPropertyList}
-  versions:
-  - name: v1beta1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec: {type: object, properties: {value: {type: string}}}
-`
-
-const clusterProperty = `
-apiVersion: about.k8s.io/v1beta1
-kind: ClusterProperty
-metadata: {name: cluster.clusterset.k8s.io}
-spec: {value: %s}
-`
 
 // exercise lets the controller of c1 do all that it ever does: what was imported from c1 and c2 changes and goes, Leases are
 // renewed, and c2 leaves and comes back without an id.
@@ -247,16 +217,6 @@ func (u uses) check(t *testing.T) {
 		t.Logf("%s: used: %s", role, strings.Join(used, ", "))
 		if len(idle) > 0 {
 			t.Errorf("%s allows what nobody did: %s", role, strings.Join(idle, ", "))
-		}
-	}
-}
-
-// installProperty lets the cluster give itself its name as id, until the test ends.
-func (s *server) installProperty(t *testing.T) {
-	t.Helper()
-	for _, manifest := range [][]byte{[]byte(clusterPropertyCRD), fmt.Appendf(nil, clusterProperty, s.Name())} {
-		if err := s.ApplyYAML(t.Context(), manifest); err != nil {
-			t.Fatal(err)
 		}
 	}
 }

@@ -148,34 +148,6 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-const clusterPropertyCRD = `
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata:
-  name: clusterproperties.about.k8s.io
-  annotations: {api-approved.kubernetes.io: "https://github.com/kubernetes/enhancements/pull/1850"}
-spec:
-  group: about.k8s.io
-  scope: Cluster
-  names: {kind: ClusterProperty, plural: clusterproperties, singular: clusterproperty, listKind: ClusterPropertyList}
-  versions:
-  - name: v1beta1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties:
-          spec: {type: object, properties: {value: {type: string}}}
-`
-
-const clusterProperty = `
-apiVersion: about.k8s.io/v1beta1
-kind: ClusterProperty
-metadata: {name: cluster.clusterset.k8s.io}
-spec: {value: %s}
-`
-
 // TestClusterProperty_X4 holds that a member registered without an id has the one that its cluster gives, pinned in its
 // Secret from then on.
 func TestClusterProperty_X4(t *testing.T) {
@@ -187,10 +159,8 @@ func TestClusterProperty_X4(t *testing.T) {
 	if len(r.Members()) != 0 {
 		t.Errorf("members are %v", r.Members())
 	}
-	for _, manifest := range []string{clusterPropertyCRD, fmt.Sprintf(clusterProperty, "hangzhou")} {
-		if err := h.ApplyYAML(t.Context(), []byte(manifest)); err != nil {
-			t.Fatal(err)
-		}
+	if err := h.SetClusterID(t.Context(), "hangzhou"); err != nil {
+		t.Fatal(err)
 	}
 	r.synced(t, "hangzhou")
 	label := func() string {
@@ -205,7 +175,7 @@ func TestClusterProperty_X4(t *testing.T) {
 	}
 	r.stop()
 
-	if err := h.ApplyYAML(t.Context(), []byte(fmt.Sprintf(clusterProperty, "shanghai"))); err != nil {
+	if err := h.SetClusterID(t.Context(), "shanghai"); err != nil {
 		t.Fatal(err)
 	}
 	again := run(t, source)
