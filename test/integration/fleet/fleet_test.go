@@ -116,15 +116,15 @@ const (
 )
 
 // run starts a controller over the members and returns what stops it and waits for its end; the test's end does so too.
-func run(t testing.TB, source clusters.Source, change func(*controller.Options)) (stop func()) {
+func run(t testing.TB, source clusters.Source, change func(*controller.Options), patience ...func(*clusters.Liveness)) (stop func()) {
 	t.Helper()
-	_, lead, stop := replica(t, source, change)
+	_, lead, stop := replica(t, source, change, patience...)
 	lead()
 	return stop
 }
 
 // replica is run for a controller that only stands by, with warm caches, until it leads.
-func replica(t testing.TB, source clusters.Source, change func(*controller.Options)) (set *clusters.Set, lead, stop func()) {
+func replica(t testing.TB, source clusters.Source, change func(*controller.Options), patience ...func(*clusters.Liveness)) (set *clusters.Set, lead, stop func()) {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: logLevel()}))
 	opts := controller.Options{ClusterSet: "test", Automatic: true, Workers: 4, Log: log}
@@ -133,10 +133,11 @@ func replica(t testing.TB, source clusters.Source, change func(*controller.Optio
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := controller.New(opts)
-	set = clusters.NewSet(c, log, clusters.Options{
-		ClusterSet: opts.ClusterSet, ProbeInterval: probeInterval,
-		Liveness: clusters.Liveness{Grace: grace, Stable: time.Second},
-	})
+	liveness := clusters.Liveness{Grace: grace, Stable: time.Second}
+	for _, f := range patience {
+		f(&liveness)
+	}
+	set = clusters.NewSet(c, log, clusters.Options{ClusterSet: opts.ClusterSet, ProbeInterval: probeInterval, Liveness: liveness})
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = set.Run(ctx, source) })
 	lead = func() {

@@ -117,7 +117,6 @@ func TestNamespaceLimits_X3(t *testing.T) {
 	eventually(t, "its endpoints", c.wantAddresses("shop", "web", "p/10.1.0.5"))
 	eventually(t, "the export is refused", p.wantCondition("denied", "web", "Valid", metav1.ConditionFalse, "NamespaceNotAllowed"))
 	eventually(t, "and failed", p.wantCondition("denied", "web", "Ready", metav1.ConditionFalse, "Failed"))
-	eventually(t, "an Event says so", p.wantEvent(t, "denied", "web", "NamespaceNotAllowed", mayNot))
 	eventually(t, "and the import", c.wantSaid("denied", "web", "Ready", mayNot))
 	eventually(t, "the import is refused", c.wantSaid("closed", "web", "Ready", closed))
 	eventually(t, "the export knows", func() error {

@@ -10,6 +10,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -46,7 +47,8 @@ func TestSlowMember_L5(t *testing.T) {
 	slow.Config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return slowly{rt} })
 	source := register(a, c)
 	source.list = append(source.list, slow)
-	run(t, source, nil)
+	// Whoever has seconds to answer must be given a grace period of more, from which it follows how long an answer may take.
+	run(t, source, nil, func(l *clusters.Liveness) { l.Grace = 30 * time.Second })
 	for n := range held {
 		eventually(t, "c has all", c.wantAddresses(ns, name(n), "a/10.1.0.1"))
 	}
