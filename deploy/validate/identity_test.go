@@ -141,8 +141,15 @@ func (s *server) runController(t *testing.T) *pod {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.run(t, program(t, "mcs-controller"), namespace, &d.Spec.Template.Spec,
+	p := s.run(t, program(t, "mcs-controller"), namespace, &d.Spec.Template.Spec,
 		strings.NewReplacer("=:8080", "=127.0.0.1:0", "=:8081", "=127.0.0.1:0"))
+	await(t, time.Minute, func(context.Context) error { // or it could take a port that is free for another program
+		if strings.Count(p.Log(), `"msg":"serving"`) < 2 {
+			return errors.New("the controller does not serve metrics and health yet")
+		}
+		return nil
+	})
+	return p
 }
 
 // metricsAddress is where the controller serves its metrics, as its log says.
