@@ -7,7 +7,7 @@ import (
 )
 
 // judgePeriod is the time between two looks at who can be reached. It is what is added to the grace period at most.
-const judgePeriod = time.Second
+const judgePeriod = 250 * time.Millisecond
 
 // Lead calls work, and while it runs judges who can be reached and keeps the Leases that say so (SPEC L1, L2). It is to be
 // called when this replica leads; the first judgement is passed before work starts, so that a provider which a leader

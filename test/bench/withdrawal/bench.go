@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -103,11 +104,12 @@ func connect(ctx context.Context, c *controlplane.Cluster) (*member, error) {
 	}
 	cfg := c.Config()
 	cfg.QPS, cfg.UserAgent = -1, "bench"
-	kube, err := kubernetes.NewForConfig(cfg)
+	client, err := mcsapi.NewClient(cfg, "v1beta1")
 	if err != nil {
 		return nil, err
 	}
-	client, err := mcsapi.NewClient(cfg, "v1beta1")
+	cfg.ContentType = runtime.ContentTypeProtobuf // what is measured shares the machine with this program
+	kube, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return nil, err
 	}
