@@ -77,7 +77,7 @@ images: ## Build the container images with buildah, run them unpacked and ask th
 	$(REAL) -short ./test/image
 
 presubmit: ## The rules of the house
-	$(TEST) -count=1 ./test/presubmit ./test/guards
+	$(TEST) -count=1 ./test/presubmit ./test/guards ./test/bench/drive
 
 FUZZTIME ?= 1m
 fuzz: ## Fuzz every parser for FUZZTIME each

@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,11 +97,7 @@ func newWorld(ctx context.Context, opts Options) (w *world, err error) {
 		return w, err
 	}
 	for _, c := range w.Clusters {
-		target, err := url.Parse(c.URL())
-		if err != nil {
-			return w, err
-		}
-		if w.links[c.Name], err = link.New(target.Host); err != nil {
+		if w.links[c.Name], err = link.New(c.URL()); err != nil {
 			return w, err
 		}
 		if err := w.writeCredentials(ctx, c); err != nil {
@@ -136,7 +131,7 @@ func (w *world) close() {
 
 // writeCredentials gives the controller new ones for a member, as a person does: by replacing the file.
 func (w *world) writeCredentials(ctx context.Context, c *clusterset.Cluster) error {
-	content, err := c.ControllerCredentials(ctx, "https://"+w.links[c.Name].Address())
+	content, err := c.ControllerCredentials(ctx, w.links[c.Name].URL())
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,14 @@ package link
 import (
 	"io"
 	"net"
+	"net/url"
 	"sync"
 	"time"
 )
 
 // A Link leads from a free port of loopback to one TCP address.
 type Link struct {
+	scheme   string
 	target   string
 	listener net.Listener
 
@@ -32,19 +34,23 @@ const (
 	Garbled          // new connections get bytes that mean nothing
 )
 
-// New returns a link to a host and port that lets everything pass.
-func New(target string) (*Link, error) {
+// New returns a link that lets everything pass, to the server of a URL.
+func New(server string) (*Link, error) {
+	at, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{target: target, listener: listener, conns: map[net.Conn]struct{}{}, changed: make(chan struct{})}
+	l := &Link{scheme: at.Scheme, target: at.Host, listener: listener, conns: map[net.Conn]struct{}{}, changed: make(chan struct{})}
 	go l.accept()
 	return l, nil
 }
 
-// Address is the host and port that lead to the target.
-func (l *Link) Address() string { return l.listener.Addr().String() }
+// URL leads to the server, by the same scheme.
+func (l *Link) URL() string { return l.scheme + "://" + l.listener.Addr().String() }
 
 // Close ends the link and what goes over it.
 func (l *Link) Close() {

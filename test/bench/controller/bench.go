@@ -15,6 +15,7 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/test/bench/drive"
 	"github.com/clusterset/multicluster/test/controlplane"
 	"github.com/clusterset/multicluster/test/programs"
 )
@@ -114,7 +115,7 @@ func (m *member) fill(ctx context.Context, s size, provider bool) error {
 	if provider {
 		ns = namespace
 	}
-	return each(ctx, s.services, 16, func(n int) error {
+	return drive.Each(ctx, s.services, 16, func(ctx context.Context, n int) error {
 		service := &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name(n)},
 			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}, Selector: map[string]string{"app": name(n)}},

@@ -15,8 +15,12 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/test/bench/drive"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
+
+// pollInterval is the time between two looks at what the controller has done.
+const pollInterval = 500 * time.Millisecond
 
 func isWrite(r controlplane.AuditedRequest) bool {
 	return strings.HasPrefix(r.UserAgent, agent) && !strings.HasPrefix(r.Resource, "events")
@@ -37,7 +41,7 @@ func (b *bench) importAll(ctx context.Context) (throughput, error) {
 }
 
 func (b *bench) awaitImports(ctx context.Context, m *member) error {
-	return poll(ctx, 15*time.Minute, func() error {
+	return drive.Poll(ctx, pollInterval, 15*time.Minute, func(ctx context.Context) error {
 		list := &mcs.ServiceImportList{}
 		err := m.mcs.Get().Namespace(namespace).Resource(mcs.ServiceImportPluralName).
 			VersionedParams(&metav1.ListOptions{ResourceVersion: "0"}, metav1.ParameterCodec).Do(ctx).Into(list)
@@ -60,7 +64,7 @@ func (b *bench) awaitImports(ctx context.Context, m *member) error {
 // rest waits until the controller has sent no write for two seconds and returns all that it sent.
 func (b *bench) rest(ctx context.Context) (requests []controlplane.AuditedRequest, err error) {
 	last, since := -1, time.Now()
-	err = poll(ctx, 2*time.Minute, func() error {
+	err = drive.Poll(ctx, pollInterval, 2*time.Minute, func(context.Context) error {
 		if requests, _, err = b.writes(); err != nil {
 			return err
 		}
@@ -96,7 +100,7 @@ func (b *bench) loop(ctx context.Context) (throughput, error) {
 	for i, m := range []*member{b.provider, b.consumer} {
 		wg.Go(func() {
 			var mu sync.Mutex
-			errs[i] = each(ctx, b.exported, b.workers, func(n int) error {
+			errs[i] = drive.Each(ctx, b.exported, b.workers, func(ctx context.Context, n int) error {
 				sent, err := replays[m][n].send(ctx)
 				mu.Lock()
 				counts[i] += sent

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"strconv"
-	"sync"
 	"syscall"
-	"time"
 
 	"github.com/clusterset/multicluster/test/programs"
 )
@@ -32,50 +28,4 @@ func (b *bench) memory(when string) error {
 	}
 	row(when, "RSS %d MiB (to reach: 150)", rss>>20)
 	return nil
-}
-
-// each calls f for 0..n-1 with the given number of workers and returns the first error.
-func each(ctx context.Context, n, workers int, f func(int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	todo := make(chan int)
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			for i := range todo {
-				if err := f(i); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	for i := 0; i < n && ctx.Err() == nil; i++ {
-		select {
-		case todo <- i:
-		case <-ctx.Done():
-		}
-	}
-	close(todo)
-	wg.Wait()
-	return context.Cause(ctx)
-}
-
-// poll calls check until it returns nil, and returns its last error after limit.
-func poll(ctx context.Context, limit time.Duration, check func() error) error {
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-deadline:
-			return fmt.Errorf("not within %s: %w", limit, err)
-		}
-	}
 }

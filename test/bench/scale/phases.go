@@ -7,9 +7,9 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/test/bench/drive"
 	"github.com/clusterset/multicluster/test/bench/scale/provider"
 	"github.com/clusterset/multicluster/test/programs"
 )
@@ -21,15 +21,7 @@ const patience = 30 * time.Minute
 
 // poll asks for a condition every second, and returns its last complaint when it never came true.
 func poll(ctx context.Context, condition func(context.Context) error) error {
-	var last error
-	err := wait.PollUntilContextTimeout(ctx, time.Second, patience, true, func(ctx context.Context) (bool, error) {
-		last = condition(ctx)
-		return last == nil, nil
-	})
-	if err != nil && last != nil {
-		return fmt.Errorf("%w: %w", err, last)
-	}
-	return err
+	return drive.Poll(ctx, time.Second, patience, condition)
 }
 
 // importAll starts the controller, waits until everything is imported, and says what that took.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,11 +14,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/ptr"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/test/bench/drive"
 	"github.com/clusterset/multicluster/test/controlplane"
 	"github.com/clusterset/multicluster/test/link"
 	"github.com/clusterset/multicluster/test/programs"
@@ -134,30 +133,22 @@ func (b *bench) startController(ctx context.Context) error {
 }
 
 // behindLink puts a link before a cluster's API server, and returns the kubeconfig that leads through it.
-func (b *bench) behindLink(m *member) (string, error) {
-	cfg, err := clientcmd.LoadFromFile(m.Kubeconfig())
+func (b *bench) behindLink(m *member) (path string, err error) {
+	if b.link, err = link.New(m.URL()); err != nil {
+		return "", err
+	}
+	content, err := m.KubeconfigContent(b.link.URL(), "bench", "system:masters")
 	if err != nil {
 		return "", err
 	}
-	for _, c := range cfg.Clusters {
-		server, err := url.Parse(c.Server)
-		if err != nil {
-			return "", err
-		}
-		if b.link, err = link.New(server.Host); err != nil {
-			return "", err
-		}
-		server.Host = b.link.Address()
-		c.Server = server.String()
-	}
-	path := filepath.Join(b.dir, "behind-link.kubeconfig")
-	return path, clientcmd.WriteToFile(*cfg, path)
+	path = filepath.Join(b.dir, "behind-link.kubeconfig")
+	return path, os.WriteFile(path, content, 0o600)
 }
 
 func name(n int) string { return fmt.Sprintf("service-%05d", n) }
 
 func (m *member) fill(ctx context.Context, cluster int, s size) error {
-	return each(ctx, s.services, 16, func(ctx context.Context, n int) error {
+	return drive.Each(ctx, s.services, 16, func(ctx context.Context, n int) error {
 		service := &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Name: name(n)},
 			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}, Selector: map[string]string{"app": name(n)}},

@@ -6,11 +6,12 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/test/bench/drive"
 	"github.com/clusterset/multicluster/test/link"
 )
 
@@ -19,11 +20,11 @@ func (b *bench) bareLoop(ctx context.Context) (rate float64, err error) {
 	c := b.members["c"]
 	slices := c.kube.DiscoveryV1().EndpointSlices(namespace)
 	fmt.Fprintln(os.Stderr, "running the bare loop")
-	if err := each(ctx, b.services, 16, func(ctx context.Context, n int) error { return c.createSlice(ctx, slice(0, n, b.endpoints)) }); err != nil {
+	if err := drive.Each(ctx, b.services, 16, func(ctx context.Context, n int) error { return c.createSlice(ctx, slice(0, n, b.endpoints)) }); err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	err = each(ctx, b.services, b.workers, func(ctx context.Context, n int) error {
+	err = drive.Each(ctx, b.services, b.workers, func(ctx context.Context, n int) error {
 		return slices.Delete(ctx, name(n)+"-abcde", metav1.DeleteOptions{})
 	})
 	return float64(b.services) / time.Since(began).Seconds(), err
@@ -111,42 +112,23 @@ func (b *bench) comeBack(ctx context.Context) (time.Duration, error) {
 }
 
 // await waits until so many imports have a condition that is true, and returns when.
-func (b *bench) await(ctx context.Context, condition string, want int) (time.Time, error) {
-	ticks := time.NewTicker(200 * time.Millisecond)
-	defer ticks.Stop()
-	deadline := time.After(10 * time.Minute)
-	for {
+func (b *bench) await(ctx context.Context, condition string, want int) (at time.Time, err error) {
+	err = drive.Poll(ctx, 200*time.Millisecond, 10*time.Minute, func(ctx context.Context) error {
 		list := &mcs.ServiceImportList{}
 		if err := b.members["c"].mcs.Get().Namespace(namespace).Resource(mcs.ServiceImportPluralName).Do(ctx).Into(list); err != nil {
-			return time.Time{}, err
+			return err
 		}
 		count := 0
 		for i := range list.Items {
-			for _, c := range list.Items[i].Status.Conditions {
-				if c.Type == condition && c.Status == metav1.ConditionTrue {
-					count++
-				}
+			if meta.IsStatusConditionTrue(list.Items[i].Status.Conditions, condition) {
+				count++
 			}
 		}
-		if count == want {
-			return time.Now(), nil
+		if count != want {
+			return fmt.Errorf("%d of %d imports are %s", count, want, condition)
 		}
-		select {
-		case <-ticks.C:
-		case <-deadline:
-			return time.Time{}, fmt.Errorf("%d of %d imports are %s", count, want, condition)
-		case <-ctx.Done():
-			return time.Time{}, ctx.Err()
-		}
-	}
-}
-
-// each calls f for 0..n-1, so many at a time, and returns the first error.
-func each(ctx context.Context, n, workers int, f func(context.Context, int) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(workers)
-	for i := range n {
-		group.Go(func() error { return f(ctx, i) })
-	}
-	return group.Wait()
+		at = time.Now()
+		return nil
+	})
+	return at, err
 }

@@ -2,7 +2,6 @@ package clusters
 
 import (
 	"context"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -155,17 +154,13 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 // not touched.
 func TestBlackHole_L2_L5(t *testing.T) {
 	a, b := start(t, controlplane.Options{Name: "a"}), start(t, controlplane.Options{Name: "b"})
-	target, err := url.Parse(a.Config().Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	way, err := link.New(target.Host)
+	way, err := link.New(a.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(way.Close)
 	reg := a.as("a")
-	reg.Consumer, reg.Config.Host = false, "https://"+way.Address()
+	reg.Consumer, reg.Config.Host = false, way.URL()
 	r := leadWith(t, clusters.Options{ClusterSet: "test", Liveness: clusters.Liveness{Grace: grace, Stable: time.Second}}, newSource(reg, b.as("b")))
 	r.synced(t, "b")
 	ma := r.member(t, "a")

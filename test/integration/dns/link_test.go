@@ -1,7 +1,6 @@
 package dns
 
 import (
-	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,16 +12,12 @@ import (
 // linkTo returns a link to the API server of a cluster, and a kubeconfig for an identity that goes through it.
 func linkTo(t testing.TB, c *controlplane.Cluster, user string, groups ...string) (*link.Link, string) {
 	t.Helper()
-	target, err := url.Parse(c.Config().Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := link.New(target.Host)
+	l, err := link.New(c.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
-	content, err := c.KubeconfigContent("https://"+l.Address(), user, groups...)
+	content, err := c.KubeconfigContent(l.URL(), user, groups...)
 	if err != nil {
 		t.Fatal(err)
 	}

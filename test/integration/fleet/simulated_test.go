@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -136,13 +135,10 @@ func TestSimulatedProvider(t *testing.T) {
 // linkTo puts a link in front of the API server of cfg, which is changed.
 func linkTo(t *testing.T, cfg *rest.Config) *link.Link {
 	t.Helper()
-	at, err := url.Parse(cfg.Host)
-	must(t, err)
-	way, err := link.New(at.Host)
+	way, err := link.New(cfg.Host)
 	must(t, err)
 	t.Cleanup(way.Close)
-	at.Host = way.Address()
-	cfg.Host = at.String()
+	cfg.Host = way.URL()
 	return way
 }
 
