@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -98,8 +97,7 @@ func (f *facts) provider(key types.NamespacedName, m *clusters.Member) {
 	if !limits.MayExport(key.Namespace) {
 		if export := m.Export(key); export != nil {
 			f.restrict(m.ID(), merge.Consumers(export))
-			f.invalid[m.ID()] = &merge.Invalid{Reason: merge.NamespaceNotAllowed, Message: fmt.Sprintf(
-				"cluster %s may not export from namespace %s, only from %s", m.ID(), key.Namespace, strings.Join(limits.Exports, ", "))}
+			f.invalid[m.ID()] = &merge.Invalid{Reason: merge.NamespaceNotAllowed, Message: limits.NotExported(m.ID(), key.Namespace)}
 		}
 		return
 	}

@@ -33,6 +33,12 @@ func (l *Limits) MayExport(namespace string) bool {
 	return l.Exports == nil || l.Exports.match(namespace)
 }
 
+// NotExported says for people why exports of a namespace that [Limits.MayExport] excludes are not heeded from the cluster with
+// an id.
+func (l *Limits) NotExported(id, namespace string) string {
+	return fmt.Sprintf("cluster %s may not export from namespace %s, only from %s", id, namespace, strings.Join(l.Exports, ", "))
+}
+
 // MayImport says whether services of a namespace are imported into the member.
 func (l *Limits) MayImport(namespace string) bool {
 	if l.Imports == nil {

@@ -2,7 +2,6 @@ package explain
 
 import (
 	"fmt"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -18,8 +17,7 @@ func (d *diagnosis) mayExport(c *Cluster) bool {
 	if c.Limits.MayExport(d.Key.Namespace) {
 		return true
 	}
-	d.look(c, "export", Wrong, fmt.Sprintf("%s may not export from namespace %s, only from %s", c.ID, d.Key.Namespace, strings.Join(c.Limits.Exports, ", ")),
-		d.trust(c, clusters.LimitExportNamespaces))
+	d.look(c, "export", Wrong, c.Limits.NotExported(c.ID, d.Key.Namespace), d.trust(c, clusters.LimitExportNamespaces))
 	return false
 }
 
