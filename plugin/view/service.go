@@ -10,6 +10,7 @@ import (
 // Service is one multi-cluster service: its import, and the EndpointSlices that belong to it. It never changes.
 type Service struct {
 	key      string // "name.namespace"
+	hash     uint64 // of key, in the table that the service is in
 	imported bool
 	Import
 	slices  []*Slice // by cluster, then by name
@@ -116,6 +117,9 @@ func (s *Service) preferred() []*Slice {
 	}
 	return slices.DeleteFunc(slices.Clone(s.slices), other)
 }
+
+// useful reports whether anything is known of the service: only then anybody misses it.
+func (s *Service) useful() bool { return s.imported || len(s.slices) > 0 }
 
 // weigh returns 1 for an imported service, or only for a headless one, and 0 for others.
 func (s *Service) weigh(headless bool) int {

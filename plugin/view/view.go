@@ -9,7 +9,6 @@
 package view
 
 import (
-	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
@@ -17,14 +16,10 @@ import (
 	"sync/atomic"
 )
 
-// shardCount bounds what adding or removing one service copies: 1/shardCount of the table.
-const shardCount = 1024
-
 // View is the table of all services. Any number of readers may use it while one or more writers change it; readers see
 // each service either before or after a change, never in between.
 type View struct {
-	seed   maphash.Seed
-	shards [shardCount]atomic.Pointer[shard]
+	services *table
 	// namespaces holds the namespaces with at least one import: <ns>.svc.<zone> exists while it does (RFC 4592).
 	namespaces atomic.Pointer[set]
 	changes    atomic.Uint64
@@ -37,27 +32,21 @@ type View struct {
 	endpoints  int
 }
 
-type (
-	shard map[string]*Service
-	set   map[string]struct{}
-)
+type set map[string]struct{}
 
 // SliceKey identifies an EndpointSlice.
 type SliceKey struct{ Namespace, Name string }
 
 // New returns an empty view.
 func New() *View {
-	v := &View{seed: maphash.MakeSeed(), owners: map[SliceKey]string{}, population: map[string]int{}}
+	v := &View{services: newTable(), owners: map[SliceKey]string{}, population: map[string]int{}}
 	v.namespaces.Store(&set{})
-	for i := range v.shards {
-		v.shards[i].Store(&shard{})
-	}
 	return v
 }
 
 // Service returns the service that key names ("name.namespace", lower case), or nil where nothing imports it.
 func (v *View) Service(key string) *Service {
-	if s := v.get(key); s != nil && s.imported {
+	if s := v.services.get(key); s != nil && s.imported {
 		return s
 	}
 	return nil
@@ -87,11 +76,9 @@ func (v *View) Snapshot() ([]*Service, uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	all := make([]*Service, 0, v.imports)
-	for i := range v.shards {
-		for _, s := range *v.shards[i].Load() {
-			if s.imported {
-				all = append(all, s)
-			}
+	for s := range v.services.all() {
+		if s.imported {
+			all = append(all, s)
 		}
 	}
 	slices.SortFunc(all, func(a, b *Service) int { return strings.Compare(a.key, b.key) })
@@ -100,12 +87,10 @@ func (v *View) Snapshot() ([]*Service, uint64) {
 
 // Forget drops the records that were built for zones which nobody asks any more.
 func (v *View) Forget() {
-	for i := range v.shards {
-		for _, s := range *v.shards[i].Load() {
-			s.records.Store(nil)
-			for _, slice := range s.slices {
-				slice.endpoints.Store(nil)
-			}
+	for s := range v.services.all() {
+		s.records.Store(nil)
+		for _, slice := range s.slices {
+			slice.endpoints.Store(nil)
 		}
 	}
 }
@@ -115,7 +100,7 @@ func (v *View) SetImport(namespace, name string, imp Import) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	key := serviceKey(namespace, name)
-	old := v.get(key)
+	old := v.services.get(key)
 	if old != nil && old.imported && old.Import.equal(&imp) {
 		return
 	}
@@ -126,7 +111,7 @@ func (v *View) SetImport(namespace, name string, imp Import) {
 func (v *View) DeleteImport(namespace, name string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if old := v.get(serviceKey(namespace, name)); old != nil && old.imported {
+	if old := v.services.get(serviceKey(namespace, name)); old != nil && old.imported {
 		v.put(old, old.withImport(old.key, nil))
 	}
 }
@@ -139,7 +124,7 @@ func (v *View) SetSlice(namespace, service string, s *Slice) {
 	if owner, ok := v.owners[id]; ok && owner != key {
 		v.dropSlice(id, owner)
 	}
-	old := v.get(key)
+	old := v.services.get(key)
 	before := old.slice(s.name)
 	if before != nil && before.equal(s) {
 		return
@@ -164,11 +149,9 @@ func (v *View) DeleteSlice(namespace, name string) {
 func (v *View) RetainImports(keep map[string]struct{}) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for i := range v.shards {
-		for key, s := range *v.shards[i].Load() {
-			if _, ok := keep[key]; !ok && s.imported {
-				v.put(s, s.withImport(key, nil))
-			}
+	for s := range v.services.all() {
+		if _, ok := keep[s.key]; !ok && s.imported {
+			v.put(s, s.withImport(s.key, nil))
 		}
 	}
 }
@@ -186,27 +169,14 @@ func (v *View) RetainSlices(keep map[SliceKey]struct{}) {
 
 func (v *View) dropSlice(id SliceKey, owner string) {
 	delete(v.owners, id)
-	old := v.get(owner)
+	old := v.services.get(owner)
 	v.endpoints -= old.slice(id.Name).len()
 	v.put(old, old.withoutSlice(id.Name))
 }
 
-func (v *View) get(key string) *Service { return (*v.shard(key).Load())[key] }
-
-func (v *View) shard(key string) *atomic.Pointer[shard] {
-	return &v.shards[maphash.String(v.seed, key)%shardCount]
-}
-
 // put replaces old by next, which have the same key; old may be nil, next may be of no use any more.
 func (v *View) put(old, next *Service) {
-	p := v.shard(next.key)
-	m := maps.Clone(*p.Load())
-	if next.imported || len(next.slices) > 0 {
-		m[next.key] = next
-	} else {
-		delete(m, next.key)
-	}
-	p.Store(&m)
+	v.services.set(next)
 	if was, is := old != nil && old.imported, next.imported; is != was {
 		v.populate(next.Namespace(), is)
 	}
