@@ -98,7 +98,7 @@ func (r *Records) addresses(width int) *RRset {
 			}
 		}
 	}
-	return NewRRset(addressRecords(r.owner, r.zone.TTL, found), nil)
+	return addressSet(r.owner, r.zone.TTL, found)
 }
 
 // services builds the SRV records for the ports that want names.
@@ -118,6 +118,9 @@ func (r *Records) services(owner string, want func(Port) bool) *RRset {
 		if want(p) && !slices.Contains(numbers, p.Number) {
 			numbers = append(numbers, p.Number)
 		}
+	}
+	if len(numbers) == 1 {
+		return newSingleService(owner, r.zone.TTL, r.owner, numbers[0], extra)
 	}
 	rrs := serviceRecords(owner, r.zone.TTL, len(numbers), func(i int) (string, uint16) { return r.owner, numbers[i] })
 	return NewRRset(rrs, extra)
@@ -206,6 +209,14 @@ func union(a, b []Port) []Port {
 	return a
 }
 
+// addressSet builds the set of A or AAAA records at a name.
+func addressSet(owner string, ttl uint32, found [][]byte) *RRset {
+	if len(found) == 1 && len(found[0]) == net.IPv4len && len(owner) <= maxName {
+		return newSingleAddress(owner, ttl, found[0])
+	}
+	return NewRRset(addressRecords(owner, ttl, found), nil)
+}
+
 // addressRecords builds A and AAAA records in one block each.
 func addressRecords(owner string, ttl uint32, found [][]byte) []dns.RR {
 	if len(owner) > maxName {
@@ -233,6 +244,9 @@ func addressRecords(owner string, ttl uint32, found [][]byte) []dns.RR {
 	return rrs
 }
 
+// maxWeight is what the SRV records of a set weigh together, as far as each weighs anything.
+const maxWeight = 100
+
 // serviceRecords builds n SRV records of equal weight in one block, as other plugins of CoreDNS weigh them.
 func serviceRecords(owner string, ttl uint32, n int, at func(int) (string, uint16)) []dns.RR {
 	block := make([]dns.SRV, n)
@@ -241,7 +255,7 @@ func serviceRecords(owner string, ttl uint32, n int, at func(int) (string, uint1
 		target, port := at(i)
 		block[i] = dns.SRV{
 			Hdr:    dns.RR_Header{Name: owner, Rrtype: dns.TypeSRV, Class: dns.ClassINET, Ttl: ttl},
-			Weight: uint16(max(100/n, 1)), Port: port, Target: target,
+			Weight: uint16(max(maxWeight/n, 1)), Port: port, Target: target,
 		}
 		rrs[i] = &block[i]
 	}

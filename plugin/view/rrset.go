@@ -38,7 +38,7 @@ type RRset struct {
 
 // NewRRset returns the set of rrs, which are neither copied nor changed, with one and the same extra for all.
 func NewRRset(rrs, extra []dns.RR) *RRset {
-	s := &RRset{rrs: rrs, n: len(rrs), extra: extra}
+	s := &RRset{rrs: rrs, n: len(rrs), extra: extra, extraSize: sizeOf(extra)}
 	if len(rrs) > 0 {
 		s.step = recordSize(rrs[0])
 	}
@@ -52,10 +52,15 @@ func NewRRset(rrs, extra []dns.RR) *RRset {
 	if s.n > 1 {
 		s.rrs = append(rrs[:s.n:s.n], rrs...)
 	}
-	for _, rr := range extra {
-		s.extraSize += recordSize(rr)
-	}
 	return s
+}
+
+// sizeOf returns the octets of records, each with its owner compressed to a pointer.
+func sizeOf(rrs []dns.RR) (size int) {
+	for _, rr := range rrs {
+		size += recordSize(rr)
+	}
+	return size
 }
 
 // newServiceSet returns a set of SRV records, the extra of each beginning where from says.

@@ -201,7 +201,7 @@ func (s *Slice) endpoint(r *Records, at int, h hostname) *RRset {
 		if i := s.findNameless(h.addr); i >= 0 && !slices.ContainsFunc(octets, func(o []byte) bool { return bytes.Equal(o, s.addr(i)) }) {
 			octets = append(octets, s.addr(i))
 		}
-		return NewRRset(addressRecords(h.label+"."+s.cluster+"."+r.owner, r.zone.TTL, octets), nil)
+		return addressSet(h.label+"."+s.cluster+"."+r.owner, r.zone.TTL, octets)
 	})
 }
 
