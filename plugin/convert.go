@@ -151,7 +151,7 @@ func readyEndpoints(es *discoveryv1.EndpointSlice, odd *oddities) []view.Endpoin
 		}
 		host := ""
 		if e.Hostname != nil {
-			host = strings.ToLower(*e.Hostname)
+			host = strings.ToLower(strings.Clone(*e.Hostname)) // of the text of the whole slice (wire.go)
 			if host != "" && !isLabel(host) {
 				odd.add("hostname %q is no DNS label", host)
 				host = ""

@@ -46,13 +46,13 @@ func sliceIn(data []byte) (raw []byte) {
 	for ok && f.next() {
 		switch f.number {
 		case 1:
-			t := fields{rest: f.octets()}
+			t := f.message()
 			for t.next() {
 				switch t.number {
 				case 1:
-					apiVersion = t.text()
+					apiVersion = t.string()
 				case 2:
-					kind = t.text()
+					kind = t.string()
 				}
 			}
 			f.bad = f.bad || t.bad
@@ -73,9 +73,9 @@ func readEvent(data []byte, event *metav1.WatchEvent) (ok bool) {
 	for f.next() {
 		switch f.number {
 		case 1:
-			event.Type = f.text()
+			event.Type = f.string()
 		case 2:
-			o := fields{rest: f.octets()}
+			o := f.message()
 			for o.next() {
 				if o.number == 1 {
 					event.Object.Raw = o.octets()
@@ -87,6 +87,7 @@ func readEvent(data []byte, event *metav1.WatchEvent) (ok bool) {
 	return !f.bad
 }
 
+// readSlice reads a slice. Its texts, but for those of its metadata, are parts of one: whoever keeps one copies it.
 func readSlice(raw []byte, es *discoveryv1.EndpointSlice) (ok bool) {
 	endpoints := 0
 	for f := (fields{rest: raw}); f.next(); {
@@ -96,41 +97,40 @@ func readSlice(raw []byte, es *discoveryv1.EndpointSlice) (ok bool) {
 	}
 	es.Endpoints = make([]discoveryv1.Endpoint, 0, endpoints)
 	addresses := make([]string, endpoints) // one for each, which is all that there may be in practice
-	f := fields{rest: raw}
+	f := fields{rest: raw, same: string(raw)}
 	for f.next() {
 		switch f.number {
 		case 1:
-			f.bad = !readMeta(f.octets(), &es.ObjectMeta) || f.bad
+			f.bad = !readMeta(fields{rest: f.octets()}, &es.ObjectMeta) || f.bad
 		case 2:
 			i := len(es.Endpoints)
 			es.Endpoints = append(es.Endpoints, discoveryv1.Endpoint{Addresses: addresses[i : i : i+1]})
-			f.bad = !readEndpoint(f.octets(), &es.Endpoints[i]) || f.bad
+			f.bad = !readEndpoint(f.message(), &es.Endpoints[i]) || f.bad
 		case 3:
 			es.Ports = append(es.Ports, discoveryv1.EndpointPort{})
-			f.bad = !readPort(f.octets(), &es.Ports[len(es.Ports)-1]) || f.bad
+			f.bad = !readPort(f.message(), &es.Ports[len(es.Ports)-1]) || f.bad
 		case 4:
-			es.AddressType = discoveryv1.AddressType(f.text())
+			es.AddressType = discoveryv1.AddressType(f.string())
 		}
 	}
 	return !f.bad
 }
 
-func readMeta(raw []byte, m *metav1.ObjectMeta) (ok bool) {
-	f := fields{rest: raw}
+func readMeta(f fields, m *metav1.ObjectMeta) (ok bool) {
 	for f.next() {
 		switch f.number {
 		case 1:
-			m.Name = f.text()
+			m.Name = f.string()
 		case 3:
-			m.Namespace = f.text()
+			m.Namespace = f.string()
 		case 6:
-			m.ResourceVersion = f.text()
+			m.ResourceVersion = f.string()
 		case 11:
-			f.bad = !readEntry(f.octets(), &m.Labels) || f.bad
+			f.bad = !readEntry(f.message(), &m.Labels) || f.bad
 		case 12:
-			f.bad = !readEntry(f.octets(), &m.Annotations) || f.bad
+			f.bad = !readEntry(f.message(), &m.Annotations) || f.bad
 		case 17:
-			f.bad = !readManager(f.octets(), m) || f.bad
+			f.bad = !readManager(f.message(), m) || f.bad
 		}
 	}
 	return !f.bad
@@ -145,9 +145,8 @@ var read = func(keys ...string) map[string]string {
 	return m
 }(mcsapi.LabelServiceName, mcsapi.LabelSourceCluster, mcsapi.AnnotationRank, corev1.EndpointsLastChangeTriggerTime, metav1.InitialEventsAnnotationKey)
 
-func readEntry(raw []byte, m *map[string]string) (ok bool) {
+func readEntry(f fields, m *map[string]string) (ok bool) {
 	var key, value []byte
-	f := fields{rest: raw}
 	for f.next() {
 		switch f.number {
 		case 1:
@@ -166,14 +165,13 @@ func readEntry(raw []byte, m *map[string]string) (ok bool) {
 }
 
 // readManager reads when an owner of fields wrote last.
-func readManager(raw []byte, m *metav1.ObjectMeta) (ok bool) {
-	f := fields{rest: raw}
+func readManager(f fields, m *metav1.ObjectMeta) (ok bool) {
 	for f.next() {
 		if f.number != 4 {
 			continue
 		}
 		seconds := uint64(0)
-		t := fields{rest: f.octets()}
+		t := f.message()
 		for t.next() {
 			if t.number == 1 {
 				seconds = t.varint()
@@ -185,14 +183,13 @@ func readManager(raw []byte, m *metav1.ObjectMeta) (ok bool) {
 	return !f.bad
 }
 
-func readEndpoint(raw []byte, e *discoveryv1.Endpoint) (ok bool) {
-	f := fields{rest: raw}
+func readEndpoint(f fields, e *discoveryv1.Endpoint) (ok bool) {
 	for f.next() {
 		switch f.number {
 		case 1:
-			e.Addresses = append(e.Addresses, f.text())
+			e.Addresses = append(e.Addresses, f.string())
 		case 2:
-			c := fields{rest: f.octets()}
+			c := f.message()
 			for c.next() {
 				if c.number == 1 {
 					e.Conditions.Ready = &bools[min(c.varint(), 1)]
@@ -200,7 +197,7 @@ func readEndpoint(raw []byte, e *discoveryv1.Endpoint) (ok bool) {
 			}
 			f.bad = f.bad || c.bad
 		case 3:
-			host := f.text()
+			host := f.string()
 			e.Hostname = &host
 		}
 	}
@@ -209,15 +206,14 @@ func readEndpoint(raw []byte, e *discoveryv1.Endpoint) (ok bool) {
 
 var bools = [2]bool{false, true}
 
-func readPort(raw []byte, p *discoveryv1.EndpointPort) (ok bool) {
-	f := fields{rest: raw}
+func readPort(f fields, p *discoveryv1.EndpointPort) (ok bool) {
 	for f.next() {
 		switch f.number {
 		case 1:
-			name := f.text()
+			name := f.string()
 			p.Name = &name
 		case 2:
-			protocol := corev1.Protocol(f.text())
+			protocol := corev1.Protocol(f.string())
 			p.Protocol = &protocol
 		case 3:
 			number := int32(f.varint())
@@ -230,9 +226,12 @@ func readPort(raw []byte, p *discoveryv1.EndpointPort) (ok bool) {
 // fields goes through the fields of one protobuf message.
 type fields struct {
 	rest   []byte
+	same   string           // the octets of rest, if texts may be parts of them rather than copies
 	number protowire.Number // of the present field
 	kind   protowire.Type
-	value  []byte // what follows the present field's number and type
+	value  []byte // of the present field, if it is a string, octets or a message
+	text   string // that ends with the octets of the present field, where texts may be parts
+	count  uint64 // of the present field, if it is a number
 	bad    bool   // something is wrong with the message
 }
 
@@ -241,38 +240,58 @@ func (f *fields) next() bool {
 	if f.bad || len(f.rest) == 0 {
 		return false
 	}
-	number, kind, head := protowire.ConsumeTag(f.rest)
-	if head < 0 {
-		f.bad = true
+	var head, size int
+	f.number, f.kind, head = protowire.ConsumeTag(f.rest)
+	if f.bad = head < 0; f.bad {
 		return false
 	}
-	size := protowire.ConsumeFieldValue(number, kind, f.rest[head:])
-	if size < 0 {
-		f.bad = true
+	switch f.kind {
+	case protowire.BytesType:
+		f.value, size = protowire.ConsumeBytes(f.rest[head:])
+	case protowire.VarintType:
+		f.count, size = protowire.ConsumeVarint(f.rest[head:])
+	default:
+		size = protowire.ConsumeFieldValue(f.number, f.kind, f.rest[head:])
+	}
+	if f.bad = size < 0; f.bad {
 		return false
 	}
-	f.number, f.kind, f.value, f.rest = number, kind, f.rest[head:head+size], f.rest[head+size:]
+	f.rest = f.rest[head+size:]
+	if f.same != "" {
+		f.text, f.same = f.same[:head+size], f.same[head+size:]
+	}
 	return true
 }
 
 // octets returns the present field, which has to be a string, octets or a message, without copying it.
 func (f *fields) octets() []byte {
-	f.bad = f.bad || f.kind != protowire.BytesType
-	if f.bad {
+	if f.kind != protowire.BytesType {
+		f.bad = true
 		return nil
 	}
-	value, _ := protowire.ConsumeBytes(f.value)
-	return value
+	return f.value
 }
 
-func (f *fields) text() string { return string(f.octets()) }
+// message returns the present field, which has to be a message.
+func (f *fields) message() fields {
+	octets := f.octets()
+	return fields{rest: octets, same: f.text[max(len(f.text)-len(octets), 0):]}
+}
+
+// string returns the present field, which has to be a string.
+func (f *fields) string() string {
+	octets := f.octets()
+	if f.text != "" {
+		return f.text[len(f.text)-len(octets):]
+	}
+	return string(octets)
+}
 
 // varint returns the present field, which has to be a number.
 func (f *fields) varint() uint64 {
-	f.bad = f.bad || f.kind != protowire.VarintType
-	if f.bad {
+	if f.kind != protowire.VarintType {
+		f.bad = true
 		return 0
 	}
-	value, _ := protowire.ConsumeVarint(f.value)
-	return value
+	return f.count
 }
