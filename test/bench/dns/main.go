@@ -29,8 +29,8 @@ func main() {
 	var o options
 	flag.IntVar(&o.clusterSetIP, "clustersetip", 10000, "ClusterSetIP services, of 2 clusters with 5 endpoints each")
 	flag.IntVar(&o.headless, "headless", 100, "headless services, of 3 clusters with 100 endpoints and 3 ports each")
-	flag.IntVar(&o.rounds, "rounds", 5, "how often each question is asked, each server in turn")
-	flag.DurationVar(&o.slot, "slot", 1500*time.Millisecond, "for how long each time")
+	flag.IntVar(&o.rounds, "rounds", 9, "how often each question is asked, each server in turn")
+	flag.DurationVar(&o.slot, "slot", time.Second, "for how long each time")
 	flag.IntVar(&o.changes, "changes", 400, "changes of which the latency is measured")
 	flag.StringVar(&o.parts, "parts", "sync,queries,changes,relist", "what to measure")
 	flag.Parse()

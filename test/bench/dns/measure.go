@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -34,7 +35,7 @@ func measure(ctx context.Context, o options) error {
 		case "queries":
 			err = measureQueries(ctx, set, dir, floor, stock, ours)
 		case "changes":
-			err = measureChanges(ctx, set, dir, stock, ours)
+			err = measureChanges(ctx, set, dir, floor, stock, ours)
 		case "relist":
 			err = measureRelist(ctx, set, dir, stock, ours)
 		default:
@@ -65,8 +66,8 @@ func measureQueries(ctx context.Context, set *clusterset, dir string, all ...con
 	}
 	fmt.Printf("| CPU per query, ratio to the floor | floor | stock | ours | to reach |\n|---|---|---|---|---|\n")
 	for _, q := range questions {
-		medians := make([]time.Duration, len(servers))
-		times := make([][]time.Duration, len(servers))
+		var floor []time.Duration
+		ratios := make([][]float64, len(servers)) // to the floor of the same round: moods of the machine last longer
 		for range set.rounds {
 			for i, s := range servers {
 				messages, err := q.messages(set, 4096, i == 0)
@@ -82,23 +83,22 @@ func measureQueries(ctx context.Context, set *clusterset, dir string, all ...con
 				if err != nil {
 					return err
 				}
-				times[i] = append(times[i], perQuery)
+				if i == 0 {
+					floor = append(floor, perQuery)
+				}
+				ratios[i] = append(ratios[i], float64(perQuery)/float64(floor[len(floor)-1]))
 			}
 		}
-		for i := range times {
-			medians[i] = median(times[i])
-		}
-		ratio := func(i int) float64 { return float64(medians[i]) / float64(medians[0]) }
-		fmt.Printf("| %s | %.1f us | %.2f | %.2f | <= %.2f |\n", q.row, float64(medians[0])/1e3, ratio(1), ratio(2), q.reach)
+		fmt.Printf("| %s | %.1f us | %.2f | %.2f | <= %.2f |\n", q.row, float64(median(floor))/1e3, median(ratios[1]), median(ratios[2]), q.reach)
 	}
 	fmt.Println()
 	return nil
 }
 
-func median(all []time.Duration) time.Duration { return quantile(all, 0.5) }
+func median[T cmp.Ordered](all []T) T { return quantile(all, 0.5) }
 
 // quantile returns the value that a part p of all stays below, 0 < p < 1.
-func quantile(all []time.Duration, p float64) time.Duration {
+func quantile[T cmp.Ordered](all []T, p float64) T {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[min(int(p*float64(len(sorted))), len(sorted)-1)]
 }

@@ -60,7 +60,7 @@ func (s *server) relist(ctx context.Context, set *clusterset) (r relisted, err e
 		return r, err
 	}
 	const patience = 5 * time.Minute // stock CoreDNS may come back late
-	if err := awaitRecord(conn, m, patience); err != nil {
+	if err := askUntil(conn, m, patience, hasRecord); err != nil {
 		return r, fmt.Errorf("after a restart of the API server, at %s: %w", s.name, err)
 	}
 	r.took = time.Since(began)

@@ -31,20 +31,24 @@ func sample(set *clusterset) (qs []question, messages [][]byte, err error) {
 // awaitSync returns when every question of the sample is answered right.
 func (s *server) awaitSync(ctx context.Context, set *clusterset) error {
 	qs, messages, err := sample(set)
-	if err != nil {
-		return err
+	for i := 0; i < len(qs) && err == nil; i++ {
+		err = s.await(ctx, func() error { return s.check(qs[i], messages[i]) })
 	}
-	deadline := time.Now().Add(2 * time.Minute)
-	for i := 0; i < len(qs); {
-		if err := s.check(qs[i], messages[i]); err == nil {
-			i++
-			continue
-		} else if time.Now().After(deadline) || ctx.Err() != nil || s.process.Err() != nil {
-			return fmt.Errorf("waiting until %s knows everything: %w", s.name, err)
+	return err
+}
+
+// await returns when ready does without an error.
+func (s *server) await(ctx context.Context, ready func() error) error {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		err := ready()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil || s.process.Err() != nil {
+			return fmt.Errorf("waiting for %s: %w", s.name, err)
 		}
 		<-time.After(2 * time.Millisecond)
 	}
-	return nil
 }
 
 // synced is what it took a server to know everything.
