@@ -8,11 +8,25 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/controller/rules"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // byRule says whether an export was made by rule, and is kept so (SPEC P1).
 func byRule(labels map[string]string) bool { return labels[mcsapi.LabelByRule] == "true" }
+
+// unreadable says that the namespace's rule, by which the Service might be exported, can't be read.
+func (d *diagnosis) unreadable(c *Cluster) bool {
+	if c.Namespace == nil {
+		return false
+	}
+	_, err := rules.Rules{}.For(c.Namespace)
+	if err != nil {
+		d.look(c, "export", Wrong, "not exported from here, and no rule can say whether it should be: "+err.Error(),
+			fmt.Sprintf("mend the rule: kubectl annotate namespace %s --overwrite %s=SELECTOR%s", c.Namespace.Name, mcsapi.AnnotationExportSelector, c.Flags))
+	}
+	return err != nil
+}
 
 // offeredTo says of a provider whom its export is for, and that a rule made it (SPEC P1, P2).
 func (d *diagnosis) offeredTo(c *Cluster) {

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -32,6 +34,23 @@ func TestChoice_P(t *testing.T) {
 		if r.Problem != nil || len(got) != 2 || !strings.HasPrefix(got[0], "ok exported by rule") ||
 			got[1] != "warning only for c2, zz, by annotation clusterset.dev/consumers; not known: zz" {
 			t.Errorf("%v, %q", r.Problem, got)
+		}
+	})
+	t.Run("a rule that can't be read", func(t *testing.T) {
+		f := well()
+		c1 := &f.Clusters[0]
+		c1.Export = nil
+		c1.Namespace = &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			Name: f.Key.Namespace, Annotations: map[string]string{mcsapi.AnnotationExportSelector: "app=(web"},
+		}}
+		r := Diagnose(*f)
+		if r.Problem == nil || r.Problem.Cluster != "c1" || !strings.Contains(r.Problem.Found, `"app=(web" is not a label selector`) ||
+			!strings.Contains(r.Problem.Do, "kubectl annotate namespace "+f.Key.Namespace) {
+			t.Errorf("%+v", r.Problem)
+		}
+		c1.Namespace.Annotations[mcsapi.AnnotationExportSelector] = "app=web"
+		if r := Diagnose(*f); r.Problem == nil || !strings.HasPrefix(r.Problem.Found, "no cluster exports") {
+			t.Errorf("%+v", r.Problem)
 		}
 	})
 	t.Run("not for this cluster", func(t *testing.T) {

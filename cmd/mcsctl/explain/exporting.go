@@ -51,6 +51,8 @@ func (d *diagnosis) export(c *Cluster) {
 		return
 	case d.unread(c, "export", "serviceexports"):
 		return
+	case c.Export == nil && c.Service != nil && !derived(c.Service) && d.unreadable(c):
+		return
 	case c.Export == nil && c.Service != nil && !derived(c.Service):
 		d.look(c, "export", None, "not exported from here, though a Service "+d.Key.Name+" is here", "")
 		return
