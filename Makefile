@@ -62,8 +62,9 @@ chaos: control-plane ## Break three clusters at random while they are used (root
 guards: control-plane ## Take each guard of SPEC L and X out, and see that a test fails (GUARDS="-run L6")
 	@$(GO) run ./test/guards $(GUARDS)
 
-race: ## The tests of all that shares memory, under the race detector (needs a C compiler)
+race: control-plane ## The tests of all that shares memory, and CoreDNS itself, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(TEST) -race ./plugin/... ./controller/... ./internal/...
+	CGO_ENABLED=1 $(REAL) -race ./test/integration/clusters ./test/integration/fleet ./test/integration/dns
 
 lint: presubmit ## gofmt, vet, staticcheck and the rules of the house
 	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); test -z "$$out" || { echo "not gofmt'ed: $$out"; exit 1; }

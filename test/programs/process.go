@@ -2,6 +2,7 @@ package programs
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -20,10 +21,15 @@ type Process struct {
 // Start runs the program at path. The end of what it prints is kept, see [Process.Log].
 func Start(path string, args ...string) (*Process, error) { return StartWithInput("", path, args...) }
 
+// Environ is the environment of programs under test: one that was built with the race detector, and in which it finds a race,
+// says where and ends.
+func Environ() []string { return append([]string{"GORACE=halt_on_error=1"}, os.Environ()...) }
+
 // StartWithInput is [Start] for a program that reads input.
 func StartWithInput(input, path string, args ...string) (*Process, error) {
 	p := &Process{cmd: exec.Command(path, args...), log: NewTail(), done: make(chan struct{})}
 	p.cmd.Stdin = strings.NewReader(input)
+	p.cmd.Env = Environ()
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	// A group of its own: a Ctrl-C in the terminal is for this program, which stops the others in order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

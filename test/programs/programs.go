@@ -32,10 +32,14 @@ func Build(ctx context.Context, progress io.Writer, packages ...string) ([]strin
 	}
 	// Another checkout has other programs.
 	dir := filepath.Join(cache, "multicluster", "programs", fmt.Sprintf("%x", sha256.Sum256([]byte(root)))[:12])
+	args, cgo := []string{"build", "-trimpath", "-ldflags", "-s -w"}, "CGO_ENABLED=0"
+	if raced {
+		dir, args, cgo = dir+"-race", append(args, "-race"), "CGO_ENABLED=1"
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", dir + string(filepath.Separator)}
+	args = append(args, "-o", dir+string(filepath.Separator))
 	built := make([]string, len(packages))
 	for i, pkg := range packages {
 		args = append(args, Module+"/"+pkg)
@@ -43,7 +47,7 @@ func Build(ctx context.Context, progress io.Writer, packages ...string) ([]strin
 	}
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), cgo)
 	var complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = progress, io.MultiWriter(progress, &complaint)
 	stop := reportLong(progress, "compiling "+strings.Join(packages, ", "))

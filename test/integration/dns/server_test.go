@@ -2,6 +2,7 @@ package dns
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/clusterset/multicluster/test/programs"
 
 	"github.com/miekg/dns"
 )
@@ -64,6 +67,9 @@ func serve(t testing.TB, corefile string) *server {
 				t.Fatalf("coredns ended:\n%s", s.log)
 			default:
 			}
+			if !strings.Contains(s.log.String(), "CoreDNS-") { // its banner; before it, a reply would be another program's
+				return errors.New("it does not listen yet")
+			}
 			_, err := s.exchange("udp", new(dns.Msg).SetQuestion("health.check.", dns.TypeA))
 			return err
 		})
@@ -81,7 +87,7 @@ func start(t testing.TB, corefile string) *server {
 	s.write(corefile)
 	s.addr = net.JoinHostPort("127.0.0.1", s.port(""))
 	s.cmd = exec.Command(binary(t), "-conf", s.corefile)
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = programs.Environ(), s.log, s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

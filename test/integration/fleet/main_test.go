@@ -1,9 +1,14 @@
 package fleet
 
 import (
+	"bytes"
+	"fmt"
 	"os"
+	"runtime/pprof"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/clusterset/multicluster/controller"
 	"github.com/clusterset/multicluster/test/controlplane"
@@ -19,12 +24,32 @@ type clusterset struct {
 
 var automatic, onDemand clusterset
 
-// TestMain stops what tests shared.
+// TestMain stops what tests shared, and holds that of all the controllers that ran nothing runs on.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	automatic.stop()
 	onDemand.stop()
+	leaked := running()
+	for end := time.Now().Add(20 * time.Second); len(leaked) > 0 && time.Now().Before(end); leaked = running() {
+		<-time.After(100 * time.Millisecond)
+	}
+	if len(leaked) > 0 {
+		fmt.Fprintf(os.Stderr, "%d goroutines of stopped controllers:\n%s\n", len(leaked), strings.Join(leaked, "\n\n"))
+		code = 1
+	}
 	os.Exit(code)
+}
+
+// running returns the goroutines that run code of the controller.
+func running() (found []string) {
+	var b bytes.Buffer
+	_ = pprof.Lookup("goroutine").WriteTo(&b, 2)
+	for _, g := range strings.Split(b.String(), "\n\n") {
+		if strings.Contains(g, "github.com/clusterset/multicluster/controller") {
+			found = append(found, g)
+		}
+	}
+	return found
 }
 
 // background is a test that lasts as long as the package: what it starts is stopped by TestMain.

@@ -249,29 +249,24 @@ func TestCutOff_L2(t *testing.T) {
 }
 
 // TestMemberRole holds that with --self only the own cluster is written to: the others are providers that are read, with a
-// role that allows no more (DESIGN 3).
+// role that allows no more (DESIGN 3), and that exporting by rule is no exception (SPEC P1).
 func TestMemberRole(t *testing.T) {
 	all := controlplane.AllForTest(t, controlplane.Options{Name: "own"}, controlplane.Options{Name: "other", AuditLog: true})
-	for _, c := range all {
-		if err := c.InstallCRDs(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+	own, other := newRuled(t, all[0]), newRuled(t, all[1])
+	for _, c := range []*ruled{own, other} {
+		c.namespace("shop", "")
+		c.service("shop", "web", "web")
 	}
-	for _, file := range []string{"provider-read.yaml"} {
-		manifest, err := os.ReadFile("../../../deploy/rbac/" + file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := all[1].ApplyYAML(t.Context(), manifest, []byte(readerBinding)); err != nil {
-			t.Fatal(err)
-		}
+	if err := other.ApplyYAML(t.Context(), []byte(readerBinding)); err != nil {
+		t.Fatal(err)
 	}
 	reader, err := all[1].KubeconfigFor("reader")
 	if err != nil {
 		t.Fatal(err)
 	}
 	namespace(t, all[0])
-	p := start(t, "the controller", "--kubeconfig", all[0].Kubeconfig(), "--namespace", "mcs", "--self", "c1", "--cluster", "c2="+reader)
+	p := start(t, "the controller", "--kubeconfig", all[0].Kubeconfig(), "--namespace", "mcs", "--self", "c1", "--cluster", "c2="+reader,
+		"--export-selector=app=web")
 	for _, line := range []string{
 		"mcs_controller_leader 1",
 		`mcs_controller_member_synced{cluster="c1",role="consumer"} 1`,
@@ -283,7 +278,8 @@ func TestMemberRole(t *testing.T) {
 	if p.metric(`mcs_controller_member_synced{cluster="c2",role="consumer"} 1`) || p.metric(`mcs_controller_member_synced{cluster="c2",role="consumer"} 0`) {
 		t.Error("another cluster is a consumer")
 	}
-	writes, err := all[1].AuditedRequests()
+	own.awaitExports("shop", "web*")
+	writes, err := other.AuditedRequests()
 	if err != nil {
 		t.Fatal(err)
 	}
