@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
+	eventsclient "k8s.io/client-go/kubernetes/typed/events/v1"
 	"k8s.io/client-go/tools/events"
 
 	"github.com/clusterset/multicluster/controller/plan"
@@ -46,13 +48,34 @@ func (r *recorder) record(about *corev1.ObjectReference, what []plan.Event) {
 type eventSink func() kubernetes.Interface
 
 func (s eventSink) Create(ctx context.Context, e *eventsv1.Event) (*eventsv1.Event, error) {
-	return s().EventsV1().Events(e.Namespace).Create(ctx, e, metav1.CreateOptions{})
+	client, err := s.events(e)
+	if err != nil {
+		return nil, err
+	}
+	return client.Create(ctx, e, metav1.CreateOptions{})
 }
 
 func (s eventSink) Update(ctx context.Context, e *eventsv1.Event) (*eventsv1.Event, error) {
-	return s().EventsV1().Events(e.Namespace).Update(ctx, e, metav1.UpdateOptions{})
+	client, err := s.events(e)
+	if err != nil {
+		return nil, err
+	}
+	return client.Update(ctx, e, metav1.UpdateOptions{})
 }
 
 func (s eventSink) Patch(ctx context.Context, e *eventsv1.Event, data []byte) (*eventsv1.Event, error) {
-	return s().EventsV1().Events(e.Namespace).Patch(ctx, e.Name, types.StrategicMergePatchType, data, metav1.PatchOptions{})
+	client, err := s.events(e)
+	if err != nil {
+		return nil, err
+	}
+	return client.Patch(ctx, e.Name, types.StrategicMergePatchType, data, metav1.PatchOptions{})
+}
+
+// events returns a client for an Event; there is none once the cluster is refused, while Events are still to be written.
+func (s eventSink) events(e *eventsv1.Event) (eventsclient.EventInterface, error) {
+	kube := s()
+	if kube == nil {
+		return nil, fmt.Errorf("writing Event %s/%s: the cluster is not connected", e.Namespace, e.Name)
+	}
+	return kube.EventsV1().Events(e.Namespace), nil
 }

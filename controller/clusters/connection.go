@@ -233,7 +233,7 @@ func (c *connection) follow(ctx context.Context, served map[string]string) error
 	startOnce(ctx, c, c.nodes)
 	c.refreshRanges(ctx)
 	return c.imports.follow(served[importResource], func(v string) (*version[*mcs.ServiceImport], error) {
-		return startVersion(ctx, c, v, importKind, newStore(byDerived, c.member.importChanged))
+		return startVersion(ctx, c, v, importKind, c.importStore())
 	})
 }
 
@@ -260,8 +260,19 @@ func (c *connection) exportStore() *store[*mcs.ServiceExport] {
 	return s
 }
 
-// settleDoubts lets the stores of the provider's side go of what they held back, after a probe that was answered.
+// importStore makes a store that doubts a list without the imports that were there: those that people made would lose all that
+// was made of them.
+func (c *connection) importStore() *store[*mcs.ServiceImport] {
+	s := newStore(byDerived, c.member.importChanged)
+	s.doubt.of, s.doubt.hold = always[*mcs.ServiceImport], c.member.opts.doubtAbsence()
+	return s
+}
+
+// settleDoubts lets the stores go of what they held back, after a probe that was answered.
 func (c *connection) settleDoubts() {
+	if imports := c.imports.read(); imports != nil {
+		imports.release(true)
+	}
 	if exports := c.exports.read(); exports != nil {
 		exports.release(c.exports.served.Load())
 	}

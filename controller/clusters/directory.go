@@ -34,14 +34,23 @@ func (d Directory) Check() error {
 	return nil
 }
 
-// Run implements [Source]. A directory that can't be read changes nothing, once it could be read.
+// Run implements [Source]. A directory that can't be read changes nothing, once it could be read, nor does an empty one in
+// its place: what a volume leaves behind that is not mounted any more (SPEC L6).
 func (d Directory) Run(ctx context.Context, update func([]Registration)) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
 	logged := ""
+	var was os.FileInfo
 	return poll(ctx, d.Poll, update, func(last map[string]Registration) ([]Registration, error) {
 		regs, err := d.read(last)
+		if is, gone := os.Stat(d.Path); err == nil && gone == nil {
+			if len(regs) == 0 && was != nil && !os.SameFile(was, is) {
+				err = fmt.Errorf("%s is another directory than before, and empty; is a volume not mounted any more?", d.Path)
+			} else {
+				was = is
+			}
+		}
 		if err != nil && err.Error() != logged {
 			orDiscard(d.Log).Error("the directory of kubeconfigs can't be read; the members stay as they are", "err", err)
 		}

@@ -144,14 +144,15 @@ func firstContact(ctx context.Context, reg Registration, opts Options) (string, 
 	return id, nil
 }
 
-// claim notes that m is the cluster with a UID, and returns a [refusal] if a member that came earlier is it already.
+// claim notes that m is the cluster with a UID, and returns a [refusal] if another member is it already: one that came earlier,
+// or, where m is connected to some cluster and was given the credentials of another, any.
 func (s *Set) claim(m *Member, uid types.UID) error {
 	s.claimsMu.Lock()
 	defer s.claimsMu.Unlock()
 	holder := s.claims[uid]
-	if holder != nil && holder != m && holder.order < m.order {
-		return &refusal{fmt.Sprintf("it is the same cluster as member %s (UID %s of namespace %s); want each cluster once",
-			holder.ID(), uid, metav1.NamespaceSystem)}
+	if holder != nil && holder != m && (holder.order < m.order || m.conn.Load() != nil) {
+		return &refusal{fmt.Sprintf("it is the same cluster as member %s, registered by %s (UID %s of namespace %s); want each cluster once",
+			holder.ID(), holder.Registration().Origin, uid, metav1.NamespaceSystem)}
 	}
 	s.claims[uid] = m
 	return nil

@@ -3,6 +3,7 @@ package clusters
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -145,11 +147,23 @@ func (k *leaseKeeper) round(ctx context.Context) (providers int, err error) {
 	return len(present), nil
 }
 
+// leases returns a client for Leases; there is none once the consumer is refused, which may be in the middle of a round.
+func (k *leaseKeeper) leases() (coordinationclient.LeaseInterface, error) {
+	kube := k.consumer.Kube()
+	if kube == nil {
+		return nil, fmt.Errorf("cluster %s is not connected", k.consumer.ID())
+	}
+	return kube.CoordinationV1().Leases(k.set.opts.LeaseNamespace), nil
+}
+
 // renew renews the Lease of a provider, which it makes if there is none.
 func (k *leaseKeeper) renew(ctx context.Context, id string, every time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
-	client := k.consumer.Kube().CoordinationV1().Leases(k.set.opts.LeaseNamespace)
+	client, err := k.leases()
+	if err != nil {
+		return err
+	}
 	spec := coordinationv1.LeaseSpec{
 		HolderIdentity:       ptr.To(id),
 		LeaseDurationSeconds: ptr.To(int32((leaseLives * every).Seconds())),
@@ -177,7 +191,10 @@ func (k *leaseKeeper) renew(ctx context.Context, id string, every time.Duration)
 func (k *leaseKeeper) sweep(ctx context.Context, present map[string]bool) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
-	client := k.consumer.Kube().CoordinationV1().Leases(k.set.opts.LeaseNamespace)
+	client, err := k.leases()
+	if err != nil {
+		return err
+	}
 	list, err := client.List(ctx, metav1.ListOptions{
 		LabelSelector: mcsapi.LabelClusterSet + "=" + k.set.opts.ClusterSet + "," + mcsapi.LabelSourceCluster,
 	})

@@ -70,8 +70,10 @@ func (m *Member) consider(c *connection, err error) {
 	if replaces {
 		c.replace(old, func() { m.conn.Store(c) })
 		m.set.release(m, c.uid)
-		if old != nil {
+		if stopOld != nil {
 			stopOld()
+		}
+		if old != nil {
 			m.log.Info("new credentials are in use")
 		}
 	}
@@ -94,8 +96,10 @@ func (m *Member) refuse(c *connection) {
 	m.conn.Store(nil)
 	m.stopLive()
 	m.stopLive = nil
-	if next, err := newConnection(m, c.reg, m.opts); err == nil {
-		m.reach(next)
+	if m.candidate == nil { // else better credentials are under way
+		if next, err := newConnection(m, c.reg, m.opts); err == nil {
+			m.reach(next)
+		}
 	}
 	m.mu.Unlock()
 	m.tellSynced(false)

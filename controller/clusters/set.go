@@ -180,6 +180,7 @@ func (s *Set) wanted() []Registration {
 			}
 		}
 	}
+	maps.DeleteFunc(s.learned, func(origin, _ string) bool { return !origins[origin] })
 	s.ask(all)
 	holder := map[string]string{}
 	for origin, m := range s.joined {

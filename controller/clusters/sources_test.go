@@ -238,6 +238,26 @@ func TestDirectoryMissing_L6(t *testing.T) {
 	if got := told(next()); got != "c1 c2" {
 		t.Errorf("after the directory was away: %s", got)
 	}
+
+	// What a mount point shows when nothing is mounted there.
+	if err := os.Rename(dir, away); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for line := range noticed {
+		if strings.Contains(line, "another directory than before, and empty") {
+			break
+		}
+	}
+	place(t, away, "c3", kubeconfig("token: one"))
+	if err := errors.Join(os.Remove(dir), os.Rename(away, dir)); err != nil {
+		t.Fatal(err)
+	}
+	if got := told(next()); got != "c1 c2 c3" {
+		t.Errorf("after an empty directory was in its place: %s", got)
+	}
 }
 
 // lines is a log as a channel.

@@ -11,6 +11,7 @@ package exporting
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -26,6 +27,7 @@ type Exporter struct {
 
 	mu     sync.Mutex
 	ctx    context.Context // nil while this replica does not lead
+	set    *clusters.Set
 	lanes  map[*clusters.Member]*lane
 	ending sync.WaitGroup // lanes that are about to stop
 }
@@ -38,7 +40,7 @@ func New(r rules.Rules, log *slog.Logger) *Exporter {
 // Run keeps the exports of every member of set true to the rules until ctx ends, and returns once no write is under way.
 func (x *Exporter) Run(ctx context.Context, set *clusters.Set) error {
 	x.mu.Lock()
-	x.ctx = ctx
+	x.ctx, x.set = ctx, set
 	x.mu.Unlock()
 	for _, m := range set.Members() {
 		x.follow(m)
@@ -61,7 +63,7 @@ func (x *Exporter) follow(m *clusters.Member) {
 	defer x.mu.Unlock()
 	l := x.lanes[m]
 	kube, reg := m.Kube(), m.Registration()
-	wanted := x.ctx != nil && kube != nil && reg.Provider && reg.ExportStatus
+	wanted := x.ctx != nil && slices.Contains(x.set.Members(), m) && kube != nil && reg.Provider && reg.ExportStatus
 	if l != nil && (!wanted || l.kube != kube) {
 		delete(x.lanes, m)
 		x.ending.Go(l.stop) // a handler must not wait

@@ -18,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
 	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
@@ -130,12 +132,16 @@ func TestRestoredEmpty_L6(t *testing.T) {
 	c.export("n", "s")
 	c.service("n", "s", nil)
 	c.slice("n", "s-1", map[string]string{discoveryv1.LabelServiceName: "s"})
+	wish := &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "s"}, Spec: mcs.ServiceImportSpec{Type: mcs.Headless, Ports: []mcs.ServicePort{}}}
+	if err := c.mcs("v1beta1").Post().Namespace("n").Resource("serviceimports").Body(wish).Do(t.Context()).Error(); err != nil {
+		t.Fatal(err)
+	}
 	reg := c.as("c1")
 	reg.Config = c.Config() // roles go with the data
 	r := runWith(t, clusters.Options{ProbeInterval: time.Second, Liveness: clusters.Liveness{Grace: 15 * time.Second}}, newSource(reg))
 	m := r.synced(t, "c1")
 	eventually(t, "all is seen", func() bool {
-		return m.Export(key("n", "s")) != nil && m.Service(key("n", "s")) != nil && len(m.SourceSlices(key("n", "s"))) == 1
+		return m.Export(key("n", "s")) != nil && m.Service(key("n", "s")) != nil && len(m.SourceSlices(key("n", "s"))) == 1 && m.Import(key("n", "s")) != nil
 	})
 	if err := c.WipeEtcd(t.Context()); err != nil {
 		t.Fatal(err)
@@ -144,11 +150,11 @@ func TestRestoredEmpty_L6(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the doubt is told of", func() bool { return r.log.count("objects are absent from a new list; held back") > 0 })
-	if m.Export(key("n", "s")) == nil || m.Service(key("n", "s")) == nil || len(m.SourceSlices(key("n", "s"))) != 1 {
+	if m.Export(key("n", "s")) == nil || m.Service(key("n", "s")) == nil || len(m.SourceSlices(key("n", "s"))) != 1 || m.Import(key("n", "s")) == nil {
 		t.Error("an empty list was believed")
 	}
 	eventually(t, "it is believed at last", func() bool {
-		return m.Export(key("n", "s")) == nil && m.Service(key("n", "s")) == nil && len(m.SourceSlices(key("n", "s"))) == 0
+		return m.Export(key("n", "s")) == nil && m.Service(key("n", "s")) == nil && len(m.SourceSlices(key("n", "s"))) == 0 && m.Import(key("n", "s")) == nil
 	})
 }
 
@@ -342,6 +348,38 @@ func TestIdentity_X4(t *testing.T) {
 	if got := r.Members(); len(got) != 1 || got[0].Registration().Config.Host != b.Config().Host {
 		t.Error("the id is not free after its holder left")
 	}
+}
+
+// TestWrongCredentials_X4 holds that a member which is given the credentials of another one's cluster stays what it was, and
+// takes nothing from the other, whoever came first.
+func TestWrongCredentials_X4(t *testing.T) {
+	a, b := start(t, controlplane.Options{Name: "a"}), start(t, controlplane.Options{Name: "b"})
+	s := newSource(a.as("a"))
+	r := run(t, s)
+	first := r.synced(t, "a")
+	s.set(a.as("a"), b.as("b"))
+	second := r.synced(t, "b")
+	a.namespace("n")
+	b.namespace("n")
+	a.export("n", "of-a")
+	b.export("n", "of-b")
+
+	wrongA, wrongB := b.as("a"), a.as("b")
+	wrongA.Origin, wrongB.Origin = a.as("a").Origin, b.as("b").Origin
+	s.set(wrongA, wrongB)
+	for _, why := range []string{"it is the same cluster as member b, registered by test b", "it is the same cluster as member a, registered by test a"} {
+		eventually(t, why, func() bool { return r.log.count(why) > 0 })
+	}
+	eventually(t, "each is what it was", func() bool {
+		return first.Export(key("n", "of-a")) != nil && first.Export(key("n", "of-b")) == nil && first.ProviderSynced() &&
+			second.Export(key("n", "of-b")) != nil && second.Export(key("n", "of-a")) == nil && second.ProviderSynced()
+	})
+	s.set(a.as("a"), b.as("b"))
+	a.export("n", "late")
+	b.export("n", "late")
+	eventually(t, "the right credentials are in use", func() bool {
+		return first.Export(key("n", "late")) != nil && second.Export(key("n", "late")) != nil && len(r.Members()) == 2
+	})
 }
 
 // TestHidden holds that a cluster that hides its kube-system namespace is a member all the same.
