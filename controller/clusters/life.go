@@ -189,11 +189,14 @@ func (c *connection) problems(err error) []problem {
 	return list
 }
 
-// doubted counts the objects of the provider's side that are held back because a new list lacks them.
+// doubted counts the objects that are held back because a new list lacks them.
 func (c *connection) doubted() int {
 	n := c.services.store.doubted() + c.sources.store.doubted()
 	if exports := c.exports.read(); exports != nil {
 		n += exports.doubted()
+	}
+	if imports := c.imports.read(); imports != nil {
+		n += imports.doubted()
 	}
 	return n
 }

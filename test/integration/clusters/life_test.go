@@ -132,10 +132,14 @@ func TestRestoredEmpty_L6(t *testing.T) {
 	c.export("n", "s")
 	c.service("n", "s", nil)
 	c.slice("n", "s-1", map[string]string{discoveryv1.LabelServiceName: "s"})
-	wish := &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "s"}, Spec: mcs.ServiceImportSpec{Type: mcs.Headless, Ports: []mcs.ServicePort{}}}
-	if err := c.mcs("v1beta1").Post().Namespace("n").Resource("serviceimports").Body(wish).Do(t.Context()).Error(); err != nil {
-		t.Fatal(err)
+	wish := func(name string) {
+		t.Helper()
+		i := &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: mcs.ServiceImportSpec{Type: mcs.Headless, Ports: []mcs.ServicePort{}}}
+		if err := c.mcs("v1beta1").Post().Namespace("n").Resource("serviceimports").Body(i).Do(t.Context()).Error(); err != nil {
+			t.Fatal(err)
+		}
 	}
+	wish("s")
 	reg := c.as("c1")
 	reg.Config = c.Config() // roles go with the data
 	r := runWith(t, clusters.Options{ProbeInterval: time.Second, Liveness: clusters.Liveness{Grace: 15 * time.Second}}, newSource(reg))
@@ -149,6 +153,9 @@ func TestRestoredEmpty_L6(t *testing.T) {
 	if err := c.InstallCRDs(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	c.namespace("n")
+	wish("fresh")
+	eventually(t, "imports are read again", func() bool { return m.Import(key("n", "fresh")) != nil })
 	eventually(t, "the doubt is told of", func() bool { return r.log.count("objects are absent from a new list; held back") > 0 })
 	if m.Export(key("n", "s")) == nil || m.Service(key("n", "s")) == nil || len(m.SourceSlices(key("n", "s"))) != 1 || m.Import(key("n", "s")) == nil {
 		t.Error("an empty list was believed")
