@@ -64,6 +64,12 @@ func newHealth(streams []*stream) *health {
 	return h
 }
 
+// inherit notes that everything is known, if not by way of these streams.
+func (h *health) inherit() {
+	h.synced.Store(true)
+	close(h.ready)
+}
+
 // isDenial reports whether the server answered that a kind is not served, or not allowed, or that it doesn't know who asks:
 // neither mends itself.
 func isDenial(err error) bool {

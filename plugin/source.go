@@ -47,7 +47,7 @@ func acquire(st *stanza) {
 	defer registry.mu.Unlock()
 	s := registry.sources[st.key]
 	if s == nil {
-		s = startSource(st.key, st.config)
+		s = startSource(st.key, st.config, predecessor(st.key))
 		registry.sources[st.key] = s
 	}
 	s.users[st] = struct{}{}
@@ -56,8 +56,25 @@ func acquire(st *stanza) {
 	}
 }
 
-// release takes their sources from the stanzas that match. A source without users stops.
+// predecessor returns a source that knows everything and reads the same with other credentials, or nil.
+func predecessor(key sourceKey) *source {
+	for other, s := range registry.sources {
+		if other.credentials = key.credentials; other == key && s.synced() {
+			return s
+		}
+	}
+	return nil
+}
+
+// release takes their sources from the stanzas that match. A source without users stops; others, and metrics, don't wait for it.
 func release(match func(*stanza) bool) {
+	for _, s := range abandon(match) {
+		s.done.Wait()
+	}
+}
+
+// abandon returns the sources that are about to stop.
+func abandon(match func(*stanza) bool) (stopping []*source) {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
 	for key, s := range registry.sources {
@@ -66,11 +83,12 @@ func release(match func(*stanza) bool) {
 		if len(s.users) == 0 {
 			delete(registry.sources, key)
 			s.cancel()
-			s.done.Wait()
+			stopping = append(stopping, s)
 		} else if len(s.zones()) < len(before) {
 			s.view.Forget() // the records of a zone that nobody serves any more
 		}
 	}
+	return stopping
 }
 
 // zones returns the different zones of the users.
@@ -84,11 +102,19 @@ func (s *source) zones() map[view.Zone]struct{} {
 	return all
 }
 
-func startSource(key sourceKey, cfg *rest.Config) *source {
+// startSource starts to read. What old knows, if it is not nil, serves until everything was read anew, however long that takes:
+// credentials may be replaced while the API server is away (SPEC D8).
+func startSource(key sourceKey, cfg *rest.Config, old *source) *source {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &source{key: key, view: view.New(), cancel: cancel, users: map[*stanza]struct{}{}}
-	streams := newStreams(s, cfg)
+	if old != nil {
+		s.view = old.view
+	}
+	streams := newStreams(s, cfg, old != nil)
 	s.health = newHealth(streams)
+	if old != nil {
+		s.health.inherit()
+	}
 	for _, st := range streams {
 		st.health = s.health
 		s.done.Go(func() { st.run(ctx) })

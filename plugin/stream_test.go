@@ -1,6 +1,7 @@
 package multicluster
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -62,5 +63,31 @@ func TestSilence(t *testing.T) {
 	}
 	if got := fmt.Sprintf("%q, %q", <-versions, <-versions); got != `"", "7"` {
 		t.Errorf("watched from versions %s", got)
+	}
+}
+
+// TestStopsWhileAsking_D10: a server that accepts connections and never replies holds up neither a stop nor a reload.
+func TestStopsWhileAsking_D10(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := importClient(&rest.Config{Host: server.URL})(ctx)
+		ended <- err
+	}()
+	<-asked
+	stop()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it knows what is served")
+		}
+	case <-time.After(discoveryTimeout / 2): // it would end by itself after the whole of it
+		t.Error("it does not stop while it asks")
 	}
 }

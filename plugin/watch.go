@@ -2,6 +2,7 @@ package multicluster
 
 import (
 	"context"
+	"time"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/plugin/view"
@@ -15,8 +16,12 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 )
 
-// newStreams returns what a source follows: ServiceImports, and EndpointSlices unless they are not wanted.
-func newStreams(s *source, cfg *rest.Config) []*stream {
+// discoveryTimeout is how long an API server may take to say what it serves.
+const discoveryTimeout = 10 * time.Second
+
+// newStreams returns what a source follows: ServiceImports, and EndpointSlices unless they are not wanted. What the view holds
+// already goes once everything was read that is there now.
+func newStreams(s *source, cfg *rest.Config, inherited bool) []*stream {
 	cfg = clientConfig(cfg)
 	wanted := newWanted(s.key.namespaces)
 	streams := []*stream{{
@@ -24,7 +29,7 @@ func newStreams(s *source, cfg *rest.Config) []*stream {
 		kind:     "serviceimports." + mcsapi.Group,
 		selector: s.key.labels,
 		connect:  importClient(cfg),
-		sink:     &importSink{view: s.view, wanted: wanted, told: told{}},
+		sink:     &importSink{view: s.view, wanted: wanted, told: told{}, dirty: inherited},
 	}}
 	if s.key.noEndpoints {
 		return streams
@@ -34,7 +39,7 @@ func newStreams(s *source, cfg *rest.Config) []*stream {
 		kind:     "endpointslices." + discoveryv1.GroupName,
 		selector: mcsapi.LabelServiceName,
 		connect:  sliceClient(cfg),
-		sink:     &sliceSink{view: s.view, wanted: wanted, told: told{}},
+		sink:     &sliceSink{view: s.view, wanted: wanted, told: told{}, dirty: inherited},
 	})
 }
 
@@ -42,12 +47,12 @@ func newStreams(s *source, cfg *rest.Config) []*stream {
 func importClient(cfg *rest.Config) func(context.Context) (*api, error) {
 	const resource = "serviceimports"
 	clients := map[string]*api{}
-	return func(context.Context) (*api, error) {
+	return func(ctx context.Context) (*api, error) {
 		d, err := discovery.NewDiscoveryClientForConfig(cfg)
 		if err != nil {
 			return nil, err
 		}
-		version, err := mcsapi.ServedVersion(d, resource)
+		version, err := mcsapi.ServedVersion(ctx, d, discoveryTimeout, resource)
 		if err != nil {
 			return nil, err
 		}

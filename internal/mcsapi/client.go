@@ -70,12 +70,17 @@ func Config(cfg *rest.Config, version string) *rest.Config {
 	return cfg
 }
 
-// ServedVersion asks the API server which version of [Versions] it serves resource ("serviceimports",
+// ServedVersion asks the API server, within timeout, which version of [Versions] it serves resource ("serviceimports",
 // "serviceexports") in, and returns the preferred one, or [ErrNotServed]. Any other error means that the server gave no
 // answer, which says nothing about what it serves (SPEC A7, L6).
-func ServedVersion(d discovery.ServerResourcesInterface, resource string) (string, error) {
+func ServedVersion(
+	ctx context.Context, d discovery.ServerResourcesInterface, timeout time.Duration, resource string,
+) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	dc := discovery.ToServerResourcesInterfaceWithContext(d)
 	for _, version := range Versions {
-		list, err := d.ServerResourcesForGroupVersion(Group + "/" + version)
+		list, err := dc.ServerResourcesForGroupVersionWithContext(ctx, Group+"/"+version)
 		if apierrors.IsNotFound(err) {
 			continue
 		}
@@ -88,7 +93,7 @@ func ServedVersion(d discovery.ServerResourcesInterface, resource string) (strin
 			}
 		}
 	}
-	return "", fmt.Errorf("%s.%s: %w", resource, Group, ErrNotServed)
+	return "", fmt.Errorf("%w; install the CRDs of sigs.k8s.io/mcs-api", ErrNotServed)
 }
 
 // ServedVersions is [ServedVersion] for several resources at the cost of one, and within timeout. A resource that is served
