@@ -42,6 +42,9 @@ func (z *zone) reply(w dns.ResponseWriter, r *dns.Msg, set *view.RRset, exists b
 	return &m.Msg
 }
 
+// maxDatagram is the most octets that one UDP datagram carries over IPv4, whatever a client says that it accepts.
+const maxDatagram = 65535 - 20 - 8
+
 // space returns the octets that the reply to r has before its records, and how many are left for them: as many as every
 // client accepts where wanted is not more, or else as many as this one does.
 func space(w dns.ResponseWriter, r *dns.Msg, wanted int) (used, room int) {
@@ -57,7 +60,11 @@ func space(w dns.ResponseWriter, r *dns.Msg, wanted int) (used, room int) {
 	}
 	if room = dns.MinMsgSize - reserved; wanted > room {
 		state := request.Request{W: w}
-		room = int(edns.Size(state.Proto(), size)) - reserved
+		limit := int(edns.Size(state.Proto(), size))
+		if state.Proto() == "udp" {
+			limit = min(limit, maxDatagram)
+		}
+		room = limit - reserved
 	}
 	return used, max(room, 0)
 }

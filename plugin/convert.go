@@ -1,6 +1,7 @@
 package multicluster
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -51,6 +52,8 @@ func convertImport(si *mcs.ServiceImport) (*view.Import, oddities) {
 		p := &si.Spec.Ports[i]
 		imp.Ports = appendPort(imp.Ports, p.Name, p.Protocol, p.Port, &odd)
 	}
+	slices.SortFunc(imp.IPs, netip.Addr.Compare) // their order shows in no answer, nor does that of ports
+	slices.SortFunc(imp.Ports, comparePorts)
 	return imp, odd
 }
 
@@ -71,6 +74,7 @@ func convertSlice(es *discoveryv1.EndpointSlice) (service string, slice *view.Sl
 	for _, p := range es.Ports {
 		ports = appendSlicePort(ports, p, &odd)
 	}
+	slices.SortFunc(ports, comparePorts)
 	endpoints := readyEndpoints(es, &odd)
 	return service, view.NewSlice(es.Name, cluster, rankOf(es, &odd), slices.Clip(ports), endpoints), odd
 }
@@ -140,6 +144,10 @@ func appendPort(ports []view.Port, name string, protocol corev1.Protocol, number
 		}
 	}
 	return ports
+}
+
+func comparePorts(a, b view.Port) int {
+	return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Number, b.Number))
 }
 
 func readyEndpoints(es *discoveryv1.EndpointSlice, odd *oddities) []view.Endpoint {

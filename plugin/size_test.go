@@ -133,6 +133,16 @@ func TestAdditional_D7(t *testing.T) {
 	}
 }
 
+// TestBeyondDatagram_D7: a client may say that it accepts more than one datagram carries.
+func TestBeyondDatagram_D7(t *testing.T) {
+	f := newFixture(t, testZone)
+	f.apply(bigSlices(9, 900, 1))
+	for size := 65400; size <= dns.MaxMsgSize-1; size++ {
+		reply, _ := f.ask(client{size: uint16(size)}, big, dns.TypeA)
+		checkCut(t, reply, 9*900, min(size, 65507))
+	}
+}
+
 // TestBeyond64K_D7: even TCP has a limit.
 func TestBeyond64K_D7(t *testing.T) {
 	f := newFixture(t, testZone)
