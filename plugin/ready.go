@@ -42,14 +42,16 @@ type health struct {
 	mu      sync.Mutex
 	pending map[string]bool    // kinds that were not read yet
 	trouble map[string]trouble // kinds that can't be followed now
+	outage  bool               // it was logged that the server is away
 	since   time.Time          // when the first denial came that still stands
 	gaveUp  bool               // it was logged that readiness does not wait
 	events  map[string]*atomic.Int64
 }
 
 type trouble struct {
-	denied bool // by the server, as opposed to no answer from it
-	began  time.Time
+	denied  bool // by the server, as opposed to no answer from it
+	doubted bool // it was denied once, which is no news yet
+	began   time.Time
 }
 
 func newHealth(streams []*stream) *health {
@@ -76,21 +78,21 @@ func isDenial(err error) bool {
 	return errors.Is(err, mcsapi.ErrNotServed) || apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
 }
 
-// failed notes that a kind can't be followed.
+// failed notes that a kind can't be followed. That a server denies what it allowed, or right after it was away, is believed
+// when it does so twice: one that has just started denies for a moment what it will allow.
 func (h *health) failed(kind string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	denied := isDenial(err)
-	known, quiet := h.trouble[kind]
-	quiet = quiet && known.denied == denied
-	for _, other := range h.trouble {
-		quiet = quiet || !denied && !other.denied // one line for one server that is away
-	}
-	if !quiet || known.began.IsZero() {
+	known, had := h.trouble[kind]
+	first := denied && !known.denied && !known.doubted && (h.synced.Load() || h.away())
+	quiet := first || denied && known.denied || !denied && h.outage
+	if !had || !quiet {
 		known.began = time.Now()
 	}
-	known.denied = denied
+	known.denied, known.doubted = denied && !first, first
 	h.trouble[kind] = known
+	h.outage = h.away() && (h.outage || !denied)
 	h.countDenials()
 	if quiet {
 		return
@@ -100,6 +102,16 @@ func (h *health) failed(kind string, err error) {
 		consequence = "answering SERVFAIL"
 	}
 	log.Warningf("can't read %s: %v; %s until it can be read, trying again", kind, err, consequence)
+}
+
+// away reports whether some kind gets no answer.
+func (h *health) away() bool {
+	for _, t := range h.trouble {
+		if !t.denied {
+			return true
+		}
+	}
+	return false
 }
 
 // fine notes that a kind is being followed.
@@ -112,16 +124,13 @@ func (h *health) fine(kind string) {
 	}
 	delete(h.trouble, kind)
 	h.countDenials()
-	if t.denied {
+	switch {
+	case t.denied:
 		log.Infof("%s can be read again after %s", kind, time.Since(t.began).Round(time.Millisecond))
-		return
+	case h.outage && !h.away(): // the last one says so
+		h.outage = false
+		log.Infof("the API server is back after %s", time.Since(t.began).Round(time.Millisecond))
 	}
-	for _, other := range h.trouble {
-		if !other.denied {
-			return // the last one says so
-		}
-	}
-	log.Infof("the API server is back after %s", time.Since(t.began).Round(time.Millisecond))
 }
 
 // countDenials notes since when something is denied.

@@ -54,6 +54,7 @@ func TestReady_D8(t *testing.T) {
 		}
 	}
 	h.failed("slices", errForbidden)
+	h.failed("slices", errForbidden)
 	if ready(h, time.Hour) {
 		t.Error("a denial is not waited for")
 	}
@@ -176,6 +177,20 @@ func TestLog_D10(t *testing.T) {
 	h.failed("imports", errNotServed)
 	h.failed("imports", errNotServed)
 	expect("away, then denied", "can't read imports: connection refused", "can't read imports: serviceimports: not served")
+	h.fine("imports")
+	expect("served", "imports can be read again after")
+
+	h.failed("imports", errAway)
+	h.failed("slices", errForbidden)
+	h.failed("imports", errForbidden)
+	h.fine("slices")
+	h.fine("imports")
+	expect("restarted", "can't read imports: connection refused", "the API server is back after")
+	h.failed("slices", errForbidden)
+	h.fine("slices")
+	expect("denied for a moment")
+	h.failed("imports", errAway)
+	expect("away once more", "can't read imports: connection refused")
 
 	h = twoKinds()
 	h.failed("imports", errNotServed)
