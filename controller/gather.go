@@ -34,6 +34,8 @@ type offer struct {
 	sources []plan.Source // what is known, with what is withdrawn
 	leftOut []string      // see plan.Wanted
 	narrow  narrowed
+
+	unlessLast bool // see plan.Wanted
 }
 
 // offer merges what is known, and withdraws what is to be withdrawn.
@@ -50,7 +52,7 @@ func (f facts) offer(now time.Time, policy clusters.Policy) *offer {
 // wanted is the offer as plan takes it.
 func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
 	w := plan.Wanted{
-		Key: key, Service: o.service, Sources: o.sources, Unsure: o.unsure, Unreachable: o.unreachable, Members: o.members,
+		Key: key, Service: o.service, Sources: o.sources, UnlessLast: o.unlessLast, Unsure: o.unsure, Unreachable: o.unreachable, Members: o.members,
 		LeftOut: o.leftOut,
 	}
 	for _, cluster := range slices.Sorted(maps.Keys(o.invalid)) {
@@ -145,6 +147,7 @@ func (o *offer) withdraw(policy clusters.Policy) {
 	for i := range o.sources {
 		o.sources[i].Withdrawn = o.unreachable[o.sources[i].Cluster]
 	}
+	o.unlessLast = policy == clusters.WithdrawUnlessLast
 	for _, cluster := range o.service.Clusters {
 		if o.unreachable[cluster] && o.unsure[cluster] {
 			o.sources = append(o.sources, plan.Source{Cluster: cluster, Withdrawn: true})

@@ -65,6 +65,8 @@ type Wanted struct {
 	// Sources are the exporting clusters' slices, one entry per cluster in Service.Clusters whose slices are known. A
 	// cluster whose slices are not known (not synced, unreachable) has no entry and is listed in Unsure.
 	Sources []Source
+	// UnlessLast says that withdrawn sources keep their endpoints where they are the last that can be used (SPEC L2).
+	UnlessLast bool
 	// Unsure are clusters of which it is not known now what they export: their slices, their status entries and an import
 	// that only they may still export are left as they are (SPEC L3, L6).
 	Unsure map[string]bool

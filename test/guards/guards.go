@@ -36,6 +36,8 @@ var guards = []guard{
 		"max(0, min(now.Sub(j.last), longestStep))", "max(0, now.Sub(j.last))", unitClusters, "TestJudge"},
 	{"L2", "a probe that hangs ends within the grace period", "controller/clusters/clusters.go",
 		"max(shortestPatience, min(longestPatience, grace/4))", "longestPatience", realClusters, "TestBlackHole_L2_L5"},
+	{"L2", "the last endpoints that can be used stay", "controller/plan/last.go",
+		"if source.Withdrawn && last(source.Cluster) {", "if false {", unitPlan, "TestLastThatCanBeUsed_L2"},
 	{"L3", "what a member that left exported goes", "controller/controller.go",
 		"\tif l != nil {\n\t\tl.stop()\n\t}\n\tc.all(everything)", "\tif l != nil {\n\t\tl.stop()\n\t}", realFleet, "TestMemberLeaves_L3"},
 	{"L3", "the Lease of a member that left goes", "controller/clusters/leases.go",
