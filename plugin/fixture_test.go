@@ -37,7 +37,7 @@ func newFixture(t testing.TB, zones ...string) *fixture {
 	t.Helper()
 	v := view.New()
 	f := &fixture{
-		t: t, imports: &importSink{view: v, told: told{}}, slices: &sliceSink{view: v, told: told{}},
+		t: t, imports: &importSink{view: v, zone: &zoneLength{}, told: told{}}, slices: &sliceSink{view: v, zone: &zoneLength{}, told: told{}},
 		Multicluster: &Multicluster{group: &group{}},
 	}
 	f.group.members = []*Multicluster{f.Multicluster}
@@ -48,6 +48,8 @@ func newFixture(t testing.TB, zones ...string) *fixture {
 		z.stand([]netip.Addr{netip.MustParseAddr("10.0.0.53"), netip.MustParseAddr("fd00::53")})
 		f.zones = append(f.zones, z)
 	}
+	f.imports.zone.serve(f.zones)
+	f.slices.zone.serve(f.zones)
 	f.stanzas = []*stanza{{zones: f.zones, patience: time.Hour}}
 	f.started.Store(true)
 	return f

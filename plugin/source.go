@@ -27,12 +27,14 @@ type sourceKey struct {
 type source struct {
 	key    sourceKey
 	view   *view.View
+	zone   zoneLength
 	serial serial
 	health *health
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
-	users map[*stanza]struct{} // guarded by registry.mu
+	inherited bool                 // the view is that of a source before this one
+	users     map[*stanza]struct{} // guarded by registry.mu
 }
 
 // registry holds the running sources of this process.
@@ -46,9 +48,14 @@ func acquire(st *stanza) {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
 	s := registry.sources[st.key]
-	if s == nil {
-		s = startSource(st.key, st.config, predecessor(st.key))
+	fresh := s == nil
+	if fresh {
+		s = newSource(st.key, predecessor(st.key))
 		registry.sources[st.key] = s
+	}
+	s.zone.serve(st.zones)
+	if fresh {
+		s.start(st.config)
 	}
 	s.users[st] = struct{}{}
 	for _, z := range st.zones {
@@ -102,24 +109,29 @@ func (s *source) zones() map[view.Zone]struct{} {
 	return all
 }
 
-// startSource starts to read. What old knows, if it is not nil, serves until everything was read anew, however long that takes:
-// credentials may be replaced while the API server is away (SPEC D8).
-func startSource(key sourceKey, cfg *rest.Config, old *source) *source {
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &source{key: key, view: view.New(), cancel: cancel, users: map[*stanza]struct{}{}}
+// newSource returns a source that does not read yet. What old knows, if it is not nil, serves until everything was read anew,
+// however long that takes: credentials may be replaced while the API server is away (SPEC D8).
+func newSource(key sourceKey, old *source) *source {
+	s := &source{key: key, view: view.New(), users: map[*stanza]struct{}{}}
 	if old != nil {
-		s.view = old.view
+		s.view, s.inherited = old.view, true
 	}
-	streams := newStreams(s, cfg, old != nil)
+	return s
+}
+
+// start begins to read.
+func (s *source) start(cfg *rest.Config) {
+	var ctx context.Context
+	ctx, s.cancel = context.WithCancel(context.Background())
+	streams := newStreams(s, cfg)
 	s.health = newHealth(streams)
-	if old != nil {
+	if s.inherited {
 		s.health.inherit()
 	}
 	for _, st := range streams {
 		st.health = s.health
 		s.done.Go(func() { st.run(ctx) })
 	}
-	return s
 }
 
 // synced reports whether everything has been read once.

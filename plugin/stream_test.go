@@ -50,7 +50,7 @@ func TestSilence(t *testing.T) {
 	}
 	client := &api{rc, "serviceimports", newImportFeed}
 	v := view.New()
-	s := &stream{kind: "imports", silence: 50 * time.Millisecond, sink: &importSink{view: v, told: told{}}}
+	s := &stream{kind: "imports", silence: 50 * time.Millisecond, sink: &importSink{view: v, zone: &zoneLength{}, told: told{}}}
 	s.health = newHealth([]*stream{s})
 	if err := s.streamAll(t.Context(), client); err != nil {
 		t.Fatalf("a silent watch is an outage: %v", err)

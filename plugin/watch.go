@@ -21,7 +21,7 @@ const discoveryTimeout = 10 * time.Second
 
 // newStreams returns what a source follows: ServiceImports, and EndpointSlices unless they are not wanted. What the view holds
 // already goes once everything was read that is there now.
-func newStreams(s *source, cfg *rest.Config, inherited bool) []*stream {
+func newStreams(s *source, cfg *rest.Config) []*stream {
 	cfg = clientConfig(cfg)
 	wanted := newWanted(s.key.namespaces)
 	streams := []*stream{{
@@ -29,7 +29,7 @@ func newStreams(s *source, cfg *rest.Config, inherited bool) []*stream {
 		kind:     "serviceimports." + mcsapi.Group,
 		selector: s.key.labels,
 		connect:  importClient(cfg),
-		sink:     &importSink{view: s.view, wanted: wanted, told: told{}, dirty: inherited},
+		sink:     &importSink{view: s.view, zone: &s.zone, wanted: wanted, told: told{}, dirty: s.inherited},
 	}}
 	if s.key.noEndpoints {
 		return streams
@@ -39,7 +39,7 @@ func newStreams(s *source, cfg *rest.Config, inherited bool) []*stream {
 		kind:     "endpointslices." + discoveryv1.GroupName,
 		selector: mcsapi.LabelServiceName,
 		connect:  sliceClient(cfg),
-		sink:     &sliceSink{view: s.view, wanted: wanted, told: told{}, dirty: inherited},
+		sink:     &sliceSink{view: s.view, zone: &s.zone, wanted: wanted, told: told{}, dirty: s.inherited},
 	})
 }
 
@@ -93,6 +93,7 @@ func sliceCodecs() runtime.NegotiatedSerializer {
 // importSink puts ServiceImports into the view.
 type importSink struct {
 	view   *view.View
+	zone   *zoneLength
 	wanted wanted
 	told   told
 	seen   map[string]struct{} // since begin, where something was there before
@@ -105,6 +106,9 @@ func (s *importSink) set(o runtime.Object) {
 		return
 	}
 	imp, odd := convertImport(si)
+	if imp != nil {
+		s.zone.checkImport(si.Namespace, si.Name, &odd)
+	}
 	s.told.tell("ServiceImport", si.Namespace, si.Name, odd)
 	if imp == nil {
 		return // its name can't have been another before
@@ -139,6 +143,7 @@ func (s *importSink) end() {
 // sliceSink puts EndpointSlices into the view.
 type sliceSink struct {
 	view   *view.View
+	zone   *zoneLength
 	wanted wanted
 	told   told
 	seen   map[view.SliceKey]struct{} // since begin, where something was there before
@@ -151,6 +156,9 @@ func (s *sliceSink) set(o runtime.Object) {
 		return
 	}
 	service, slice, odd := convertSlice(es)
+	if slice != nil {
+		s.zone.checkSlice(es.Namespace, service, slice, &odd)
+	}
 	s.told.tell("EndpointSlice", es.Namespace, es.Name, odd)
 	if slice == nil {
 		s.view.DeleteSlice(es.Namespace, es.Name)

@@ -9,9 +9,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxName is the length of the longest name that fits into 255 octets (RFC 1035 section 2.3.4): each label of a name is
+// MaxName is the length of the longest name that fits into 255 octets (RFC 1035 section 2.3.4): each label of a name is
 // preceded by one octet, as it is followed by a dot in text, and the root takes one more.
-const maxName = 254
+const MaxName = 254
 
 // Node is a name below that of a service: an endpoint, a port, or only a parent of such names (RFC 4592 section 2.2.2).
 type Node struct {
@@ -47,7 +47,7 @@ func (r *Records) Below(sub string) (n Node, exists bool) {
 }
 
 // fits reports whether a name of so many characters above that of the service is not too long.
-func (r *Records) fits(sub int) bool { return sub+1+len(r.owner) <= maxName }
+func (r *Records) fits(sub int) bool { return sub+1+len(r.owner) <= MaxName }
 
 // A returns the IPv4 addresses of an endpoint.
 func (n Node) A() *RRset { return n.addresses(4) }
@@ -130,7 +130,7 @@ func (r *Records) hasNames(s *Slice) bool {
 	if r.fits(maxLabel + 1 + len(s.cluster)) {
 		return true
 	}
-	var buf [2 * maxName]byte
+	var buf [2 * MaxName]byte
 	for i := range s.len() {
 		if r.fits(len(s.appendName(buf[:0], i))) {
 			return true
@@ -172,7 +172,7 @@ func parseHostname(label string) hostname {
 		h.addr = addr
 		return h
 	}
-	var text [maxName]byte
+	var text [MaxName]byte
 	n := copy(text[:], label)
 	if strings.Count(label, "-") < 2 || n < len(label) { // the shortest is ::
 		return h

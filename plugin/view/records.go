@@ -56,7 +56,7 @@ func (s *Service) In(z Zone) *Records {
 		}
 	}
 	r := &Records{service: s, zone: z, next: head, owner: z.Name(s.key + ".svc")}
-	r.exist = len(r.owner) <= maxName && (!s.Headless || slices.ContainsFunc(s.slices, func(t *Slice) bool { return t.len() > 0 }))
+	r.exist = len(r.owner) <= MaxName && (!s.Headless || slices.ContainsFunc(s.slices, func(t *Slice) bool { return t.len() > 0 }))
 	s.records.CompareAndSwap(head, r) // who loses builds it once more, next time
 	return r
 }
@@ -103,7 +103,7 @@ func (r *Records) addresses(width int) *RRset {
 
 // services builds the SRV records for the ports that want names.
 func (r *Records) services(owner string, want func(Port) bool) *RRset {
-	if len(owner) > maxName {
+	if len(owner) > MaxName {
 		return NewRRset(nil, nil)
 	}
 	if r.service.Headless {
@@ -174,7 +174,7 @@ func (r *Records) named() []*target {
 	return *r.targets.get(func() *[]*target {
 		var all []*target
 		byName := map[string]*target{}
-		buf := make([]byte, 0, 2*maxName)
+		buf := make([]byte, 0, 2*MaxName)
 		for _, e := range r.service.ready() {
 			if buf = e.slice.appendName(buf[:0], e.at); len(buf) == 0 || !r.fits(len(buf)) {
 				continue
@@ -211,7 +211,7 @@ func union(a, b []Port) []Port {
 
 // addressSet builds the set of A or AAAA records at a name.
 func addressSet(owner string, ttl uint32, found [][]byte) *RRset {
-	if len(found) == 1 && len(found[0]) == net.IPv4len && len(owner) <= maxName {
+	if len(found) == 1 && len(found[0]) == net.IPv4len && len(owner) <= MaxName {
 		return newSingleAddress(owner, ttl, found[0])
 	}
 	return NewRRset(addressRecords(owner, ttl, found), nil)
@@ -219,7 +219,7 @@ func addressSet(owner string, ttl uint32, found [][]byte) *RRset {
 
 // addressRecords builds A and AAAA records in one block each.
 func addressRecords(owner string, ttl uint32, found [][]byte) []dns.RR {
-	if len(owner) > maxName {
+	if len(owner) > MaxName {
 		return nil
 	}
 	rrs := make([]dns.RR, 0, len(found))

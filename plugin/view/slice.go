@@ -154,6 +154,16 @@ func (s *Slice) appendName(buf []byte, i int) []byte {
 	return append(append(buf, '.'), s.cluster...)
 }
 
+// LongestName returns the length of the longest name of an endpoint below that of the service, "<hostname>.<cluster>"; 0 where
+// none has one.
+func (s *Slice) LongestName() (longest int) {
+	var buf [2 * MaxName]byte
+	for i := range s.len() {
+		longest = max(longest, len(s.appendName(buf[:0], i)))
+	}
+	return longest
+}
+
 // find returns the first endpoint that has a name, -1 if none has.
 func (s *Slice) find(h hostname) int {
 	if s.hosts != nil {
