@@ -33,7 +33,7 @@ type source struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
-	inherited bool                 // the view is that of a source before this one
+	inherited bool                 // the view began as that of a source before this one
 	users     map[*stanza]struct{} // guarded by registry.mu
 }
 
@@ -114,7 +114,7 @@ func (s *source) zones() map[view.Zone]struct{} {
 func newSource(key sourceKey, old *source) *source {
 	s := &source{key: key, view: view.New(), users: map[*stanza]struct{}{}}
 	if old != nil {
-		s.view, s.inherited = old.view, true
+		s.view, s.inherited = old.view.Clone(), true // a copy: each follows the API server by itself while both run
 	}
 	return s
 }

@@ -26,6 +26,18 @@ func newTable() *table {
 	return t
 }
 
+// clone returns a table of the same services, which changes by itself from then on.
+func (t *table) clone() *table {
+	c := &table{seed: t.seed, used: t.used, idle: t.idle}
+	from := *t.slots.Load()
+	slots := make([]atomic.Pointer[Service], len(from))
+	for i := range from {
+		slots[i].Store(from[i].Load())
+	}
+	c.slots.Store(&slots)
+	return c
+}
+
 // get returns the service that was set last for a key, or nil.
 func (t *table) get(key string) *Service {
 	hash := maphash.String(t.seed, key)
@@ -70,12 +82,7 @@ func find(slots []atomic.Pointer[Service], hash uint64, key string) int {
 
 // rebuild makes a table of the services that are of use, with room for as many again.
 func (t *table) rebuild() []atomic.Pointer[Service] {
-	t.used, t.idle = 0, 0
-	for s := range t.all() {
-		if s.useful() {
-			t.used++
-		}
-	}
+	t.used, t.idle = t.used-t.idle, 0
 	size := minSlots
 	for size < 4*t.used {
 		size *= 2

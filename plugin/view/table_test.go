@@ -1,9 +1,9 @@
 package view
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"testing"
 )
 
@@ -46,30 +46,18 @@ func TestTableWhileRead(t *testing.T) {
 	table := newTable()
 	fixed := &Service{key: "fixed.ns", imported: true}
 	table.set(fixed)
-	done := make(chan struct{})
-	var readers sync.WaitGroup
-	for range 2 {
-		readers.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				if table.get(fixed.key) != fixed {
-					t.Error("a service is lost")
-					return
-				}
-			}
-		})
-	}
+	stop := reading(t, func() error {
+		if table.get(fixed.key) != fixed {
+			return errors.New("a service is lost")
+		}
+		return nil
+	})
 	for _, imported := range []bool{true, false, true, false} {
 		for i := range 2000 {
 			table.set(&Service{key: fmt.Sprintf("web-%d.ns", i), imported: imported})
 		}
 	}
-	close(done)
-	readers.Wait()
+	stop()
 	if slots := len(*table.slots.Load()); slots > 4096 {
 		t.Errorf("%d slots for one service", slots)
 	}

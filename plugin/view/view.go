@@ -44,6 +44,19 @@ func New() *View {
 	return v
 }
 
+// Clone returns a view of the same services, which changes by itself from then on. The services are shared: they never change.
+func (v *View) Clone() *View {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c := &View{
+		services: v.services.clone(), owners: maps.Clone(v.owners), population: maps.Clone(v.population),
+		imports: v.imports, headless: v.headless, endpoints: v.endpoints,
+	}
+	c.namespaces.Store(v.namespaces.Load())
+	c.changes.Store(v.changes.Load())
+	return c
+}
+
 // Service returns the service that key names ("name.namespace", lower case), or nil where nothing imports it.
 func (v *View) Service(key string) *Service {
 	if s := v.services.get(key); s != nil && s.imported {

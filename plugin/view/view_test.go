@@ -1,6 +1,7 @@
 package view
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -169,6 +170,32 @@ func TestReadersSeeWholes(t *testing.T) {
 		states[i] = NewSlice("s", "a", 0, nil, endpoints)
 	}
 	v.SetSlice("ns", "db", states[0])
+	stop := reading(t, func() error {
+		records := v.Service("db.ns").In(zone)
+		first := records.A().All()[0].(*dns.A).A[1]
+		for _, rr := range records.A().All() {
+			if a := rr.(*dns.A).A; a[1] != first {
+				return fmt.Errorf("half a change: %v", records.A().All())
+			}
+		}
+		name := fmt.Sprintf("10-%d-0-3.a", first)
+		if node, ok := records.Below(name); !ok || node.A().Len() != 1 || node.AAAA().Len() != 0 || node.SRV().Len() != 0 {
+			return fmt.Errorf("%s has no address", name)
+		}
+		if !v.HasNamespace("ns") {
+			return errors.New("the namespace is gone")
+		}
+		return nil
+	})
+	for i := range 2000 {
+		v.SetSlice("ns", "db", states[i%2])
+		v.SetImport("ns", "db", Import{Headless: true})
+	}
+	stop()
+}
+
+// reading has two readers read without pause, until they find something wrong or stop is called, which waits for them.
+func reading(t *testing.T, read func() error) (stop func()) {
 	done := make(chan struct{})
 	var readers sync.WaitGroup
 	for range 2 {
@@ -179,32 +206,17 @@ func TestReadersSeeWholes(t *testing.T) {
 					return
 				default:
 				}
-				records := v.Service("db.ns").In(zone)
-				first := records.A().All()[0].(*dns.A).A[1]
-				for _, rr := range records.A().All() {
-					if a := rr.(*dns.A).A; a[1] != first {
-						t.Errorf("half a change: %v", records.A().All())
-						return
-					}
-				}
-				name := fmt.Sprintf("10-%d-0-3.a", first)
-				if node, ok := records.Below(name); !ok || node.A().Len() != 1 || node.AAAA().Len() != 0 || node.SRV().Len() != 0 {
-					t.Errorf("%s has no address", name)
-					return
-				}
-				if !v.HasNamespace("ns") {
-					t.Error("the namespace is gone")
+				if err := read(); err != nil {
+					t.Error(err)
 					return
 				}
 			}
 		})
 	}
-	for i := range 2000 {
-		v.SetSlice("ns", "db", states[i%2])
-		v.SetImport("ns", "db", Import{Headless: true})
+	return func() {
+		close(done)
+		readers.Wait()
 	}
-	close(done)
-	readers.Wait()
 }
 
 // TestForget: the records of a zone that nobody serves any more are dropped, and built again when asked for.
@@ -226,5 +238,28 @@ func TestForget(t *testing.T) {
 	}
 	if rr := s.In(zone).A().All()[0]; rr.Header().Name != "web.ns.svc.clusterset.local." {
 		t.Errorf("%v", rr)
+	}
+}
+
+// TestClone: a clone holds what the view held, and neither sees what becomes of the other.
+func TestClone(t *testing.T) {
+	for seed := range uint64(20) {
+		w := newWorld(seed)
+		for range 50 {
+			w.step()
+		}
+		before, clone := contents(w.view), w.view.Clone()
+		for range 50 {
+			w.step()
+		}
+		after := contents(w.view)
+		if got := contents(clone); !slices.Equal(got, before) {
+			t.Fatalf("seed %d:\n%s\nnot\n%s", seed, strings.Join(got, "\n"), strings.Join(before, "\n"))
+		}
+		clone.RetainSlices(nil)
+		clone.RetainImports(nil)
+		if clone.Counts() != (Counts{}) || clone.HasNamespace("ns") || !slices.Equal(contents(w.view), after) {
+			t.Fatalf("seed %d: %+v is left, or the other changed", seed, clone.Counts())
+		}
 	}
 }
