@@ -141,18 +141,23 @@ func TestToldOnce_D11(t *testing.T) {
 		}
 	}
 	f.remove(webImport)
+	if len(f.imports.told) != 0 {
+		t.Errorf("remembered after the object is gone: %v", f.imports.told)
+	}
+}
 
-	out.Reset()
-	long := newFixture(t, strings.Repeat("a.", 115))
+// TestTooLongIsTold_D11: so is that a name is left out for its length.
+func TestTooLongIsTold_D11(t *testing.T) {
+	var out bytes.Buffer
+	clog.SetOutput(&out)
+	t.Cleanup(clog.Discard)
+	f := newFixture(t, strings.Repeat("a.", 115))
 	for range 2 {
-		long.apply(webImport)
-		long.apply("metadata: {name: web-1, namespace: shop, labels: {multicluster.kubernetes.io/service-name: web, " +
+		f.apply(webImport)
+		f.apply("metadata: {name: web-1, namespace: shop, labels: {multicluster.kubernetes.io/service-name: web, " +
 			"multicluster.kubernetes.io/source-cluster: east}}\naddressType: IPv4\nports: []\nendpoints: [{addresses: [10.1.0.1]}]")
 	}
 	if text := out.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "EndpointSlice shop/web-1: the names of endpoints have more than 255 octets") {
 		t.Errorf("logged %q", text)
-	}
-	if len(f.imports.told) != 0 {
-		t.Errorf("remembered after the object is gone: %v", f.imports.told)
 	}
 }

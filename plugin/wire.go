@@ -230,7 +230,7 @@ type fields struct {
 	number protowire.Number // of the present field
 	kind   protowire.Type
 	value  []byte // of the present field, if it is a string, octets or a message
-	text   string // that ends with the octets of the present field, where texts may be parts
+	text   string // the same, where texts may be parts
 	count  uint64 // of the present field, if it is a number
 	bad    bool   // something is wrong with the message
 }
@@ -245,6 +245,7 @@ func (f *fields) next() bool {
 	if f.bad = head < 0; f.bad {
 		return false
 	}
+	f.value = nil
 	switch f.kind {
 	case protowire.BytesType:
 		f.value, size = protowire.ConsumeBytes(f.rest[head:])
@@ -256,9 +257,10 @@ func (f *fields) next() bool {
 	if f.bad = size < 0; f.bad {
 		return false
 	}
-	f.rest = f.rest[head+size:]
+	end := head + size
+	f.rest = f.rest[end:]
 	if f.same != "" {
-		f.text, f.same = f.same[:head+size], f.same[head+size:]
+		f.text, f.same = f.same[end-len(f.value):end], f.same[end:]
 	}
 	return true
 }
@@ -273,16 +275,13 @@ func (f *fields) octets() []byte {
 }
 
 // message returns the present field, which has to be a message.
-func (f *fields) message() fields {
-	octets := f.octets()
-	return fields{rest: octets, same: f.text[max(len(f.text)-len(octets), 0):]}
-}
+func (f *fields) message() fields { return fields{rest: f.octets(), same: f.text} }
 
 // string returns the present field, which has to be a string.
 func (f *fields) string() string {
 	octets := f.octets()
 	if f.text != "" {
-		return f.text[len(f.text)-len(octets):]
+		return f.text
 	}
 	return string(octets)
 }

@@ -160,8 +160,7 @@ func (c *connection) run(ctx context.Context) {
 // pause returns how long after now the next probe is: not with all others, but with some of them, since with hundreds of
 // members a process that wakes for each spends more CPU on waking than on probes.
 func (c *connection) pause(now time.Time) time.Duration {
-	beat := max(c.interval/20, 1)
-	return now.Add(c.interval - rand.N(c.interval/5)).Truncate(beat).Sub(now)
+	return now.Add(c.interval - rand.N(c.interval/5)).Truncate(c.interval / 20).Sub(now)
 }
 
 // step probes the API server, follows what it serves, and tells the member where that leaves it.

@@ -246,9 +246,11 @@ func TestDirectoryMissing_L6(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for line := range noticed {
-		if strings.Contains(line, "another directory than before, and empty") {
-			break
+	for line := ""; !strings.Contains(line, "another directory than before, and empty"); {
+		select {
+		case line = <-noticed:
+		case <-time.After(10 * time.Second):
+			t.Fatal("an empty directory is believed")
 		}
 	}
 	place(t, away, "c3", kubeconfig("token: one"))

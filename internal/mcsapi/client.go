@@ -76,24 +76,17 @@ func Config(cfg *rest.Config, version string) *rest.Config {
 func ServedVersion(
 	ctx context.Context, d discovery.ServerResourcesInterface, timeout time.Duration, resource string,
 ) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	dc := discovery.ToServerResourcesInterfaceWithContext(d)
-	for _, version := range Versions {
-		list, err := dc.ServerResourcesForGroupVersionWithContext(ctx, Group+"/"+version)
-		if apierrors.IsNotFound(err) {
-			continue
+	served := ""
+	err := eachServed(ctx, d, timeout, func(version string, list []metav1.APIResource) (enough bool) {
+		if slices.ContainsFunc(list, func(r metav1.APIResource) bool { return r.Name == resource }) {
+			served = version
 		}
-		if err != nil {
-			return "", fmt.Errorf("asking which version of %s is served: %w", Group, err)
-		}
-		for i := range list.APIResources {
-			if list.APIResources[i].Name == resource {
-				return version, nil
-			}
-		}
+		return served != ""
+	})
+	if err == nil && served == "" {
+		err = fmt.Errorf("%w; install the CRDs of sigs.k8s.io/mcs-api", ErrNotServed)
 	}
-	return "", fmt.Errorf("%w; install the CRDs of sigs.k8s.io/mcs-api", ErrNotServed)
+	return served, err
 }
 
 // ServedVersions is [ServedVersion] for several resources at the cost of one, and within timeout. A resource that is served
@@ -101,29 +94,42 @@ func ServedVersion(
 func ServedVersions(
 	ctx context.Context, d discovery.ServerResourcesInterface, timeout time.Duration, resources ...string,
 ) (map[string]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	dc := discovery.ToServerResourcesInterfaceWithContext(d)
 	served := map[string]string{}
-	for _, version := range Versions {
-		list, err := dc.ServerResourcesForGroupVersionWithContext(ctx, Group+"/"+version)
-		if apierrors.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("asking which version of %s is served: %w", Group, err)
-		}
+	err := eachServed(ctx, d, timeout, func(version string, list []metav1.APIResource) (enough bool) {
 		for _, resource := range resources {
-			found := slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool {
+			found := slices.ContainsFunc(list, func(r metav1.APIResource) bool {
 				return r.Name == resource && slices.Contains(r.Verbs, "create")
 			})
 			if found && served[resource] == "" {
 				served[resource] = version
 			}
 		}
-		if len(served) == len(resources) {
-			break
-		}
+		return len(served) == len(resources)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return served, nil
+}
+
+// eachServed calls take with what is served of each version, the preferred one first, until that is enough.
+func eachServed(
+	ctx context.Context, d discovery.ServerResourcesInterface, timeout time.Duration, take func(version string, list []metav1.APIResource) (enough bool),
+) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	dc := discovery.ToServerResourcesInterfaceWithContext(d)
+	for _, version := range Versions {
+		list, err := dc.ServerResourcesForGroupVersionWithContext(ctx, Group+"/"+version)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("asking which version of %s is served: %w", Group, err)
+		}
+		if take(version, list.APIResources) {
+			return nil
+		}
+	}
+	return nil
 }

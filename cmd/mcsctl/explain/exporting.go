@@ -51,10 +51,10 @@ func (d *diagnosis) export(c *Cluster) {
 		return
 	case d.unread(c, "export", "serviceexports"):
 		return
-	case c.Export == nil && c.Service != nil && !derived(c.Service) && d.unreadable(c):
-		return
 	case c.Export == nil && c.Service != nil && !derived(c.Service):
-		d.look(c, "export", None, "not exported from here, though a Service "+d.Key.Name+" is here", "")
+		if !d.unreadable(c) {
+			d.look(c, "export", None, "not exported from here, though a Service "+d.Key.Name+" is here", "")
+		}
 		return
 	case c.Export == nil:
 		d.look(c, "export", None, "not exported from here", "")
