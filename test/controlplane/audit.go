@@ -5,7 +5,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"math"
 	"os"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -43,6 +47,7 @@ func (c *Cluster) auditArgs() ([]string, error) {
 		"--audit-policy-file=" + policy,
 		"--audit-log-path=" + c.auditLog(),
 		"--audit-log-mode=blocking",
+		"--audit-log-maxsize=102400", // MiB: no other file is begun, which would not be read
 	}, os.WriteFile(policy, fmt.Appendf(nil, auditPolicy, accounts), 0o600)
 }
 
@@ -92,15 +97,40 @@ func (c *Cluster) AuditedRequests() ([]AuditedRequest, error) {
 	if !c.opts.AuditLog {
 		return nil, fmt.Errorf("cluster %s has no audit log: start it with Options.AuditLog", c.opts.Name)
 	}
-	log, err := os.ReadFile(c.auditLog())
-	if err != nil {
-		return nil, fmt.Errorf("reading the audit log of cluster %s: %w", c.opts.Name, err)
-	}
-	requests, err := parseAuditLog(log)
-	if err != nil {
+	c.audit.Lock()
+	defer c.audit.Unlock()
+	if err := c.audit.readOn(c.auditLog()); err != nil {
 		return nil, fmt.Errorf("the audit log of cluster %s: %w", c.opts.Name, err)
 	}
-	return requests, nil
+	return slices.Clone(c.audit.requests), nil
+}
+
+// auditTrail is what has been read of an audit log, which is only appended to: it can have gigabytes. It is locked for use.
+type auditTrail struct {
+	sync.Mutex
+	read     int64 // octets
+	requests []AuditedRequest
+}
+
+// readOn reads what the log has more by now.
+func (t *auditTrail) readOn(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	log, err := io.ReadAll(io.NewSectionReader(f, t.read, math.MaxInt64-t.read))
+	if err != nil {
+		return err
+	}
+	log = log[:bytes.LastIndexByte(log, '\n')+1] // a last line without its end is still being written
+	requests, err := parseAuditLog(log)
+	if err != nil {
+		return fmt.Errorf("after %d octets: %w", t.read, err)
+	}
+	t.read += int64(len(log))
+	t.requests = append(t.requests, requests...)
+	return nil
 }
 
 // auditEvent is what is of use in an Event of audit.k8s.io/v1.
@@ -124,11 +154,10 @@ type auditEvent struct {
 	StageTimestamp           time.Time `json:"stageTimestamp"`
 }
 
-// parseAuditLog reads one JSON object a line. A last line without its end is still being written, and left out.
+// parseAuditLog reads one JSON object a line.
 func parseAuditLog(log []byte) ([]AuditedRequest, error) {
 	var requests []AuditedRequest
-	complete := bytes.NewReader(log[:bytes.LastIndexByte(log, '\n')+1])
-	lines := bufio.NewScanner(complete)
+	lines := bufio.NewScanner(bytes.NewReader(log))
 	lines.Buffer(nil, len(log)+1)
 	for n := 1; lines.Scan(); n++ {
 		var event auditEvent

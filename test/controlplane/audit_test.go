@@ -1,6 +1,8 @@
 package controlplane
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -74,14 +76,11 @@ func mutationsOf(t *testing.T, c *Cluster, user string) map[Mutation]int {
 	return own
 }
 
-func TestParseAuditLog(t *testing.T) {
-	const log = `{"verb":"patch","user":{"username":"u"},"userAgent":"a/1","objectRef":{"resource":"serviceimports","namespace":"ns","name":"n","apiGroup":"multicluster.x-k8s.io","subresource":"status"},"responseStatus":{"code":409},"requestReceivedTimestamp":"2026-01-02T03:04:05.000006Z"}
-{"verb":"create","user":{"username":"u"},"objectRef":{"resource":"services"},"responseStatus":{"code":201}}
-{"verb":"delete","user":{"userna`
-	requests, err := parseAuditLog([]byte(log))
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestAuditTrail(t *testing.T) {
+	const first = `{"verb":"patch","user":{"username":"u"},"userAgent":"a/1","objectRef":{"resource":"serviceimports","namespace":"ns","name":"n","apiGroup":"multicluster.x-k8s.io","subresource":"status"},"responseStatus":{"code":409},"requestReceivedTimestamp":"2026-01-02T03:04:05.000006Z"}
+{"verb":"create","user":{"userna`
+	const rest = `me":"u"},"objectRef":{"resource":"services"},"responseStatus":{"code":201}}
+`
 	want := []AuditedRequest{{
 		Mutation:  Mutation{"u", "patch", "serviceimports.multicluster.x-k8s.io/status"},
 		UserAgent: "a/1", Namespace: "ns", Name: "n", Code: 409,
@@ -89,10 +88,28 @@ func TestParseAuditLog(t *testing.T) {
 	}, {
 		Mutation: Mutation{"u", "create", "services"}, Code: 201,
 	}}
-	if !reflect.DeepEqual(requests, want) {
-		t.Errorf("got %+v, want %+v", requests, want)
+	path := filepath.Join(t.TempDir(), "audit.log")
+	log, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := parseAuditLog([]byte("{}\nno JSON\n")); err == nil {
+	defer log.Close()
+	var trail auditTrail
+	for read, text := range []string{first, rest, ""} {
+		if _, err := log.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := trail.readOn(path); err != nil {
+			t.Fatal(err)
+		}
+		if whole := want[:min(read+1, 2)]; !reflect.DeepEqual(trail.requests, whole) {
+			t.Errorf("after %q: got %+v, want %+v", text, trail.requests, whole)
+		}
+	}
+	if _, err := log.WriteString("no JSON\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := trail.readOn(path); err == nil {
 		t.Error("a line that is no JSON is no error")
 	}
 }

@@ -78,6 +78,7 @@ type Cluster struct {
 	url     string
 	ca      *authority
 	client  kubernetes.Interface // the administrator's
+	audit   auditTrail
 
 	mu                                 sync.Mutex // guards what is below
 	stopped                            bool

@@ -23,7 +23,12 @@ type arrivals struct {
 // follow watches the consumer's slices until ctx ends.
 func (b *bench) follow(ctx context.Context) (*arrivals, error) {
 	a := &arrivals{sent: map[string]time.Time{}}
-	w, err := b.kube.DiscoveryV1().EndpointSlices(provider.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: mcsapi.LabelSourceCluster})
+	slices := b.kube.DiscoveryV1().EndpointSlices(provider.Namespace)
+	now, err := slices.List(ctx, metav1.ListOptions{Limit: 1}) // from when on: what there is already is not waited for
+	if err != nil {
+		return nil, err
+	}
+	w, err := slices.Watch(ctx, metav1.ListOptions{LabelSelector: mcsapi.LabelSourceCluster, ResourceVersion: now.ResourceVersion})
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ type settings struct {
 
 func main() {
 	var all settings
-	sizes := flag.String("sizes", "2x500,20x500,200x500,200x5000", "`sizes` to measure, one after the other: providers x exported names")
+	sizes := flag.String("sizes", "2x500,20x500,200x500,2x5000,20x5000,200x5000", "`sizes` to measure, one after the other: providers x exported names")
 	exporters := flag.Int("exporters", 4, "clusters that export each name")
 	flag.IntVar(&all.services, "services", 1000, "Services of each provider, exported or not")
 	flag.IntVar(&all.endpoints, "endpoints", 5, "endpoints of each Service in each cluster")

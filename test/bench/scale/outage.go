@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/bench/scale/provider"
@@ -25,20 +26,26 @@ func (b *bench) outage(ctx context.Context, r *report) error {
 	if err != nil {
 		return err
 	}
+	counting, end := context.WithCancel(ctx)
+	defer end()
+	filled, err := b.filled(counting, c)
+	if err != nil {
+		return err
+	}
 	probing, stop := context.WithCancel(ctx)
 	defer stop()
 	latency := b.probe(probing)
 
 	began := time.Now()
 	c.SetDown(true)
-	if err := b.awaitEndpoints(ctx, c, false); err != nil {
-		return err
+	if err := filled.await(ctx, 0); err != nil { // nobody is the last exporter of a name, but where there is one provider
+		return fmt.Errorf("endpoints of %s that is away: %w", c.ID, err)
 	}
 	gone := time.Since(began)
 	began = time.Now()
 	c.SetDown(false)
-	if err := b.awaitEndpoints(ctx, c, true); err != nil {
-		return err
+	if err := filled.await(ctx, len(own)); err != nil {
+		return fmt.Errorf("endpoints of %s that is back: %w", c.ID, err)
 	}
 	back := time.Since(began)
 	if _, err := b.awaitRest(ctx); err != nil {
@@ -52,7 +59,7 @@ func (b *bench) outage(ctx context.Context, r *report) error {
 	slices, others, imports := 0, 0, 0
 	for _, q := range after[len(before):] {
 		switch {
-		case strings.HasPrefix(q.Resource, mcsImports):
+		case strings.HasPrefix(q.Resource, mcs.ServiceImportPluralName):
 			imports++
 		case own[q.Name]:
 			slices++
@@ -77,29 +84,6 @@ func (b *bench) slicesOf(ctx context.Context, c *provider.Cluster) (map[string]b
 		names[list.Items[i].Name] = true
 	}
 	return names, nil
-}
-
-// awaitEndpoints waits until the consumer has endpoints of a provider in all of its names, or in none. Of names that nobody
-// else exports the last endpoints stay, but there are none here but with one provider.
-func (b *bench) awaitEndpoints(ctx context.Context, c *provider.Cluster, want bool) error {
-	return poll(ctx, func(ctx context.Context) error {
-		list, err := b.kube.DiscoveryV1().EndpointSlices(provider.Namespace).List(ctx, metav1.ListOptions{
-			LabelSelector: mcsapi.LabelSourceCluster + "=" + c.ID, ResourceVersion: "0"})
-		if err != nil {
-			return err
-		}
-		filled := 0
-		for i := range list.Items {
-			if len(list.Items[i].Endpoints) > 0 {
-				filled++
-			}
-		}
-		all := len(c.Exported())
-		if want && filled < all || !want && filled > 0 {
-			return fmt.Errorf("%d of %d slices of %s have endpoints", filled, all, c.ID)
-		}
-		return nil
-	})
 }
 
 // probe writes to the consumer ten times a second until ctx ends; the answer says how long that took.

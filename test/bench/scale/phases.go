@@ -6,22 +6,16 @@ import (
 	"math/rand/v2"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
-
 	"github.com/clusterset/multicluster/test/bench/drive"
-	"github.com/clusterset/multicluster/test/bench/scale/provider"
 	"github.com/clusterset/multicluster/test/programs"
 )
 
-const mcsImports = mcs.ServiceImportPluralName
-
 // patience is how long one phase may take.
-const patience = 30 * time.Minute
+const patience = 2 * time.Hour
 
-// poll asks for a condition every second, and returns its last complaint when it never came true.
+// poll asks for a condition ten times a second, and returns its last complaint when it never came true.
 func poll(ctx context.Context, condition func(context.Context) error) error {
-	return drive.Poll(ctx, time.Second, patience, condition)
+	return drive.Poll(ctx, 100*time.Millisecond, patience, condition)
 }
 
 // importAll starts the controller, waits until everything is imported, and says what that took.
@@ -102,32 +96,10 @@ func (b *bench) atRest(ctx context.Context, r *report) error {
 	return nil
 }
 
-// awaitImported waits until every import is complete: every exporter has its slices, and the import its address.
-func (b *bench) awaitImported(ctx context.Context) error {
-	return poll(ctx, func(ctx context.Context) error {
-		imports := &mcs.ServiceImportList{}
-		err := b.mcs.Get().Namespace(provider.Namespace).Resource(mcsImports).
-			VersionedParams(&metav1.ListOptions{ResourceVersion: "0"}, metav1.ParameterCodec).Do(ctx).Into(imports)
-		if err != nil {
-			return err
-		}
-		done := 0
-		for i := range imports.Items {
-			if len(imports.Items[i].Spec.IPs) > 0 && len(imports.Items[i].Status.Clusters) == b.exporters {
-				done++
-			}
-		}
-		if done < b.exports {
-			return fmt.Errorf("%d of %d imports are complete", done, b.exports)
-		}
-		return nil
-	})
-}
-
 // awaitRest waits until the controller has not written for three seconds, and returns how much it wrote in all.
 func (b *bench) awaitRest(ctx context.Context) (int, error) {
 	last, since := -1, time.Now()
-	err := poll(ctx, func(context.Context) error {
+	err := drive.Poll(ctx, time.Second, patience, func(context.Context) error {
 		requests, err := b.requests()
 		if err != nil {
 			return err
