@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"strings"
 	"time"
+
+	"github.com/clusterset/multicluster/test/programs"
 )
 
 // size is how much there is.
@@ -54,6 +56,10 @@ func main() {
 func run(ctx context.Context, sizes string, exporters int, all settings) error {
 	var done []*report
 	defer func() { printTable(os.Stdout, done) }()
+	built, err := programs.Build(ctx, os.Stderr, "cmd/mcs-controller", "cmd/coredns")
+	if err != nil {
+		return err
+	}
 	for text := range strings.SplitSeq(sizes, ",") {
 		s := size{settings: all}
 		if n, err := fmt.Sscanf(text, "%dx%d", &s.providers, &s.exports); n != 2 || err != nil || s.providers < 1 || s.exports < 1 {
@@ -64,7 +70,7 @@ func run(ctx context.Context, sizes string, exporters int, all settings) error {
 		}
 		s.exporters = min(exporters, s.providers)
 		r := newReport(s)
-		if err := measure(ctx, s, r); err != nil {
+		if err := measure(ctx, s, built, r); err != nil {
 			return fmt.Errorf("%s: %w", text, err)
 		}
 		done = append(done, r)
@@ -72,9 +78,9 @@ func run(ctx context.Context, sizes string, exporters int, all settings) error {
 	return nil
 }
 
-// measure takes all figures of one size.
-func measure(ctx context.Context, s size, r *report) error {
-	b, err := setUp(ctx, s)
+// measure takes all figures of one size, of the programs that were built.
+func measure(ctx context.Context, s size, built []string, r *report) error {
+	b, err := setUp(ctx, s, built[0], built[1])
 	if err != nil {
 		return err
 	}

@@ -42,18 +42,14 @@ type bench struct {
 	dns         *programs.Process
 }
 
-func setUp(ctx context.Context, s size) (b *bench, err error) {
-	b = &bench{size: s, exportersOf: map[string][]*provider.Cluster{}}
+// setUp starts all but the controller; its program and that of CoreDNS are given.
+func setUp(ctx context.Context, s size, controller, coredns string) (b *bench, err error) {
+	b = &bench{size: s, exportersOf: map[string][]*provider.Cluster{}, program: controller, dnsProgram: coredns}
 	defer func() {
 		if err != nil {
 			b.tearDown()
 		}
 	}()
-	built, err := programs.Build(ctx, os.Stderr, "cmd/mcs-controller", "cmd/coredns")
-	if err != nil {
-		return b, err
-	}
-	b.program, b.dnsProgram = built[0], built[1]
 	if err := b.startConsumer(ctx); err != nil {
 		return b, err
 	}
