@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -90,7 +91,7 @@ func (l *leadership) term(ctx context.Context, work func(context.Context) error)
 	}}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: lock, Name: "mcs-controller", WatchDog: l.healthy,
-		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod, ReleaseOnCancel: true,
+		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(lead context.Context) { started <- lead },
 			OnStoppedLeading: func() {},
@@ -112,7 +113,29 @@ func (l *leadership) term(ctx context.Context, work func(context.Context) error)
 	}
 	stop()
 	<-over
+	if elector.IsLeader() {
+		l.release()
+	}
 	return err
+}
+
+// release gives the Lease up, if it is still ours, so that nobody has to wait until it runs out. The elector could do that
+// itself, but would before it ends the lead: for as long as an API server does not answer, this replica would go on writing,
+// up to renewDeadline more, when another may have begun.
+func (l *leadership) release() {
+	ctx, cancel := context.WithTimeout(context.Background(), renewDeadline)
+	defer cancel()
+	record, _, err := l.lock.Get(ctx)
+	if err != nil || record.HolderIdentity != l.lock.Identity() {
+		return
+	}
+	now := metav1.Now()
+	err = l.lock.Update(ctx, resourcelock.LeaderElectionRecord{
+		LeaderTransitions: record.LeaderTransitions, LeaseDurationSeconds: 1, AcquireTime: now, RenewTime: now,
+	})
+	if err != nil {
+		l.log.Info("the Lease was not given up, and runs out by itself", "lease", l.lock.Describe(), "err", err)
+	}
 }
 
 // lead works until either context ends: that of the program or that of the lead.
