@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // Set is the present members. Nothing is known, and no handler is called, before every source has reported once: a member
@@ -235,7 +237,12 @@ func (s *Set) remove(m *Member) {
 	m.leave()
 	s.release(m, "")
 	s.running.Go(m.running.Wait)
-	m.log.Info("member left", "origin", m.Registration().Origin)
+	reg := m.Registration()
+	m.log.Info("member left", "origin", reg.Origin)
+	if reg.Consumer {
+		m.log.Info("what was imported into the cluster stays there as it is, and nobody keeps it up to date",
+			"todelete", fmt.Sprintf("kubectl delete serviceimports,services,endpointslices -A -l %s=%s", mcsapi.LabelClusterSet, s.opts.ClusterSet))
+	}
 	s.handler.Left(m)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // Leave ends a membership: it deletes the Secrets that register id at home, whereupon the controller takes out all that came
@@ -30,6 +31,10 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 			return fmt.Errorf("deleting Secret %s/%s in %s: %w", s.Namespace, s.Name, home.Origin, err)
 		}
 		progress("%s: deleted Secret %s/%s", home.Origin, s.Namespace, s.Name)
+		if s.Annotations[clusters.AnnotationRole] != "provider" {
+			progress("%s: what was imported into it stays there as it is; to delete it there: "+
+				"kubectl delete serviceimports,services,endpointslices -A -l %s=%s", id, mcsapi.LabelClusterSet, set.ClusterSet())
+		}
 	}
 	if !found {
 		var ids []string
