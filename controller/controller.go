@@ -40,9 +40,9 @@ type Options struct {
 
 // Controller is the engine. It implements [clusters.Handler].
 type Controller struct {
-	opts    Options
-	metrics *metrics
-	merged  memory
+	opts     Options
+	metrics  *metrics
+	pictures pictures
 
 	mu    sync.Mutex
 	ctx   context.Context // nil until Run: a replica that does not lead keeps no lanes
@@ -136,7 +136,7 @@ func (c *Controller) NamespaceChanged(m *clusters.Member, namespace string) {
 func (c *Controller) Synced(m *clusters.Member) {
 	c.mu.Lock()
 	if l := c.lanes[m]; l != nil {
-		l.forgetSchema()
+		l.lookAtSchema()
 	}
 	c.mu.Unlock()
 	c.all(everything)
@@ -144,7 +144,7 @@ func (c *Controller) Synced(m *clusters.Member) {
 
 // all forgets what was merged for key and puts it into every lane.
 func (c *Controller) all(key types.NamespacedName) {
-	c.merged.forget(key)
+	c.pictures.forget(key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, l := range c.lanes {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -33,7 +32,6 @@ type offer struct {
 	service *merge.Result // nil when nobody exports the name
 	sources []plan.Source // what is known, with what is withdrawn
 	leftOut []string      // see plan.Wanted
-	narrow  narrowed
 
 	unlessLast bool // see plan.Wanted
 }
@@ -61,14 +59,6 @@ func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
 	return w
 }
 
-// gather reads all state of key from the caches of every provider and merges it.
-func (c *Controller) gather(key types.NamespacedName) *offer {
-	return c.merged.get(key, func() *offer {
-		now := time.Now()
-		return gather(key, c.set.Members(), c.set.IDs()).offer(now, c.opts.Withdrawal)
-	})
-}
-
 // gather reads all state of key from the members, whose ids are given once for all names.
 func gather(key types.NamespacedName, members []*clusters.Member, ids []string) facts {
 	f := facts{
@@ -80,12 +70,14 @@ func gather(key types.NamespacedName, members []*clusters.Member, ids []string) 
 			f.provider(key, m)
 		}
 	}
-	f.exports = append(f.exports, remembered(key, members, f.unsure)...)
 	for i := range f.exports {
 		f.restrict(f.exports[i].Cluster, f.exports[i].Consumers)
 	}
 	return f
 }
+
+// empty reports that nobody has anything to do with the name, which may be one that is gone for good.
+func (f *facts) empty() bool { return len(f.exports)+len(f.invalid)+len(f.unsure) == 0 }
 
 // provider adds what one provider has of the name.
 func (f *facts) provider(key types.NamespacedName, m *clusters.Member) {
@@ -170,81 +162,4 @@ func (o *offer) ready(counts func(cluster string) bool) bool {
 		}
 	}
 	return false
-}
-
-// remembered returns the last known exports of the clusters in unsure, from what the consumers keep (SPEC L9). All
-// consumers that may import an export were told the same, so the first that remembers a cluster is as good as any; but one
-// that was away may remember an export as it was before it was restricted, so a restriction that any remembers holds.
-func remembered(key types.NamespacedName, members []*clusters.Member, unsure map[string]bool) []merge.Export {
-	if len(unsure) == 0 {
-		return nil
-	}
-	var exports []merge.Export
-	found := map[string]int{}
-	for _, m := range members {
-		if !m.Registration().Consumer {
-			continue
-		}
-		i := m.Import(key)
-		if i == nil {
-			continue
-		}
-		kept, err := plan.Remembered(i)
-		if err != nil {
-			continue // hostile or from another version: as good as nothing remembered
-		}
-		for _, e := range kept {
-			at, known := found[e.Cluster]
-			switch {
-			case !unsure[e.Cluster]:
-			case !known:
-				found[e.Cluster] = len(exports)
-				exports = append(exports, e)
-			case exports[at].Consumers == nil:
-				exports[at].Consumers = e.Consumers
-			}
-		}
-	}
-	return exports
-}
-
-// memory keeps one offer per name until something about the name changes, so that it is merged once and not once per
-// consumer. The zero value is ready for use.
-type memory struct {
-	mu     sync.Mutex
-	epoch  uint64 // counts what was forgotten: an offer computed across a change is used, but not kept
-	offers map[types.NamespacedName]*offer
-}
-
-func (m *memory) forget(key types.NamespacedName) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.epoch++
-	if key.Name == "" {
-		m.offers = nil
-		return
-	}
-	delete(m.offers, key)
-}
-
-func (m *memory) get(key types.NamespacedName, compute func() *offer) *offer {
-	m.mu.Lock()
-	if o, ok := m.offers[key]; ok {
-		m.mu.Unlock()
-		return o
-	}
-	epoch := m.epoch
-	m.mu.Unlock()
-
-	o := compute()
-
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.epoch == epoch {
-		if m.offers == nil {
-			m.offers = map[types.NamespacedName]*offer{}
-		}
-		m.offers[key] = o
-	}
-	return o
 }

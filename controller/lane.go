@@ -30,8 +30,9 @@ type lane struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
-	mu    sync.Mutex
-	drops plan.Fields // what this cluster's ServiceImport schema does not keep (SPEC A7); replaced, never changed
+	mu      sync.Mutex
+	version string      // of ServiceImport that drops are learnt of, "" while the cluster's are not synced
+	drops   plan.Fields // what this cluster's ServiceImport schema does not keep (SPEC A7); replaced, never changed
 }
 
 func newLane(ctx context.Context, c *Controller, m *clusters.Member) *lane {
@@ -42,6 +43,7 @@ func newLane(ctx context.Context, c *Controller, m *clusters.Member) *lane {
 			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](retryFirst, retryMost)),
 		events: newRecorder(ctx, m.Kube, c.opts.Log),
 	}
+	l.lookAtSchema()
 	c.metrics.watchQueue(m.ID(), l.queue.Len)
 	for range max(c.opts.Workers, 1) {
 		l.done.Go(func() { l.work(ctx) })
@@ -146,9 +148,16 @@ func (l *lane) learn(paths []string, why string) {
 	l.drops = drops
 }
 
-// forgetSchema lets the schema be learnt again, after the CRD may have changed.
-func (l *lane) forgetSchema() {
+// lookAtSchema lets the schema be learnt again when the cluster serves another version or came back, after which its CRD may be
+// another one. Anything else that bears on every name is no occasion: each costs writes.
+func (l *lane) lookAtSchema() {
+	version := ""
+	if l.member.ConsumerSynced() {
+		version = l.member.ImportVersion()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.drops = nil
+	if version != l.version {
+		l.version, l.drops = version, nil
+	}
 }

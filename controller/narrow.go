@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -17,41 +15,6 @@ import (
 
 // notForThisCluster is why an export is not seen by a cluster that it does not name; people read it on an import.
 const notForThisCluster mcs.ServiceExportConditionReason = "NotForThisCluster"
-
-// narrowed are the offers to those consumers that may not see all exports of a name, by what they don't see. The zero value
-// is ready for use.
-type narrowed struct {
-	mu     sync.Mutex
-	offers map[string]*offer
-}
-
-// to returns what a consumer may see of the offer to all (SPEC P2): not the exports that name their consumers and not this
-// one, and not those that its own import, which may be nil, leaves out. Where nobody restricts anything it is the same offer
-// for all; else consumers that may see the same share one.
-func (o *offer) to(consumer string, i *mcs.ServiceImport, policy clusters.Policy) *offer {
-	var providers []string
-	if i != nil {
-		providers = mcsapi.ClustersIn(i.Annotations, mcsapi.AnnotationProviders)
-	}
-	if providers == nil && len(o.consumers) == 0 {
-		return o
-	}
-	closed, leftOut := o.unseen(consumer, providers)
-	if len(closed)+len(leftOut) == 0 {
-		return o
-	}
-	o.narrow.mu.Lock()
-	defer o.narrow.mu.Unlock()
-	key := strings.Join(closed, ",") + ";" + strings.Join(leftOut, ",")
-	if o.narrow.offers[key] == nil {
-		if o.narrow.offers == nil {
-			o.narrow.offers = map[string]*offer{}
-		}
-		o.narrow.offers[key] = o.without(closed, leftOut).offer(time.Now(), policy)
-		o.narrow.offers[key].leftOut = o.mayExport(leftOut)
-	}
-	return o.narrow.offers[key]
-}
 
 // unseen returns the clusters whose exports are closed to the consumer, and the others that its import leaves out, both in
 // the order of members.
@@ -81,6 +44,9 @@ func (f *facts) mayExport(ids []string) (out []string) {
 // without returns the facts less those of clusters that are not seen. It is known of them that they take no part, so nothing
 // waits for them.
 func (f *facts) without(closed, leftOut []string) facts {
+	if len(closed)+len(leftOut) == 0 {
+		return *f
+	}
 	hidden := map[string]bool{}
 	for _, id := range slices.Concat(closed, leftOut) {
 		hidden[id] = true

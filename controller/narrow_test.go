@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -38,6 +39,12 @@ func exportedBy(ids ...string) facts {
 	return f
 }
 
+func pictureOf(f facts) *picture {
+	return &picture{facts: f, opts: &Options{ClusterSet: "set", Withdrawal: clusters.WithdrawUnlessLast}}
+}
+
+func nobodyRemembers(map[string]bool) []merge.Export { return nil }
+
 func providers(text string) *mcs.ServiceImport {
 	return &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{mcsapi.AnnotationProviders: text}}}
 }
@@ -73,8 +80,8 @@ func TestNarrow_P2(t *testing.T) {
 			for _, id := range c.unsure {
 				f.unsure[id] = true
 			}
-			all := f.offer(time.Now(), clusters.WithdrawUnlessLast)
-			got := all.to(c.consumer, c.imported, clusters.WithdrawUnlessLast)
+			all := pictureOf(f)
+			got := all.to(c.consumer, c.imported)
 			w := got.wanted(web)
 			var of, from, refused []string
 			if w.Service != nil {
@@ -98,10 +105,10 @@ func TestNarrow_P2(t *testing.T) {
 					t.Errorf("waits for %s, which is not seen", id)
 				}
 			}
-			if len(all.service.Clusters) != 3 || len(all.sources) != 3 {
-				t.Errorf("the offer to all was changed: %v", all.service.Clusters)
+			if whole := all.toAll(nobodyRemembers); len(whole.service.Clusters) != 3 || len(whole.sources) != 3 {
+				t.Errorf("the offer to all was changed: %v", whole.service.Clusters)
 			}
-			if again := all.to(c.consumer, c.imported, clusters.WithdrawUnlessLast); again != got {
+			if again := all.to(c.consumer, c.imported); again != got {
 				t.Error("computed again instead of shared")
 			}
 		})
@@ -114,10 +121,63 @@ func TestLastIsJudgedByWhatIsSeen_P2_L2(t *testing.T) {
 	f := exportedBy("a", "b")
 	f.unreachable["a"] = true
 	f.consumers["b"] = []string{"b"}
-	all := f.offer(time.Now(), clusters.WithdrawUnlessLast)
+	all := pictureOf(f)
 	for consumer, withdrawn := range map[string]bool{"a": false, "b": true} {
-		if got := all.to(consumer, nil, clusters.WithdrawUnlessLast).sources[0]; got.Cluster != "a" || got.Withdrawn != withdrawn {
+		if got := all.to(consumer, nil).sources[0]; got.Cluster != "a" || got.Withdrawn != withdrawn {
 			t.Errorf("in %s: %+v, want withdrawn %t", consumer, got, withdrawn)
 		}
+	}
+}
+
+// TestMemoryIsOnesOwn_L9_X4: of a cluster of which nothing is known at present a consumer sees what its own import remembers,
+// whatever others remember.
+func TestMemoryIsOnesOwn_L9_X4(t *testing.T) {
+	all := exportedBy("a", "b", "c")
+	lastKnown, now := all.exports[0], all
+	lastKnown.SessionAffinity, lastKnown.InternalTrafficPolicy = corev1.ServiceAffinityNone, corev1.ServiceInternalTrafficPolicyCluster
+	lastKnown.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
+	known := all.exports[1]
+	known.Service = lastKnown.Service
+	now.exports, now.known, now.unsure = all.exports[1:], all.known[1:], map[string]bool{"a": true}
+	remembering := func(of string, exports ...merge.Export) *mcs.ServiceImport {
+		text, err := json.Marshal(exports)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{
+			Labels: map[string]string{mcsapi.LabelClusterSet: of}, Annotations: map[string]string{mcsapi.AnnotationExports: string(text)}}}
+	}
+	forOthers := lastKnown
+	forOthers.Consumers = []string{"d"}
+	forged := &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{mcsapi.AnnotationExports: "all"}}}
+	p := pictureOf(now)
+	p.toAll(func(map[string]bool) []merge.Export { return []merge.Export{forOthers} })
+	p.to("d", remembering("set", forOthers))
+	for name, c := range map[string]struct {
+		imported *mcs.ServiceImport
+		want     string
+	}{
+		"remembered":                           {remembering("set", lastKnown), "a b c"},
+		"remembered with one that is known":    {remembering("set", lastKnown, known), "a b c"},
+		"not remembered":                       {remembering("set"), "b c"},
+		"no import":                            {nil, "b c"},
+		"what another clusterset's remembers":  {remembering("other", lastKnown), "b c"},
+		"what nobody wrote":                    {forged, "b c"},
+		"what it should never have had to see": {remembering("set", forOthers), "b c"},
+		"left out by the import":               {providers("b"), "b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := p.to("c", c.imported)
+			if of := strings.Join(got.service.Clusters, " "); of != c.want {
+				t.Errorf("made of %s, want %s", of, c.want)
+			}
+			if p.to("c", c.imported) != got {
+				t.Error("computed again instead of shared")
+			}
+		})
+	}
+	verdict := p.toAll(func(map[string]bool) []merge.Export { return []merge.Export{lastKnown} })
+	if of := strings.Join(verdict.service.Clusters, " "); of != "a b c" {
+		t.Errorf("the verdict is made of %s", of)
 	}
 }

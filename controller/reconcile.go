@@ -23,20 +23,20 @@ var errUnsettled = errors.New("does not settle")
 
 // reconcile makes this lane's cluster true for one name: gather → merge → plan → apply.
 func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) error {
-	offer := l.c.gather(key)
+	seen := l.c.look(key)
 	var errs []error
 	if r := l.member.Registration(); r.Consumer && l.member.ConsumerSynced() {
-		errs = append(errs, l.converge(ctx, key, offer))
+		errs = append(errs, l.converge(ctx, key, seen))
 	}
 	if r := l.member.Registration(); r.Provider && r.ExportStatus && l.member.ProviderSynced() {
-		errs = append(errs, l.report(ctx, key, offer))
+		errs = append(errs, l.report(ctx, key, seen))
 	}
 	return errors.Join(errs...)
 }
 
 // converge plans and applies until the consumer holds what it should (SPEC I, S).
-func (l *lane) converge(ctx context.Context, key types.NamespacedName, o *offer) error {
-	wanted := o.to(l.member.ID(), l.member.Import(key), l.c.opts.Withdrawal).wanted(key)
+func (l *lane) converge(ctx context.Context, key types.NamespacedName, p *picture) error {
+	wanted := p.to(l.member.ID(), l.member.Import(key)).wanted(key)
 	var inTheWay obstacles
 	var last string
 	for range passes {
@@ -121,11 +121,14 @@ func (l *lane) held(key types.NamespacedName) plan.Held {
 }
 
 // report writes the verdict on this cluster's own export into its status (SPEC E3).
-func (l *lane) report(ctx context.Context, key types.NamespacedName, o *offer) error {
+func (l *lane) report(ctx context.Context, key types.NamespacedName, p *picture) error {
 	export := l.member.Export(key)
-	if export == nil || o.unsure[l.member.ID()] {
+	if export == nil || p.unsure[l.member.ID()] {
 		return nil
 	}
+	o := p.toAll(func(unsure map[string]bool) []merge.Export {
+		return anyMemory(key, l.c.set.Members(), unsure, l.c.opts.ClusterSet)
+	})
 	verdict := plan.Verdict{Invalid: o.invalid[l.member.ID()], Refused: merge.RefusedKeys(export), Exported: l.c.reach(key.Namespace, merge.Consumers(export))}
 	if o.service != nil {
 		verdict.Conflicts = o.service.Conflicts

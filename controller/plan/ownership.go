@@ -30,10 +30,8 @@ var otherManagers = []string{"cilium", "submariner", "lighthouse", "karmada", "a
 
 // foreign names who else manages the import, or "" if it is ours to serve (SPEC I3, X5).
 func (p *pass) foreign(i *mcs.ServiceImport) string {
-	for _, set := range []string{i.Labels[mcsapi.LabelClusterSet], i.Annotations[mcsapi.AnnotationClusterSet]} {
-		if set != "" && set != p.ClusterSet {
-			return "clusterset " + set
-		}
+	if set := OtherSet(i, p.ClusterSet); set != "" {
+		return "clusterset " + set
 	}
 	if p.claimed(i) {
 		return ""
@@ -53,6 +51,16 @@ func (p *pass) foreign(i *mcs.ServiceImport) string {
 	}
 	if by := p.stranger(i); by != "" {
 		return "whoever imports from cluster " + by
+	}
+	return ""
+}
+
+// OtherSet returns the clusterset that an import is marked as being of, "" if that is the one given, or none.
+func OtherSet(i *mcs.ServiceImport, clusterset string) string {
+	for _, set := range []string{i.Labels[mcsapi.LabelClusterSet], i.Annotations[mcsapi.AnnotationClusterSet]} {
+		if set != "" && set != clusterset {
+			return set
+		}
 	}
 	return ""
 }

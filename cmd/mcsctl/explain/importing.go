@@ -87,7 +87,7 @@ func (d *diagnosis) imported(c *Cluster, some bool) bool {
 		d.notImported(c, some)
 		return false
 	}
-	if set := otherSet(i, d.Controller != nil, d.set()); set != "" {
+	if set := plan.OtherSet(i, d.set()); d.Controller != nil && set != "" {
 		d.look(c, "import", Wrong, fmt.Sprintf("clusterset %s serves this ServiceImport, not %s", set, d.set()),
 			"delete it, or look with a controller of that clusterset")
 		return false
@@ -117,16 +117,6 @@ func (d *diagnosis) set() string {
 		return "default"
 	}
 	return d.Controller.ClusterSet
-}
-
-// otherSet is the clusterset that an import belongs to, if it is known to be another than ours.
-func otherSet(i *mcs.ServiceImport, known bool, ours string) string {
-	for _, set := range []string{i.Labels[mcsapi.LabelClusterSet], i.Annotations[mcsapi.AnnotationClusterSet]} {
-		if known && set != "" && set != ours {
-			return set
-		}
-	}
-	return ""
 }
 
 // notImported says what a missing import means.

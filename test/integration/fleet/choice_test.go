@@ -113,9 +113,9 @@ func TestProviders_P2(t *testing.T) {
 	eventually(t, "nothing left to say", c.wantSaid(ns, "web", "Restricted"))
 }
 
-// TestRestrictionIsRemembered_P2_L9: a controller that starts while the exporting cluster is away knows from the consumers
-// that are named that others are not, and does not give them what it remembers.
-func TestRestrictionIsRemembered_P2_L9(t *testing.T) {
+// TestMemoryIsOnesOwn_P2_L9: a controller that starts while the exporting cluster is away gives a consumer that the export
+// does not name nothing of what the one that is named remembers.
+func TestMemoryIsOnesOwn_P2_L9(t *testing.T) {
 	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c", AuditLog: true})
 	a, b, c := list[0], list[1], list[2]
 	stop := run(t, register(list...), nil)
@@ -134,7 +134,7 @@ func TestRestrictionIsRemembered_P2_L9(t *testing.T) {
 	b.export(t, ns, "new")
 	eventually(t, "the controller works", c.wantImported(ns, "new"))
 	c.importOf(t, ns, "web")
-	eventually(t, "what is remembered is not for c", c.wantSaid(ns, "web", "Ready", "a (NotForThisCluster"))
+	eventually(t, "what b remembers is not for c", c.wantSaid(ns, "web", "Ready", "not known now of a"))
 	holds(t, "c gets nothing, b keeps all", func() error {
 		if err := c.wantNotServed(ns, "web")(); err != nil {
 			return err

@@ -2,9 +2,11 @@ package fleet
 
 import (
 	"fmt"
+	"strings"
+	"testing"
+
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
-	"testing"
 )
 
 // TestSchemaV010_A7: a consumer with the CRDs of mcs-api v0.1.0 gets what its schema has room for, without endless writes.
@@ -45,6 +47,22 @@ func TestSchemaV010_A7(t *testing.T) {
 	old.export(t, ns, "db")
 	eventually(t, "exported from the old one", a.wantImported(ns, "db"))
 	settle(t, old, a)
+
+	// A node that comes is an occasion to look at every name (X2), but none to learn the schema again by writing (S5).
+	before := len(controllerRequests(t, old))
+	old.node(t, "new", "10.77.0.1")
+	a.service(t, ns, "later")
+	a.export(t, ns, "later")
+	eventually(t, "a name that is exported after that", func() error {
+		_, err := old.getService(ns, "amcs-later")
+		return err
+	})
+	settle(t, old, a)
+	for _, r := range controllerRequests(t, old)[before:] {
+		if !strings.Contains(r.Name, "later") && r.Name != "" {
+			t.Errorf("for a node: %+v", r)
+		}
+	}
 }
 
 // TestVersionSwitch_A7: a cluster that serves another version of the API while the controller runs is followed.
