@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/kubernetes"
@@ -113,9 +114,7 @@ func (l *leadership) term(ctx context.Context, work func(context.Context) error)
 	}
 	stop()
 	<-over
-	if elector.IsLeader() {
-		l.release()
-	}
+	l.release()
 	return err
 }
 
@@ -125,16 +124,22 @@ func (l *leadership) term(ctx context.Context, work func(context.Context) error)
 func (l *leadership) release() {
 	ctx, cancel := context.WithTimeout(context.Background(), renewDeadline)
 	defer cancel()
-	record, _, err := l.lock.Get(ctx)
-	if err != nil || record.HolderIdentity != l.lock.Identity() {
-		return
-	}
-	now := metav1.Now()
-	err = l.lock.Update(ctx, resourcelock.LeaderElectionRecord{
-		LeaderTransitions: record.LeaderTransitions, LeaseDurationSeconds: 1, AcquireTime: now, RenewTime: now,
-	})
-	if err != nil {
-		l.log.Info("the Lease was not given up, and runs out by itself", "lease", l.lock.Describe(), "err", err)
+	for {
+		record, _, err := l.lock.Get(ctx)
+		if err != nil || record.HolderIdentity != l.lock.Identity() {
+			return
+		}
+		now := metav1.Now()
+		err = l.lock.Update(ctx, resourcelock.LeaderElectionRecord{
+			LeaderTransitions: record.LeaderTransitions, LeaseDurationSeconds: 1, AcquireTime: now, RenewTime: now,
+		})
+		switch {
+		case err == nil:
+			return
+		case !apierrors.IsConflict(err): // else a renewal that was cut off has come through meanwhile
+			l.log.Info("the Lease was not given up, and runs out by itself", "lease", l.lock.Describe(), "err", err)
+			return
+		}
 	}
 }
 

@@ -100,6 +100,13 @@ func (s *store[T]) suspect() {
 	}
 }
 
+// doubts says whether an object is held back until it is believed gone.
+func (s *store[T]) doubts(key types.NamespacedName) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return !s.doubt.held[key].IsZero()
+}
+
 // doubted counts the objects that are held back.
 func (s *store[T]) doubted() int {
 	s.mu.RLock()

@@ -105,12 +105,14 @@ func (m *Member) refuse(c *connection) {
 	m.tellSynced(false)
 }
 
-// tellSynced tells the handler when a role became synced or unsynced, or always with force.
+// tellSynced tells the handler when a role became synced or unsynced, when imports are followed at another version, which
+// owner references name (SPEC S1), or always with force.
 func (m *Member) tellSynced(force bool) {
-	provider, consumer := m.ProviderSynced(), m.ConsumerSynced()
+	provider, consumer, version := m.ProviderSynced(), m.ConsumerSynced(), m.ImportVersion()
 	m.mu.Lock()
 	differs := provider != m.provider || consumer != m.consumer
-	m.provider, m.consumer = provider, consumer
+	force = force || version != m.version
+	m.provider, m.consumer, m.version = provider, consumer, version
 	m.mu.Unlock()
 	if differs {
 		m.log.Info("sync state of the cluster", "provider", provider, "consumer", consumer)

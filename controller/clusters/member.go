@@ -43,6 +43,7 @@ type Member struct {
 	stopNext  context.CancelFunc // ends candidate
 	provider  bool               // last told
 	consumer  bool               // last told
+	version   string             // of imports, last told
 	problem   string             // last logged
 }
 
@@ -78,6 +79,17 @@ func (m *Member) Export(key types.NamespacedName) *mcs.ServiceExport {
 		}
 	}
 	return nil
+}
+
+// ExportDoubted says that an export which Export returns is absent from the cluster, as far as is known, but not for long
+// enough to be believed gone (SPEC L6).
+func (m *Member) ExportDoubted(key types.NamespacedName) bool {
+	c := m.conn.Load()
+	if c == nil {
+		return false
+	}
+	s := c.exports.read()
+	return s != nil && s.doubts(key)
 }
 
 // Knows says whether all that belongs to the export of a name is known. It is false while [Member.ProviderSynced] is, and for
@@ -251,10 +263,6 @@ func (m *Member) Deleted(obj metav1.Object) {
 		return
 	}
 	switch obj.(type) {
-	case *mcs.ServiceExport:
-		if s := c.exports.read(); s != nil {
-			s.deleted(obj)
-		}
 	case *mcs.ServiceImport:
 		if s := c.imports.read(); s != nil {
 			s.deleted(obj)

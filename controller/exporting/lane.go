@@ -8,14 +8,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/workqueue"
-	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/clusters"
-	"github.com/clusterset/multicluster/controller/rules"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -32,6 +29,8 @@ type lane struct {
 	namespaces *watched[*corev1.Namespace]
 	everywhere *watched[*corev1.Service]
 
+	denied map[string]time.Time // by namespace: until when no export is made after one was refused; the worker's
+
 	mu   sync.Mutex
 	own  map[string]*watched[*corev1.Service] // by namespace: those that a rule of its own selects
 	seen map[string]string                    // by namespace: what of it bears on exports, as last looked at
@@ -47,6 +46,7 @@ func newLane(ctx context.Context, x *Exporter, m *clusters.Member, kube kubernet
 	ctx, cancel := context.WithCancel(ctx)
 	l := &lane{
 		x: x, member: m, kube: kube, ctx: ctx, cancel: cancel, own: map[string]*watched[*corev1.Service]{}, seen: map[string]string{},
+		denied: map[string]time.Time{},
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](retryFirst, retryMost)),
 	}
@@ -189,96 +189,11 @@ func (l *lane) work() {
 		case err == nil:
 			l.queue.Forget(key)
 		default:
-			if tries&(tries-1) == 0 { // a refusal is told at the first, second, fourth, eighth try and so on
+			if tries&(tries-1) == 0 && !apierrors.IsConflict(err) { // a refusal is told at the first, second, fourth, eighth try and so on
 				l.x.log.Error("exporting by rule failed, will be tried again", "cluster", l.member.ID(), "service", key.String(), "tries", tries, "err", err)
 			}
 			l.queue.AddRateLimited(key)
 		}
 		l.queue.Done(key)
 	}
-}
-
-// reconcile does what the rules say of a name.
-func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) error {
-	limits := l.member.Registration().Limits
-	if !l.member.ProviderSynced() || !limits.MayExport(key.Namespace) {
-		return nil // its event will come
-	}
-	export := l.member.Export(key)
-	ns, service := l.namespaces.get(types.NamespacedName{Name: key.Namespace}), l.service(key)
-	verdict, why, err := l.x.rules.Decide(ns, service, export)
-	if err != nil {
-		return nil // told when the namespace was seen
-	}
-	if l.x.rules.Made(export) && (service == nil || verdict == rules.Delete) {
-		if !l.settled(key.Namespace) {
-			return nil // it is looked at again when that is so
-		}
-		if ns, service, err = l.look(ctx, key); err == nil {
-			verdict, why, err = l.x.rules.Decide(ns, service, export)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	switch verdict {
-	case rules.Create:
-		return l.create(ctx, l.x.rules.Export(service), why)
-	case rules.Delete:
-		return l.delete(ctx, export, why)
-	}
-	return nil
-}
-
-// look asks the API server for the namespace and Service of a name, nil where there is none.
-func (l *lane) look(ctx context.Context, key types.NamespacedName) (*corev1.Namespace, *corev1.Service, error) {
-	ns, err := l.kube.CoreV1().Namespaces().Get(ctx, key.Namespace, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil, nil, nil
-	} else if err != nil {
-		return nil, nil, fmt.Errorf("looking at namespace %s in cluster %s: %w", key.Namespace, l.member.ID(), err)
-	}
-	service, err := l.kube.CoreV1().Services(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return ns, nil, nil
-	} else if err != nil {
-		return nil, nil, fmt.Errorf("looking at Service %s in cluster %s: %w", key, l.member.ID(), err)
-	}
-	return ns, service, nil
-}
-
-func (l *lane) create(ctx context.Context, export *mcs.ServiceExport, why string) error {
-	client := l.member.Exports()
-	if client == nil {
-		return nil // not served; its event will come
-	}
-	made := &mcs.ServiceExport{}
-	err := client.Post().Namespace(export.Namespace).Resource(mcs.ServiceExportPluralName).Body(export).Do(ctx).Into(made)
-	switch {
-	case apierrors.IsAlreadyExists(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-		return nil
-	case err != nil:
-		return fmt.Errorf("creating ServiceExport %s/%s in cluster %s (%s): %w", export.Namespace, export.Name, l.member.ID(), why, err)
-	}
-	l.member.Wrote(made)
-	l.x.log.Info("exported by rule", "cluster", l.member.ID(), "service", export.Namespace+"/"+export.Name, "reason", why)
-	return nil
-}
-
-// delete takes back an export, as it was when that was decided.
-func (l *lane) delete(ctx context.Context, export *mcs.ServiceExport, why string) error {
-	client := l.member.Exports()
-	if client == nil {
-		return nil
-	}
-	uid, version := export.UID, export.ResourceVersion
-	err := client.Delete().Namespace(export.Namespace).Resource(mcs.ServiceExportPluralName).Name(export.Name).Body(&metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
-	}).Do(ctx).Error()
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("deleting ServiceExport %s/%s in cluster %s (%s): %w", export.Namespace, export.Name, l.member.ID(), why, err)
-	}
-	l.member.Deleted(export)
-	l.x.log.Info("withdrawn by rule", "cluster", l.member.ID(), "service", export.Namespace+"/"+export.Name, "reason", why)
-	return nil
 }

@@ -20,6 +20,7 @@ import (
 type watched[T runtime.Object] struct {
 	selector string
 	informer cache.SharedIndexInformer // nil for a selector of nothing
+	told     cache.ResourceEventHandlerRegistration
 	stop     func()
 	ended    context.Context
 	failed   atomic.Bool // told of since it last worked
@@ -77,7 +78,7 @@ func newWatched[T runtime.Object](selector string, lw cache.ListerWatcher, of T,
 		}
 		return o, nil
 	})
-	_, _ = w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	w.told, _ = w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { w.tell(o, changed) },
 		UpdateFunc: func(_, o any) { w.tell(o, changed) },
 		DeleteFunc: func(o any) {
@@ -114,14 +115,15 @@ func (w *watched[T]) run(ctx context.Context, log *slog.Logger, synced func()) {
 	var waits sync.WaitGroup
 	defer waits.Wait()
 	waits.Go(func() {
-		if cache.WaitForCacheSync(ctx.Done(), w.informer.HasSynced) {
+		if cache.WaitForCacheSync(ctx.Done(), w.told.HasSynced) {
 			synced()
 		}
 	})
 	w.informer.RunWithContext(ctx)
 }
 
-func (w *watched[T]) synced() bool { return w.informer == nil || w.informer.HasSynced() }
+// synced says whether all that was there at first is known, and was told of.
+func (w *watched[T]) synced() bool { return w.informer == nil || w.told.HasSynced() }
 
 // get returns an object, or the zero T.
 func (w *watched[T]) get(key types.NamespacedName) (object T) {

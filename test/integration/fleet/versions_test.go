@@ -87,4 +87,11 @@ func TestVersionSwitch_A7(t *testing.T) {
 	a.export(t, ns, "two")
 	eventuallyWithin(t, 60e9, "v1beta1 only", b.wantImported(ns, "two"))
 	must(t, b.wantImported(ns, "one")())
+	eventually(t, "what there was names its owner by the version that is served (S1)", func() error {
+		s, err := b.getService(ns, "amcs-one")
+		if err == nil && (len(s.OwnerReferences) != 1 || s.OwnerReferences[0].APIVersion != mcsapi.Group+"/v1beta1") {
+			err = fmt.Errorf("owners %+v", s.OwnerReferences)
+		}
+		return err
+	})
 }
