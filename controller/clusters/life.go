@@ -169,8 +169,11 @@ func (c *connection) problems(err error) []problem {
 	}
 	var list []problem
 	add := func(what string, err error) {
+		if reason := apierrors.ReasonForError(err); reason != "" {
+			what += ": " + string(reason)
+		}
 		if err != nil {
-			list = append(list, problem{what + ": " + string(apierrors.ReasonForError(err)), err})
+			list = append(list, problem{what, err})
 		}
 	}
 	if n := c.doubted(); n > 0 {

@@ -150,16 +150,22 @@ func (c *ruled) awaitExports(ns string, want ...string) {
 func (c *ruled) awaitImport(ns, name string, from ...string) {
 	c.t.Helper()
 	eventually(c.t, fmt.Sprintf("%s/%s is imported into %s from %v", ns, name, c.Name(), from), time.Minute, func() bool {
-		i := &mcs.ServiceImport{}
-		if err := c.mcs.Get().Namespace(ns).Resource("serviceimports").Name(name).Do(c.t.Context()).Into(i); err != nil {
-			return apierrors.IsNotFound(err) && len(from) == 0
-		}
-		var clusters []string
-		for _, cluster := range i.Status.Clusters {
-			clusters = append(clusters, cluster.Cluster)
-		}
-		return len(from) > 0 && slices.Equal(clusters, from)
+		return slices.Equal(c.imported(ns, name), from)
 	})
+}
+
+// imported are the clusters that a name is imported from.
+func (c *ruled) imported(ns, name string) (clusters []string) {
+	c.t.Helper()
+	i := &mcs.ServiceImport{}
+	err := c.mcs.Get().Namespace(ns).Resource("serviceimports").Name(name).Do(c.t.Context()).Into(i)
+	if err != nil && !apierrors.IsNotFound(err) {
+		c.must(err)
+	}
+	for _, cluster := range i.Status.Clusters {
+		clusters = append(clusters, cluster.Cluster)
+	}
+	return clusters
 }
 
 // TestExportByRule_P1: in a fleet, with the rights that the manifests give, Services that the rule selects are exported, in
@@ -243,6 +249,22 @@ func TestExportByRule_P1(t *testing.T) {
 		a.relabel("shop", "web", "other")
 		a.service("shop", "last", "web")
 		a.awaitExports("shop", "hand", "last*", "web")
+	})
+	t.Run("comes back with its CRD, before it is withdrawn anywhere_L6", func(t *testing.T) {
+		b.awaitImport("shop", "last", "a")
+		derived := func() types.UID {
+			s, err := b.kube.CoreV1().Services("shop").Get(t.Context(), mcsapi.DerivedPrefix+"last", metav1.GetOptions{})
+			b.must(err)
+			return s.UID
+		}
+		was := derived()
+		a.must(a.UninstallCRDs(t.Context()))
+		a.must(a.InstallCRDs(t.Context()))
+		a.awaitExports("shop", "last*")
+		a.awaitExports("shop", "hand*", "last*") // what people exported is believed gone later, and then exported by rule
+		if derived() != was {
+			t.Error("the derived Service was made anew")
+		}
 	})
 	if refused := p.refusedIn(a); len(refused) > 0 {
 		t.Errorf("refused where it is permitted: %v", refused)
