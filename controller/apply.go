@@ -21,6 +21,9 @@ import (
 // errNoClient means that the cluster serves no version of the kind that is to be written.
 var errNoClient = errors.New("the cluster does not serve the kind at present")
 
+// errNoNamespace says that the namespace of an object that was to be created is going or gone; its event will come (SPEC L6).
+var errNoNamespace = errors.New("no such namespace")
+
 // apply does one write: the only place of this package that changes an object in a member cluster. The outcome goes into the
 // overlay of the caches, so that the next pass sees it.
 func (l *lane) apply(ctx context.Context, a plan.Action) error {
@@ -34,11 +37,11 @@ func (l *lane) apply(ctx context.Context, a plan.Action) error {
 		"object", a.Object.GetNamespace()+"/"+a.Object.GetName(), "reason", a.Reason, "err", err)
 	switch {
 	case err == nil:
-	case a.Verb == plan.Delete && apierrors.IsNotFound(err):
+	case a.Verb == plan.Delete && apierrors.IsNotFound(err) && !unserved(err):
 		l.member.Deleted(a.Object)
 		return nil
 	case a.Verb == plan.Create && noNamespace(err):
-		return nil // the namespace is going or gone; its event will come (SPEC L6)
+		return errNoNamespace
 	default:
 		l.learnRefused(a, err)
 		return l.wrap(a, err)
@@ -68,7 +71,14 @@ func stale(err error) bool {
 
 // noNamespace reports whether a create was refused because its namespace is missing or terminating.
 func noNamespace(err error) bool {
-	return apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+	var answer apierrors.APIStatus
+	missing := apierrors.IsNotFound(err) && errors.As(err, &answer) && answer.Status().Details != nil && answer.Status().Details.Kind == "namespaces"
+	return missing || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
+
+// unserved reports whether there was no answer about an object, because the API server does not serve its kind at that version.
+func unserved(err error) bool {
+	return apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
 // writer does the writes of one kind.

@@ -25,8 +25,8 @@ func (f facts) recalling(exports []merge.Export) facts {
 	return f
 }
 
-// remembered returns the last known exports of the clusters in unsure, from what an import keeps (SPEC L9); it may be nil, or another
-// clusterset's, which says nothing.
+// remembered returns the last known exports of the clusters in unsure, from what an import keeps (SPEC L9). It may be nil; one
+// of another clusterset says nothing.
 func remembered(i *mcs.ServiceImport, unsure map[string]bool, clusterset string) []merge.Export {
 	if i == nil || len(unsure) == 0 || plan.OtherSet(i, clusterset) != "" {
 		return nil

@@ -51,6 +51,8 @@ func (l *lane) converge(ctx context.Context, key types.NamespacedName, p *pictur
 		refused, err := l.applyAll(ctx, actions)
 		switch {
 		case err == nil:
+		case errors.Is(err, errNoNamespace):
+			return nil
 		case l.queue.NumRequeues(key) >= believed && inTheWay.learn(refused, err):
 		default:
 			return errors.Join(err, l.blocked(ctx, wanted, err))

@@ -45,6 +45,9 @@ func (w *Writer) Export(ctx context.Context) error {
 	if err := w.make(ctx, "serviceexports", &mcs.ServiceExport{ObjectMeta: w.meta()}); err != nil {
 		return err
 	}
+	if w.byRule(ctx) {
+		w.Progress("a rule made it, and deletes it when it does not select the Service any more; label it %s- and it is yours", mcsapi.LabelByRule)
+	}
 	var last []metav1.Condition
 	foreign := w.foreign(ctx)
 	if foreign {
@@ -113,8 +116,18 @@ func (w *Writer) Import(ctx context.Context, like *corev1.Service) error {
 	})
 }
 
-// Unexport deletes the ServiceExport.
+// byRule says whether the ServiceExport was made by rule (SPEC P1); false where that can't be read.
+func (w *Writer) byRule(ctx context.Context) bool {
+	e, err := w.Cluster.Export(ctx, w.Key)
+	return err == nil && e != nil && e.Labels[mcsapi.LabelByRule] == "true"
+}
+
+// Unexport deletes the ServiceExport, unless it would be made again.
 func (w *Writer) Unexport(ctx context.Context) error {
+	if w.byRule(ctx) {
+		return fmt.Errorf("ServiceExport %s in %s was made by rule, and would be made again; change the labels of the Service, "+
+			"or the rule: annotation %s of the namespace, flag --export-selector of the controller", w.Key, w.Cluster.Origin, mcsapi.AnnotationExportSelector)
+	}
 	err := w.each(func(version string) error {
 		return w.Cluster.MCS(version).Delete().Namespace(w.Key.Namespace).Resource("serviceexports").Name(w.Key.Name).Do(ctx).Error()
 	})

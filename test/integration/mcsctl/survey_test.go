@@ -6,6 +6,7 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/clusterset/multicluster/test/controlplane"
 )
@@ -52,6 +53,11 @@ func TestEveryDay(t *testing.T) {
 	mcsctl(t, at("services", "-o", "json")...).golden(t, "services-json")
 	mcsctl(t, at("explain", "cart.shop", "--no-dns")...).golden(t, "explain-conflict")
 	mcsctl(t, at("status")...).golden(t, "status")
+
+	must(t, c1.mcs.Patch(types.MergePatchType).Namespace(ns).Resource("serviceexports").Name("cart").
+		Body([]byte(`{"metadata":{"labels":{"clusterset.dev/by-rule":"true"}}}`)).Do(t.Context()).Error())
+	mcsctl(t, inC1("export", "cart.shop")...).wants(t, 0, "a rule made it")
+	mcsctl(t, inC1("unexport", "cart.shop")...).wants(t, 1, "was made by rule, and would be made again")
 
 	mcsctl(t, at("unexport", "cart.shop")...).golden(t, "unexport")
 	mcsctl(t, at("unexport", "cart.shop")...).wants(t, 1, "has no ServiceExport shop/cart")
