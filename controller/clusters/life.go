@@ -169,12 +169,13 @@ func (c *connection) problems(err error) []problem {
 	}
 	var list []problem
 	add := func(what string, err error) {
+		if err == nil {
+			return
+		}
 		if reason := apierrors.ReasonForError(err); reason != "" {
 			what += ": " + string(reason)
 		}
-		if err != nil {
-			list = append(list, problem{what, err})
-		}
+		list = append(list, problem{what, err})
 	}
 	if n := c.doubted(); n > 0 {
 		list = append(list, problem{"objects absent", fmt.Errorf("%d objects are absent from a new list; held back for %v", n, c.member.opts.doubtAbsence())})

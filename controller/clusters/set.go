@@ -240,8 +240,8 @@ func (s *Set) remove(m *Member) {
 	reg := m.Registration()
 	m.log.Info("member left", "origin", reg.Origin)
 	if reg.Consumer {
-		m.log.Info("what was imported into the cluster stays there as it is, and nobody keeps it up to date",
-			"todelete", fmt.Sprintf("kubectl delete serviceimports,services,endpointslices -A -l %s=%s", mcsapi.LabelClusterSet, s.opts.ClusterSet))
+		m.log.Info("what was imported into the cluster stays there as it is, and nobody keeps it up to date; the command deletes it there",
+			"command", fmt.Sprintf("kubectl delete serviceimports,services,endpointslices -A -l %s=%s", mcsapi.LabelClusterSet, s.opts.ClusterSet))
 	}
 	s.handler.Left(m)
 }

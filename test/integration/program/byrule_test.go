@@ -230,7 +230,7 @@ func TestExportByRule_P1(t *testing.T) {
 		b.awaitImport("team", "web", "a")
 		a.annotate("team", "")
 		a.awaitExports("team")
-		b.awaitImport("team", "web") // what a rule withdraws goes like what a person withdraws (E5)
+		b.awaitImport("team", "web")    // what a rule withdraws goes like what a person withdraws (E5)
 		a.awaitExports("quiet", "web*") // a rule that can't be read is no reason to delete (L6)
 	})
 	t.Run("an export that is deleted comes back", func(t *testing.T) {
