@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/ptr"
 )
@@ -47,6 +48,7 @@ type stream struct {
 	silence  time.Duration // after which a watch is given up
 
 	version string // resourceVersion seen last; empty: everything has to be read
+	doubt   bool   // whether the server still counts from there
 	paged   bool   // the server can't stream what exists
 }
 
@@ -60,6 +62,7 @@ func (s *stream) run(ctx context.Context) {
 			return
 		}
 		s.health.failed(s.kind, err)
+		s.doubt = true
 		if time.Since(began) > maxBackoff {
 			backoff = firstBackoff
 		}
@@ -77,6 +80,8 @@ func (s *stream) follow(ctx context.Context) error {
 	client, err := s.connect(ctx)
 	for err == nil {
 		switch {
+		case s.version != "" && s.doubt:
+			err = s.checkPlace(ctx, client)
 		case s.version != "":
 			err = s.watch(ctx, client)
 		case s.paged:
@@ -95,6 +100,24 @@ func (s *stream) follow(ctx context.Context) error {
 func forgotten(err error) bool {
 	return err != nil && (apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsInvalid(err) ||
 		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge))
+}
+
+// checkPlace looks whether the server still knows the version to go on from. One that was restored from a backup counts from an
+// earlier version; it would accept the watch, and keep silent until it had counted up to there.
+func (s *stream) checkPlace(ctx context.Context, client *api) error {
+	page, err := client.page(ctx, &metav1.ListOptions{LabelSelector: s.selector, Limit: 1})
+	if err != nil {
+		return err
+	}
+	list, err := meta.ListAccessor(page)
+	if err != nil {
+		return err
+	}
+	if ahead, err := resourceversion.CompareResourceVersion(s.version, list.GetResourceVersion()); err == nil && ahead > 0 {
+		s.version = ""
+	}
+	s.doubt = false
+	return nil
 }
 
 // list reads all objects page by page.
@@ -126,12 +149,19 @@ func (s *stream) streamAll(ctx context.Context, client *api) error {
 		SendInitialEvents:    ptr.To(true),
 		ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
 	}
-	opened := false
-	err := s.events(ctx, client, opts, func() { opened = true; s.sink.begin() })
-	if !opened && (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)) {
+	err := s.events(ctx, client, opts, s.sink.begin)
+	if s.version == "" && unstreamable(err) {
 		s.paged, err = true, nil
 	}
 	return err
+}
+
+// unstreamable reports whether a server refused to stream what exists, as the answer or as the first event: those that don't
+// know how call the request bad, those whose etcd can't tell its progress have an internal error, and one whose cache does not
+// catch up times out.
+func unstreamable(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsInternalError(err) ||
+		apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err)
 }
 
 // watch follows the changes since the version seen last.
@@ -164,6 +194,7 @@ func (s *stream) events(ctx context.Context, client *api, opts metav1.ListOption
 		kind, object, err := feed.next()
 		if err != nil {
 			brief := events == 0 && time.Since(began) < briefWatch && !errors.Is(context.Cause(ctx), errSilent)
+			s.doubt = errors.Is(context.Cause(ctx), errSilent)
 			if s.version == "" || brief {
 				return fmt.Errorf("the API server ended the watch early: %w", err)
 			}

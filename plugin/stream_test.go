@@ -30,8 +30,7 @@ func TestSilence(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
+	s, client := importServer(t, func(w http.ResponseWriter, r *http.Request) {
 		watches.Add(1)
 		versions <- r.URL.Query().Get("resourceVersion")
 		if watches.Load() == 1 {
@@ -40,22 +39,12 @@ func TestSilence(t *testing.T) {
 		}
 		w.(http.Flusher).Flush()
 		<-r.Context().Done() // silence
-	}))
-	defer server.Close()
-	cfg := mcsapi.Config(clientConfig(&rest.Config{Host: server.URL}), "v1beta1")
-	cfg.NegotiatedSerializer = leanImports(cfg.NegotiatedSerializer)
-	rc, err := rest.RESTClientFor(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &api{rc, "serviceimports", newImportFeed}
-	v := view.New()
-	s := &stream{kind: "imports", silence: 50 * time.Millisecond, sink: &importSink{view: v, zone: &zoneLength{}, told: told{}}}
-	s.health = newHealth([]*stream{s})
+	})
+	s.silence = 50 * time.Millisecond
 	if err := s.streamAll(t.Context(), client); err != nil {
 		t.Fatalf("a silent watch is an outage: %v", err)
 	}
-	if s.version != "7" || v.Service("web.ns") == nil {
+	if s.version != "7" || s.sink.(*importSink).view.Service("web.ns") == nil {
 		t.Fatalf("read up to version %q", s.version)
 	}
 	if err := s.watch(t.Context(), client); err != nil {
@@ -89,5 +78,74 @@ func TestStopsWhileAsking_D10(t *testing.T) {
 		}
 	case <-time.After(discoveryTimeout / 2): // it would end by itself after the whole of it
 		t.Error("it does not stop while it asks")
+	}
+}
+
+// importServer is an API server that answers about ServiceImports as respond says, and a stream that asks it.
+func importServer(t *testing.T, respond http.HandlerFunc) (*stream, *api) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		respond(w, r)
+	}))
+	t.Cleanup(server.Close)
+	cfg := mcsapi.Config(clientConfig(&rest.Config{Host: server.URL}), "v1beta1")
+	cfg.NegotiatedSerializer = leanImports(cfg.NegotiatedSerializer)
+	rc, err := rest.RESTClientFor(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &api{rc, "serviceimports", newImportFeed}
+	s := &stream{kind: "imports", silence: maxSilence, sink: &importSink{view: view.New(), zone: &zoneLength{}, told: told{}}}
+	s.connect = func(context.Context) (*api, error) { return client, nil }
+	s.health = newHealth([]*stream{s})
+	return s, client
+}
+
+const listOfOne = `{"kind": "ServiceImportList", "apiVersion": "multicluster.x-k8s.io/v1beta1", "metadata": {"resourceVersion": "8"}, "items": [
+	{"metadata": {"name": "web", "namespace": "ns", "resourceVersion": "5"}, "spec": {"type": "Headless"}}]}`
+
+// TestStreamingRefused_D8: a server whose etcd can't tell its progress opens the watch that was to begin with all that there is,
+// and refuses it by an event. What there is is then read in pages.
+func TestStreamingRefused_D8(t *testing.T) {
+	s, client := importServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("watch") == "" {
+			fmt.Fprint(w, listOfOne)
+			return
+		}
+		fmt.Fprint(w, `{"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "InternalError", "code": 500,
+			"message": "a watch stream was requested by the client but the required storage feature RequestWatchProgress is disabled"}}`)
+	})
+	if err := s.streamAll(t.Context(), client); err != nil || !s.paged {
+		t.Fatalf("streaming: %v, in pages from here on: %t", err, s.paged)
+	}
+	if err := s.list(t.Context(), client); err != nil || s.version != "8" || s.sink.(*importSink).view.Service("web.ns") == nil {
+		t.Errorf("listing: %v, read up to version %q", err, s.version)
+	}
+}
+
+// TestRestoredServer_D8: after a failure or a silence, a server that counts from an earlier version than the one seen last was
+// restored from a backup, and is read anew; else the watch goes on from where it was.
+func TestRestoredServer_D8(t *testing.T) {
+	for seen, want := range map[string]string{"7": "7", "8": "8", "1000": ""} {
+		watched := make(chan string, 10)
+		s, _ := importServer(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("watch") == "" {
+				fmt.Fprint(w, listOfOne)
+				return
+			}
+			watched <- r.URL.Query().Get("resourceVersion")
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		})
+		s.version, s.doubt = seen, true
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); s.run(ctx) }()
+		if from := <-watched; from != want {
+			t.Errorf("seen up to %s: watched from %q, want %q", seen, from, want)
+		}
+		stop()
+		<-ended
 	}
 }
