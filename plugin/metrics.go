@@ -47,8 +47,7 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 func (collector) Collect(ch chan<- prometheus.Metric) {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
-	for key, s := range registry.sources {
-		name := key.String()
+	for name, s := range latest(registry.sources) {
 		gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{name}, labels...)...)
 		}
@@ -64,6 +63,18 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 	}
+}
+
+// latest returns the sources by their names. During a reload with other credentials there are two of one name, and metrics that
+// come twice would be refused, with all others.
+func latest(sources map[sourceKey]*source) map[string]*source {
+	byName := make(map[string]*source, len(sources))
+	for key, s := range sources {
+		if other := byName[key.String()]; other == nil || s.health.began.After(other.health.began) {
+			byName[key.String()] = s
+		}
+	}
+	return byName
 }
 
 func number(is bool) float64 {

@@ -100,3 +100,28 @@ func TestChangeTime(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// TestOneSourceOfAName_D9: while a reload replaces credentials there are two sources of one name; metrics tell of the later one.
+func TestOneSourceOfAName_D9(t *testing.T) {
+	before, after := &source{health: newHealth(nil)}, &source{health: newHealth(nil)}
+	after.health.began = before.health.began.Add(time.Second)
+	got := latest(map[sourceKey]*source{
+		{server: "in-cluster", credentials: "old"}: before, {server: "in-cluster", credentials: "new"}: after,
+	})
+	if len(got) != 1 || got["in-cluster"] != after {
+		t.Errorf("%d sources, the later one: %t", len(got), got["in-cluster"] == after)
+	}
+}
+
+// TestSerialIsInherited_D14: a source that begins with the view of another goes on with its serial.
+func TestSerialIsInherited_D14(t *testing.T) {
+	var before, after serial
+	was := before.at(5)
+	after.inherit(&before)
+	if is := after.at(5); is != was {
+		t.Errorf("nothing changed, and the serial is %d after %d", is, was)
+	}
+	if is := after.at(6); is <= was {
+		t.Errorf("after a change the serial is %d after %d", is, was)
+	}
+}

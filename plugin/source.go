@@ -114,6 +114,7 @@ func (s *source) zones() map[view.Zone]struct{} {
 func newSource(key sourceKey, old *source) *source {
 	s := &source{key: key, view: view.New(), users: map[*stanza]struct{}{}}
 	if old != nil {
+		s.serial.inherit(&old.serial)                // first: what changes meanwhile has a later one
 		s.view, s.inherited = old.view.Clone(), true // a copy: each follows the API server by itself while both run
 	}
 	return s
@@ -147,6 +148,13 @@ type serial struct {
 // lastSerial is the greatest serial that this process gave out: another source, after a reload that changed the
 // configuration, goes on from there.
 var lastSerial atomic.Uint32
+
+// inherit goes on from another, of a view that this one's begins as.
+func (s *serial) inherit(old *serial) {
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	s.changes, s.value = old.changes, old.value
+}
 
 // at returns the serial for a state of the view: a new one, greater than all before and not less than the present second,
 // if the state was not asked for before.

@@ -22,8 +22,8 @@ func (m *Multicluster) Transfer(origin string, serial uint32) (<-chan []dns.RR, 
 	if !z.source.synced() {
 		return nil, errNotSynced
 	}
-	services, changes := z.source.view.Snapshot()
-	current := z.source.serial.at(changes)
+	current := z.source.serial.at(z.source.view.Changes()) // first: a later state is no harm, its serial will be greater
+	services := z.source.view.Snapshot()
 	soa := z.newSOA(current).All()
 	ch := make(chan []dns.RR)
 	go func() {

@@ -38,7 +38,7 @@ func TestNamesOfEndpoints_D3(t *testing.T) {
 		for step := range 100 {
 			w.step()
 			var got []string
-			services, _ := w.view.Snapshot()
+			services := w.view.Snapshot()
 			for _, s := range services {
 				s.In(zone).Walk(func(rrs []dns.RR) {
 					for _, rr := range rrs {
@@ -100,7 +100,7 @@ func TestRanks_P3(t *testing.T) {
 		w := newWorld(seed)
 		for step := range 100 {
 			w.step()
-			services, _ := w.view.Snapshot()
+			services := w.view.Snapshot()
 			for _, s := range services {
 				if !s.Headless {
 					continue

@@ -84,8 +84,8 @@ func (v *View) Counts() Counts {
 	return Counts{ClusterSetIP: v.imports - v.headless, Headless: v.headless, Endpoints: v.endpoints}
 }
 
-// Snapshot returns all imported services of one moment, sorted by key, and the value of [View.Changes] then.
-func (v *View) Snapshot() ([]*Service, uint64) {
+// Snapshot returns all imported services of one moment, sorted by key.
+func (v *View) Snapshot() []*Service {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	all := make([]*Service, 0, v.imports)
@@ -95,7 +95,7 @@ func (v *View) Snapshot() ([]*Service, uint64) {
 		}
 	}
 	slices.SortFunc(all, func(a, b *Service) int { return strings.Compare(a.key, b.key) })
-	return all, v.changes.Load()
+	return all
 }
 
 // Forget drops the records that were built for zones which nobody asks any more.

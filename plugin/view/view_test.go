@@ -19,7 +19,7 @@ var zone = Zone{Origin: "clusterset.local.", TTL: 5}
 // contents is everything that a view answers, as text.
 func contents(v *View) []string {
 	var all []string
-	services, _ := v.Snapshot()
+	services := v.Snapshot()
 	for _, s := range services {
 		all = append(all, s.Key())
 		s.In(zone).Walk(func(rrs []dns.RR) {
