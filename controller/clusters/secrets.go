@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -113,6 +114,7 @@ func (s Secrets) registrations(secrets *store[*corev1.Secret], last map[string]R
 	var regs []Registration
 	secrets.each(func(_ types.NamespacedName, secret *corev1.Secret) {
 		reg := s.registration(secret)
+		reg.Pin = func(ctx context.Context, id string) error { return s.pinAsItIs(ctx, secrets, secret, id) }
 		if held, ok := last[reg.Origin]; ok && sameRegistration(held, reg) {
 			reg = held
 		}
@@ -127,7 +129,6 @@ func (s Secrets) registration(secret *corev1.Secret) Registration {
 	reg := s.Registration
 	reg.ID = secret.Labels[LabelMember]
 	reg.Origin = fmt.Sprintf("Secret %s/%s", secret.Namespace, secret.Name)
-	reg.Pin = func(ctx context.Context, id string) error { return s.pin(ctx, secret, id) }
 	if err := applyRole(&reg, secret.Annotations[AnnotationRole]); err != nil {
 		reg.Err = fmt.Errorf("%s: %w", reg.Origin, err)
 		return reg
@@ -163,6 +164,15 @@ func applyRole(reg *Registration, role string) error {
 		return fmt.Errorf("annotation %s is %q; want provider, consumer or both", AnnotationRole, role)
 	}
 	return nil
+}
+
+// pinAsItIs pins an id that was learnt with the kubeconfig of a Secret, which may have other labels and annotations by now.
+func (s Secrets) pinAsItIs(ctx context.Context, secrets *store[*corev1.Secret], asked *corev1.Secret, id string) error {
+	now := secrets.get(keyOf(asked))
+	if now == nil || now.UID != asked.UID || now.Labels[LabelMember] != "" || !bytes.Equal(now.Data[KeyKubeconfig], asked.Data[KeyKubeconfig]) {
+		return fmt.Errorf("Secret %s/%s is another one by now", asked.Namespace, asked.Name)
+	}
+	return s.pin(ctx, now, id)
 }
 
 // pin writes the id into the Secret's label, if it is still that Secret and still without an id.

@@ -159,6 +159,11 @@ func TestClusterProperty_X4(t *testing.T) {
 	if len(r.Members()) != 0 {
 		t.Errorf("members are %v", r.Members())
 	}
+	// That the Secret gets limits meanwhile does not make it another one.
+	if _, err := h.kube.CoreV1().Secrets("mcs").Patch(t.Context(), "nameless", types.MergePatchType,
+		[]byte(`{"metadata":{"annotations":{"clusterset.dev/endpoint-cidrs":"10.0.0.0/8"}}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	if err := h.SetClusterID(t.Context(), "hangzhou"); err != nil {
 		t.Fatal(err)
 	}
