@@ -133,18 +133,22 @@ func (k *leaseKeeper) round(ctx context.Context) (providers int, err error) {
 			renew = append(renew, m.ID())
 		}
 	}
-	if err := k.sweep(ctx, present); err != nil {
+	held, err := k.sweep(ctx, present)
+	if err != nil {
 		return len(present), err
 	}
 	for _, id := range renew {
 		if err := k.limit.Wait(ctx); err != nil {
 			return len(present), err
 		}
-		if err := k.renew(ctx, id, renewal(len(present)*k.consumers())); err != nil {
-			return len(present), err
+		switch failed := k.renew(ctx, id, held[id], renewal(len(present)*k.consumers())); {
+		case apierrors.IsAlreadyExists(failed): // somebody else's is no hindrance for the others
+			err = failed
+		case failed != nil:
+			return len(present), failed
 		}
 	}
-	return len(present), nil
+	return len(present), err
 }
 
 // leases returns a client for Leases; there is none once the consumer is refused, which may be in the middle of a round.
@@ -156,8 +160,9 @@ func (k *leaseKeeper) leases() (coordinationclient.LeaseInterface, error) {
 	return kube.CoordinationV1().Leases(k.set.opts.LeaseNamespace), nil
 }
 
-// renew renews the Lease of a provider, which it makes if there is none.
-func (k *leaseKeeper) renew(ctx context.Context, id string, every time.Duration) error {
+// renew renews the Lease of a provider, by its UID, or makes it if there was none of ours. Somebody else's of that name is not
+// touched (SPEC X5).
+func (k *leaseKeeper) renew(ctx context.Context, id string, held types.UID, every time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
 	client, err := k.leases()
@@ -169,14 +174,15 @@ func (k *leaseKeeper) renew(ctx context.Context, id string, every time.Duration)
 		LeaseDurationSeconds: ptr.To(int32((leaseLives * every).Seconds())),
 		RenewTime:            &metav1.MicroTime{Time: time.Now()},
 	}
-	patch, err := json.Marshal(map[string]any{"spec": spec})
-	if err != nil {
-		return err
-	}
-	name := k.set.opts.ClusterSet + "." + id
-	_, err = client.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
-	if !apierrors.IsNotFound(err) {
-		return err
+	name := k.leaseName(id)
+	if held != "" {
+		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": held}, "spec": spec})
+		if err != nil {
+			return err
+		}
+		if _, err = client.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}); !apierrors.IsNotFound(err) {
+			return err
+		}
 	}
 	_, err = client.Create(ctx, &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
@@ -187,30 +193,37 @@ func (k *leaseKeeper) renew(ctx context.Context, id string, every time.Duration)
 	return err
 }
 
-// sweep removes the Leases of clusters that are no providers of this set any more (SPEC L3).
-func (k *leaseKeeper) sweep(ctx context.Context, present map[string]bool) error {
+func (k *leaseKeeper) leaseName(id string) string { return k.set.opts.ClusterSet + "." + id }
+
+// sweep removes the Leases of clusters that are no providers of this set any more (SPEC L3), and returns those that stay.
+func (k *leaseKeeper) sweep(ctx context.Context, present map[string]bool) (held map[string]types.UID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
 	client, err := k.leases()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	list, err := client.List(ctx, metav1.ListOptions{
 		LabelSelector: mcsapi.LabelClusterSet + "=" + k.set.opts.ClusterSet + "," + mcsapi.LabelSourceCluster,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	held = map[string]types.UID{}
 	for _, lease := range list.Items {
-		if present[lease.Labels[mcsapi.LabelSourceCluster]] {
+		id := lease.Labels[mcsapi.LabelSourceCluster]
+		if present[id] {
+			if lease.Name == k.leaseName(id) {
+				held[id] = lease.UID
+			}
 			continue
 		}
 		err := client.Delete(ctx, lease.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &lease.UID}})
 		if err != nil && !apierrors.IsNotFound(err) {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return held, nil
 }
 
 // report logs when Leases can't be kept, and when they can again. That touches nobody's traffic.

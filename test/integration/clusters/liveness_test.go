@@ -10,6 +10,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/test/controlplane"
@@ -147,6 +148,29 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 
 	s.set(provider(b, "b"), c.as("c"))
 	eventually(t, "the Lease of a member that left is gone (L3)", func() bool { return names() == "test.b test.c" })
+
+	const kept = "no Leases are kept in the cluster"
+	said := r.log.count(kept)
+	appropriate := func() {
+		lease, err := c.kube.CoordinationV1().Leases("mcs-system").Get(t.Context(), "test.b", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease.Labels, lease.Spec.HolderIdentity = nil, ptr.To("somebody")
+		if _, err := c.kube.CoordinationV1().Leases("mcs-system").Update(t.Context(), lease, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	appropriate()
+	eventually(t, "a Lease that is somebody else's now is told of", func() bool { return r.log.count(kept) > said })
+	appropriate() // a renewal may have been under way
+	since := renewed("test.c")
+	eventually(t, "others are renewed", func() bool { return renewed("test.c").After(since) })
+	for _, l := range leases() {
+		if l.Name == "test.b" && *l.Spec.HolderIdentity != "somebody" {
+			t.Errorf("somebody's Lease was changed (X5): %+v", l.Spec)
+		}
+	}
 }
 
 // TestBlackHole_L2_L5 holds that a member whose packets vanish, with no connection closed, is given up within two seconds of
