@@ -165,6 +165,7 @@ func (c *connection) pause(now time.Time) time.Duration {
 
 // step probes the API server, follows what it serves, and tells the member where that leaves it.
 func (c *connection) step(ctx context.Context) {
+	asked := time.Now()
 	served, err := c.probe(ctx)
 	if ctx.Err() != nil {
 		return
@@ -181,7 +182,7 @@ func (c *connection) step(ctx context.Context) {
 	c.imports.promote(c.live)
 	if err == nil {
 		c.startServices(ctx, served)
-		c.settleDoubts()
+		c.settleDoubts(asked)
 	}
 	c.member.consider(c, err)
 }
@@ -267,16 +268,18 @@ func (c *connection) importStore() *store[*mcs.ServiceImport] {
 	return s
 }
 
-// settleDoubts lets the stores go of what they held back, after a probe that was answered.
-func (c *connection) settleDoubts() {
+// settleDoubts lets the stores go of what they held back, after a probe of then that was answered.
+func (c *connection) settleDoubts(asked time.Time) {
 	if imports := c.imports.read(); imports != nil {
-		imports.release(true)
+		imports.release(asked)
 	}
-	if exports := c.exports.read(); exports != nil {
-		exports.release(c.exports.served.Load())
+	if exports := c.exports.read(); exports != nil && c.exports.served.Load() {
+		exports.release(asked)
+	} else if exports != nil {
+		exports.release(time.Time{})
 	}
-	c.services.store.release(true)
-	c.sources.store.release(true)
+	c.services.store.release(asked)
+	c.sources.store.release(asked)
 }
 
 // startOnce runs a feed until ctx ends, unless it runs already. It is called by the loop only.

@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"maps"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -21,6 +22,8 @@ type doubt[T object] struct {
 	hold time.Duration
 	// held are the objects that may be gone, by when that will be believed; the zero time waits for a confirmation.
 	held map[types.NamespacedName]time.Time
+	// since says of those that wait for a confirmation when they were removed.
+	since map[types.NamespacedName]time.Time
 }
 
 // always doubts every object of a kind.
@@ -64,17 +67,23 @@ func (s *store[T]) keepAbsent(before map[types.NamespacedName]T) {
 	}
 }
 
-// release lets go of what was held back for long enough, and, if removals are confirmed, of what was removed.
-func (s *store[T]) release(confirmed bool) {
+// release lets go of what was held back for long enough, and of what was removed before the API server was asked whether it
+// serves the kind, and said so; the zero time confirms nothing. An answer to an earlier question does not: the kind may have
+// gone since, and its objects with it.
+func (s *store[T]) release(asked time.Time) {
 	now := s.now()
-	s.mu.RLock()
+	s.mu.Lock()
 	var gone []types.NamespacedName
 	for key, until := range s.doubt.held {
-		if until.IsZero() && confirmed || !until.IsZero() && !now.Before(until) {
+		if until.IsZero() && s.doubt.since[key].Add(discoveryLag).Before(asked) || !until.IsZero() && !now.Before(until) {
 			gone = append(gone, key)
 		}
 	}
-	s.mu.RUnlock()
+	maps.DeleteFunc(s.doubt.since, func(key types.NamespacedName, _ time.Time) bool {
+		until, held := s.doubt.held[key]
+		return !held || !until.IsZero()
+	})
+	s.mu.Unlock()
 	for _, key := range gone {
 		s.change(key, func() {
 			if until, held := s.doubt.held[key]; !held || until.After(now) {

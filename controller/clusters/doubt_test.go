@@ -20,7 +20,16 @@ func TestDoubt_L6(t *testing.T) {
 	type step = func(s *testStore)
 	list := func(list []*discoveryv1.EndpointSlice) step { return func(s *testStore) { s.replace(list, "9") } }
 	wait := func(d time.Duration) step { return func(s *testStore) { s.time = s.time.Add(d) } }
-	release := func(confirmed bool) step { return func(s *testStore) { s.release(confirmed) } }
+	release := func(confirmed bool) step {
+		return func(s *testStore) {
+			if confirmed {
+				s.release(s.time.Add(time.Second))
+			} else {
+				s.release(time.Time{})
+			}
+		}
+	}
+	before := func(s *testStore) { s.release(s.time) } // what was asked before the last event
 	suspect := func(s *testStore) { s.suspect() }
 	remove := func(o *discoveryv1.EndpointSlice) step { return func(s *testStore) { s.remove(o) } }
 	removals := func(s *testStore) {
@@ -46,6 +55,8 @@ func TestDoubt_L6(t *testing.T) {
 		"own deletions are believed":         {[]step{list(all(1)), func(s *testStore) { s.deleted(all(1)[0]) }, list(nil)}, 0, 0},
 		"a doubted deletion waits":           {[]step{removals, list(all(2)), remove(all(1)[0]), wait(time.Hour), release(false)}, 2, 1},
 		"a doubted deletion is confirmed":    {[]step{removals, list(all(2)), remove(all(1)[0]), release(true)}, 1, 0},
+		"by what was asked before it is not": {[]step{removals, list(all(2)), remove(all(1)[0]), before}, 2, 1},
+		"one is, one is not":                 {[]step{removals, list(all(4)), remove(all(1)[0]), wait(time.Minute), remove(all(2)[1]), before}, 3, 1},
 		"a doubted deletion is undone":       {[]step{removals, list(all(2)), remove(all(1)[0]), func(s *testStore) { s.put(all(1)[0]) }, release(true)}, 2, 0},
 		"a doubted deletion is suspect":      {[]step{removals, list(all(2)), remove(all(1)[0]), suspect, release(true)}, 2, 1},
 		"a suspect deletion is believed":     {[]step{removals, list(all(2)), remove(all(1)[0]), suspect, wait(30 * time.Second), release(true)}, 1, 0},
@@ -87,7 +98,7 @@ func TestDoubtOutlivesReplacement_L6(t *testing.T) {
 		t.Errorf("readers see %v, told %v", s.all(), s.told)
 	}
 	s.time = s.time.Add(30 * time.Second)
-	s.release(true)
+	s.release(s.time)
 	if len(s.all()) != 0 || !slices.Equal(s.told, []string{"a@5→-"}) {
 		t.Errorf("later, readers see %v, told %v", s.all(), s.told)
 	}

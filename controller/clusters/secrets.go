@@ -66,7 +66,7 @@ func (s Secrets) Run(ctx context.Context, update func([]Registration)) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticks.C:
-			secrets.release(true)
+			secrets.release(time.Time{})
 			continue
 		case <-wake:
 		}
