@@ -42,7 +42,7 @@ var guards = []guard{
 	{"L3", "what a member that left exported goes", "controller/controller.go",
 		"\tif l != nil {\n\t\tl.stop()\n\t}\n\tc.all(everything)", "\tif l != nil {\n\t\tl.stop()\n\t}", realFleet, "TestMemberLeaves_L3"},
 	{"L3", "the Lease of a member that left goes", "controller/clusters/leases.go",
-		"if present[lease.Labels[mcsapi.LabelSourceCluster]] {", "if true {", realClusters, "TestLiveness_L1_L2_L7"},
+		"if present[id] {", "if true {", realClusters, "TestLiveness_L1_L2_L7"},
 	{"L4", "the lead ends before the Lease is given up", "cmd/mcs-controller/lead.go",
 		"RetryPeriod: retryPeriod,", "RetryPeriod: retryPeriod, ReleaseOnCancel: true,", "cmd/mcs-controller", "TestLeadEndsInTime_L4"},
 	{"L4", "a replica that does not lead does not work", "cmd/mcs-controller/lead.go",
