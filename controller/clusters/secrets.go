@@ -170,7 +170,7 @@ func applyRole(reg *Registration, role string) error {
 func (s Secrets) pinAsItIs(ctx context.Context, secrets *store[*corev1.Secret], asked *corev1.Secret, id string) error {
 	now := secrets.get(keyOf(asked))
 	if now == nil || now.UID != asked.UID || now.Labels[LabelMember] != "" || !bytes.Equal(now.Data[KeyKubeconfig], asked.Data[KeyKubeconfig]) {
-		return fmt.Errorf("Secret %s/%s is another one by now", asked.Namespace, asked.Name)
+		return fmt.Errorf("pinning the id in Secret %s/%s: it is another one by now", asked.Namespace, asked.Name)
 	}
 	return s.pin(ctx, now, id)
 }
