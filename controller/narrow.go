@@ -19,6 +19,9 @@ const notForThisCluster mcs.ServiceExportConditionReason = "NotForThisCluster"
 // unseen returns the clusters whose exports are closed to the consumer, and the others that its import leaves out, both in
 // the order of members.
 func (f *facts) unseen(consumer string, providers []string) (closed, leftOut []string) {
+	if providers == nil && len(f.consumers) == 0 {
+		return nil, nil // the common case, without a look at every member
+	}
 	for _, cluster := range f.members {
 		named, restricted := f.consumers[cluster]
 		switch {

@@ -44,7 +44,7 @@ func anyMemory(key types.NamespacedName, members []*clusters.Member, unsure map[
 	var exports []merge.Export
 	found := map[string]bool{}
 	for _, m := range members {
-		if len(unsure) == 0 || !m.Registration().Consumer {
+		if !m.Registration().Consumer {
 			continue
 		}
 		for _, e := range remembered(m.Import(key), unsure, clusterset) {

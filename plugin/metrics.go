@@ -70,8 +70,9 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 func latest(sources map[sourceKey]*source) map[string]*source {
 	byName := make(map[string]*source, len(sources))
 	for key, s := range sources {
-		if other := byName[key.String()]; other == nil || s.health.began.After(other.health.began) {
-			byName[key.String()] = s
+		name := key.String()
+		if other := byName[name]; other == nil || s.health.began.After(other.health.began) {
+			byName[name] = s
 		}
 	}
 	return byName

@@ -193,8 +193,8 @@ func (s *stream) events(ctx context.Context, client *api, opts metav1.ListOption
 	for events := 0; ; events++ {
 		kind, object, err := feed.next()
 		if err != nil {
-			brief := events == 0 && time.Since(began) < briefWatch && !errors.Is(context.Cause(ctx), errSilent)
 			s.doubt = errors.Is(context.Cause(ctx), errSilent)
+			brief := events == 0 && time.Since(began) < briefWatch && !s.doubt
 			if s.version == "" || brief {
 				return fmt.Errorf("the API server ended the watch early: %w", err)
 			}

@@ -273,10 +273,12 @@ func (c *connection) settleDoubts(asked time.Time) {
 	if imports := c.imports.read(); imports != nil {
 		imports.release(asked)
 	}
-	if exports := c.exports.read(); exports != nil && c.exports.served.Load() {
-		exports.release(asked)
-	} else if exports != nil {
-		exports.release(time.Time{})
+	if exports := c.exports.read(); exports != nil {
+		confirmed := asked
+		if !c.exports.served.Load() {
+			confirmed = time.Time{}
+		}
+		exports.release(confirmed)
 	}
 	c.services.store.release(asked)
 	c.sources.store.release(asked)

@@ -114,7 +114,7 @@ func (s Secrets) registrations(secrets *store[*corev1.Secret], last map[string]R
 	var regs []Registration
 	secrets.each(func(_ types.NamespacedName, secret *corev1.Secret) {
 		reg := s.registration(secret)
-		reg.Pin = func(ctx context.Context, id string) error { return s.pinAsItIs(ctx, secrets, secret, id) }
+		reg.Pin = func(ctx context.Context, id string) error { return s.pin(ctx, secrets, secret, id) }
 		if held, ok := last[reg.Origin]; ok && sameRegistration(held, reg) {
 			reg = held
 		}
@@ -166,23 +166,19 @@ func applyRole(reg *Registration, role string) error {
 	return nil
 }
 
-// pinAsItIs pins an id that was learnt with the kubeconfig of a Secret, which may have other labels and annotations by now.
-func (s Secrets) pinAsItIs(ctx context.Context, secrets *store[*corev1.Secret], asked *corev1.Secret, id string) error {
+// pin writes an id, learnt with the kubeconfig of a Secret, into its label, if it is still that Secret and without an id. It may
+// have other labels and annotations by now.
+func (s Secrets) pin(ctx context.Context, secrets *store[*corev1.Secret], asked *corev1.Secret, id string) error {
 	now := secrets.get(keyOf(asked))
 	if now == nil || now.UID != asked.UID || now.Labels[LabelMember] != "" || !bytes.Equal(now.Data[KeyKubeconfig], asked.Data[KeyKubeconfig]) {
 		return fmt.Errorf("pinning the id in Secret %s/%s: it is another one by now", asked.Namespace, asked.Name)
 	}
-	return s.pin(ctx, now, id)
-}
-
-// pin writes the id into the Secret's label, if it is still that Secret and still without an id.
-func (s Secrets) pin(ctx context.Context, secret *corev1.Secret, id string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": secret.UID, "resourceVersion": secret.ResourceVersion, "labels": map[string]string{LabelMember: id},
+		"uid": now.UID, "resourceVersion": now.ResourceVersion, "labels": map[string]string{LabelMember: id},
 	}})
 	if err != nil {
 		return err
 	}
-	_, err = s.Client.CoreV1().Secrets(s.Namespace).Patch(ctx, secret.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	_, err = s.Client.CoreV1().Secrets(s.Namespace).Patch(ctx, now.Name, types.MergePatchType, patch, metav1.PatchOptions{})
 	return err
 }

@@ -241,7 +241,7 @@ func (s *Set) remove(m *Member) {
 	m.log.Info("member left", "origin", reg.Origin)
 	if reg.Consumer {
 		m.log.Info("what was imported into the cluster stays there as it is, and nobody keeps it up to date; the command deletes it there",
-			"command", fmt.Sprintf("kubectl delete serviceimports,services,endpointslices -A -l %s=%s", mcsapi.LabelClusterSet, s.opts.ClusterSet))
+			"command", mcsapi.DeleteImported(s.opts.ClusterSet))
 	}
 	s.handler.Left(m)
 }

@@ -106,7 +106,7 @@ func (r Rules) excludes(ns *corev1.Namespace, service *corev1.Service) (string, 
 
 // Made says whether the export was made by a rule of this clusterset, and is not a person's since.
 func (r Rules) Made(export *mcs.ServiceExport) bool {
-	return export != nil && export.Labels[mcsapi.LabelByRule] == "true" && export.Labels[mcsapi.LabelClusterSet] == r.ClusterSet
+	return export != nil && mcsapi.MadeByRule(export.Labels) && export.Labels[mcsapi.LabelClusterSet] == r.ClusterSet
 }
 
 // Export returns the ServiceExport of a Service. It belongs to the Service, but holds up no deletion of it: that would take a

@@ -26,6 +26,9 @@ const (
 // a person's (SPEC P1, X5).
 const LabelByRule = Domain + "/by-rule"
 
+// MadeByRule says whether an export with these labels was made by rule, and is kept so; whose rule it was it does not say.
+func MadeByRule(labels map[string]string) bool { return labels[LabelByRule] == "true" }
+
 // PreferLocal, in [AnnotationPrefer], is the importing cluster itself, whatever its id.
 const PreferLocal = "local"
 

@@ -49,3 +49,8 @@ const (
 	// DerivedPrefix begins the name of every derived Service.
 	DerivedPrefix = "amcs-"
 )
+
+// DeleteImported is the command by which people delete what the controller of a clusterset made in a cluster.
+func DeleteImported(clusterset string) string {
+	return "kubectl delete serviceimports,services,endpointslices -A -l " + LabelClusterSet + "=" + clusterset
+}

@@ -44,7 +44,8 @@ the cluster has no controller of its own, it waits for those of others for a few
 func (a *app) unexport() *cobra.Command {
 	return a.writing(&cobra.Command{
 		Use: "unexport NAME", Short: "Export a Service no more",
-		Long: "unexport deletes the ServiceExport, whereupon the controller takes this cluster's endpoints out of all others.",
+		Long: `unexport deletes the ServiceExport, whereupon the controller takes this cluster's endpoints out of all others. One that a
+rule made, which would make it again, stays.`,
 	}, "%s is exported no more", func(ctx context.Context, w *objects.Writer) error { return w.Unexport(ctx) })
 }
 

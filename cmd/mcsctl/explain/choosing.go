@@ -12,9 +12,6 @@ import (
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
-// byRule says whether an export was made by rule, and is kept so (SPEC P1).
-func byRule(labels map[string]string) bool { return labels[mcsapi.LabelByRule] == "true" }
-
 // unreadable says that the namespace's rule, by which the Service might be exported, can't be read.
 func (d *diagnosis) unreadable(c *Cluster) bool {
 	if c.Namespace == nil {
@@ -30,7 +27,7 @@ func (d *diagnosis) unreadable(c *Cluster) bool {
 
 // offeredTo says of a provider whom its export is for, and that a rule made it (SPEC P1, P2).
 func (d *diagnosis) offeredTo(c *Cluster) {
-	if byRule(c.Export.Labels) {
+	if mcsapi.MadeByRule(c.Export.Labels) {
 		d.look(c, "choice", OK, "exported by rule: the controller made the ServiceExport, and deletes it when the rule does not hold any more", "")
 	}
 	consumers := merge.Consumers(c.Export)

@@ -32,8 +32,7 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 		}
 		progress("%s: deleted Secret %s/%s", home.Origin, s.Namespace, s.Name)
 		if s.Annotations[clusters.AnnotationRole] != "provider" {
-			progress("%s: what was imported into it stays there as it is; to delete it there: "+
-				"kubectl delete serviceimports,services,endpointslices -A -l %s=%s", id, mcsapi.LabelClusterSet, set.ClusterSet())
+			progress("%s: what was imported into it stays there as it is; to delete it there: %s", id, mcsapi.DeleteImported(set.ClusterSet()))
 		}
 	}
 	if !found {

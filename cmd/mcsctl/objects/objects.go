@@ -42,10 +42,11 @@ func (w *Writer) Export(ctx context.Context) error {
 	if service == nil {
 		return fmt.Errorf("%s has no Service %s; create it first: a ServiceExport names the Service of its own name and namespace", w.Cluster.Origin, w.Key)
 	}
-	if err := w.make(ctx, "serviceexports", &mcs.ServiceExport{ObjectMeta: w.meta()}); err != nil {
+	there, err := w.make(ctx, "serviceexports", &mcs.ServiceExport{ObjectMeta: w.meta()})
+	if err != nil {
 		return err
 	}
-	if w.byRule(ctx) {
+	if there && w.byRule(ctx) {
 		w.Progress("a rule made it, and deletes it when it does not select the Service any more; label it %s- and it is yours", mcsapi.LabelByRule)
 	}
 	var last []metav1.Condition
@@ -97,7 +98,7 @@ func (w *Writer) Import(ctx context.Context, like *corev1.Service) error {
 			i.Spec.Ports = append(i.Spec.Ports, mcs.ServicePort{Name: p.Name, Protocol: p.Protocol, AppProtocol: p.AppProtocol, Port: p.Port})
 		}
 	}
-	if err := w.make(ctx, "serviceimports", i); err != nil {
+	if _, err := w.make(ctx, "serviceimports", i); err != nil {
 		return err
 	}
 	var last []metav1.Condition
@@ -119,7 +120,7 @@ func (w *Writer) Import(ctx context.Context, like *corev1.Service) error {
 // byRule says whether the ServiceExport was made by rule (SPEC P1); false where that can't be read.
 func (w *Writer) byRule(ctx context.Context) bool {
 	e, err := w.Cluster.Export(ctx, w.Key)
-	return err == nil && e != nil && e.Labels[mcsapi.LabelByRule] == "true"
+	return err == nil && e != nil && mcsapi.MadeByRule(e.Labels)
 }
 
 // Unexport deletes the ServiceExport, unless it would be made again.
@@ -147,22 +148,22 @@ func (w *Writer) meta() metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: w.Key.Namespace, Name: w.Key.Name}
 }
 
-// make creates an object in the version that is served.
-func (w *Writer) make(ctx context.Context, resource string, object runtime.Object) error {
-	err := w.each(func(version string) error {
+// make creates an object in the version that is served, and says whether it was there already.
+func (w *Writer) make(ctx context.Context, resource string, object runtime.Object) (there bool, err error) {
+	err = w.each(func(version string) error {
 		return w.Cluster.MCS(version).Post().Namespace(w.Key.Namespace).Resource(resource).Body(object).Do(ctx).Error()
 	})
 	switch {
 	case apierrors.IsAlreadyExists(err):
 		w.Progress("%s %s is there already in %s", resource, w.Key, w.Cluster.Origin)
-		return nil
+		return true, nil
 	case apierrors.IsNotFound(err):
-		return fmt.Errorf("%s serves no %s, or has no namespace %s; want the CRDs (deploy/crds) and the namespace", w.Cluster.Origin, resource, w.Key.Namespace)
+		return false, fmt.Errorf("%s serves no %s, or has no namespace %s; want the CRDs (deploy/crds) and the namespace", w.Cluster.Origin, resource, w.Key.Namespace)
 	case err != nil:
-		return fmt.Errorf("creating %s %s in %s: %w", resource, w.Key, w.Cluster.Origin, err)
+		return false, fmt.Errorf("creating %s %s in %s: %w", resource, w.Key, w.Cluster.Origin, err)
 	}
 	w.Progress("made %s %s in %s", resource, w.Key, w.Cluster.Origin)
-	return nil
+	return false, nil
 }
 
 // each tries the versions of the API until one is served.

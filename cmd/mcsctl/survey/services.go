@@ -105,7 +105,7 @@ func (s *Service) exported(cluster string, e *mcs.ServiceExport) {
 	}
 	s.exporter(cluster)
 	s.conflict(e.Status.Conditions)
-	if e.Labels[mcsapi.LabelByRule] == "true" {
+	if mcsapi.MadeByRule(e.Labels) {
 		s.Choice = append(s.Choice, cluster+" by rule")
 	}
 	s.choice(cluster, "for", "", e.Annotations, mcsapi.AnnotationConsumers)
