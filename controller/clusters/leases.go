@@ -96,7 +96,7 @@ func (k *leaseKeeper) run(ctx context.Context) {
 			}
 			k.report(err)
 			wait = renewal(n * k.consumers())
-			if err != nil {
+			if err != nil && !apierrors.IsAlreadyExists(err) {
 				wait = max(wait, leaseRetry)
 			}
 		}
@@ -142,7 +142,7 @@ func (k *leaseKeeper) round(ctx context.Context) (providers int, err error) {
 			return len(present), err
 		}
 		switch failed := k.renew(ctx, id, held[id], renewal(len(present)*k.consumers())); {
-		case apierrors.IsAlreadyExists(failed): // somebody else's is no hindrance for the others
+		case apierrors.IsAlreadyExists(failed): // somebody else's is no hindrance for the others, now or next time
 			err = failed
 		case failed != nil:
 			return len(present), failed

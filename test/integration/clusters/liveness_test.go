@@ -111,14 +111,14 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 	if !ma.ProviderSynced() {
 		t.Error("what was known of a is forgotten")
 	}
-	renewed := func(name string) time.Time {
+	leaseOf := func(id string) coordinationv1.LeaseSpec {
 		list := leases()
-		i := slices.IndexFunc(list, func(l coordinationv1.Lease) bool { return l.Name == name })
-		return list[i].Spec.RenewTime.Time
+		return list[slices.IndexFunc(list, func(l coordinationv1.Lease) bool { return l.Name == "test."+id })].Spec
 	}
-	dead, live := renewed("test.a"), renewed("test.b")
-	eventually(t, "a Lease is renewed", func() bool { return renewed("test.b").After(live) })
-	if renewed("test.a") != dead {
+	renewed := func(id string) time.Time { return leaseOf(id).RenewTime.Time }
+	dead, live := renewed("a"), renewed("b")
+	eventually(t, "a Lease is renewed", func() bool { return renewed("b").After(live) })
+	if renewed("a") != dead {
 		t.Error("so is that of a provider that can't be reached")
 	}
 	if err := a.StartAPIServer(t.Context()); err != nil {
@@ -164,8 +164,11 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 	appropriate()
 	eventually(t, "a Lease that is somebody else's now is told of", func() bool { return r.log.count(kept) > said })
 	appropriate() // a renewal may have been under way
-	since := renewed("test.c")
-	eventually(t, "others are renewed", func() bool { return renewed("test.c").After(since) })
+	last := leaseOf("c")
+	eventually(t, "others are renewed", func() bool { return renewed("c").After(last.RenewTime.Time) })
+	if took, lasts := renewed("c").Sub(last.RenewTime.Time), time.Duration(*last.LeaseDurationSeconds)*time.Second; took > lasts/2 {
+		t.Errorf("others were renewed only after %v, where a Lease lasts %v", took, lasts)
+	}
 	for _, l := range leases() {
 		if l.Name == "test.b" && *l.Spec.HolderIdentity != "somebody" {
 			t.Errorf("somebody's Lease was changed (X5): %+v", l.Spec)
