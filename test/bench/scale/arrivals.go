@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
-	"github.com/clusterset/multicluster/test/bench/scale/provider"
+	"github.com/clusterset/multicluster/test/bench/provider"
 )
 
 // arrivals tells when the consumer's slices show addresses that are waited for.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/clusterset/multicluster/test/bench/scale/provider"
+	"github.com/clusterset/multicluster/test/bench/provider"
 	"github.com/clusterset/multicluster/test/programs"
 )
 
@@ -34,7 +34,7 @@ func (b *bench) startDNS() error {
 // awaitDNS waits until CoreDNS answers for every hundredth name.
 func (b *bench) awaitDNS(ctx context.Context) error {
 	for n := 0; n < b.exports; n += 100 {
-		question := new(dns.Msg).SetQuestion(fmt.Sprintf("%s.%s.svc.clusterset.local.", name(n), provider.Namespace), dns.TypeA)
+		question := new(dns.Msg).SetQuestion(fmt.Sprintf("%s.%s.svc.clusterset.local.", provider.Name(n), provider.Namespace), dns.TypeA)
 		err := poll(ctx, func(ctx context.Context) error {
 			reply, _, err := new(dns.Client).ExchangeContext(ctx, question, b.dnsAddress)
 			if err == nil && len(reply.Answer) != 1 {

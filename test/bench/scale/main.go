@@ -91,7 +91,10 @@ func measure(ctx context.Context, s size, built []string, r *report) error {
 	}{
 		{"importing", b.importAll}, {"at rest", b.atRest}, {"changing", b.change}, {"outage", b.outage}, {"restarting", b.restart},
 	} {
-		if err := phase.run(ctx, r); err != nil {
+		during, end := context.WithTimeout(ctx, patience)
+		err := phase.run(during, r)
+		end()
+		if err != nil {
 			return fmt.Errorf("%s: %w\n%s", phase.name, err, b.controller.Log())
 		}
 	}

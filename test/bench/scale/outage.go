@@ -12,7 +12,8 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
-	"github.com/clusterset/multicluster/test/bench/scale/provider"
+	"github.com/clusterset/multicluster/test/bench/drive"
+	"github.com/clusterset/multicluster/test/bench/provider"
 )
 
 // outage takes one provider away for longer than the grace period and gives it back.
@@ -28,7 +29,7 @@ func (b *bench) outage(ctx context.Context, r *report) error {
 	}
 	counting, end := context.WithCancel(ctx)
 	defer end()
-	filled, err := b.filled(counting, c)
+	filled, err := drive.Filled(counting, b.kube, provider.Namespace, c.ID)
 	if err != nil {
 		return err
 	}
@@ -38,13 +39,13 @@ func (b *bench) outage(ctx context.Context, r *report) error {
 
 	began := time.Now()
 	c.SetDown(true)
-	if err := filled.await(ctx, 0); err != nil { // nobody is the last exporter of a name, but where there is one provider
+	if err := filled.Await(ctx, 0); err != nil { // nobody is the last exporter of a name, but where there is one provider
 		return fmt.Errorf("endpoints of %s that is away: %w", c.ID, err)
 	}
 	gone := time.Since(began)
 	began = time.Now()
 	c.SetDown(false)
-	if err := filled.await(ctx, len(own)); err != nil {
+	if err := filled.Await(ctx, len(own)); err != nil {
 		return fmt.Errorf("endpoints of %s that is back: %w", c.ID, err)
 	}
 	back := time.Since(began)

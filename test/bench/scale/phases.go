@@ -6,7 +6,10 @@ import (
 	"math/rand/v2"
 	"time"
 
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
 	"github.com/clusterset/multicluster/test/bench/drive"
+	"github.com/clusterset/multicluster/test/bench/provider"
 	"github.com/clusterset/multicluster/test/programs"
 )
 
@@ -62,7 +65,7 @@ func (b *bench) atRest(ctx context.Context, r *report) error {
 	if err := memory(r, "CoreDNS", b.dns); err != nil {
 		return err
 	}
-	r.add("watches on providers, connections to them", "%d, %d", b.watches(), b.connections.Load())
+	r.add("watches on providers, connections to them", "%d, %d", b.watches(), b.server.Connections())
 	before, err := b.requests()
 	if err != nil {
 		return err
@@ -94,6 +97,19 @@ func (b *bench) atRest(ctx context.Context, r *report) error {
 	r.add("requests to all providers", "%.0f /s", float64(b.asked()-asked)/took.Seconds())
 	r.add("a write to the consumer by others, p50, p99", "%s", latency())
 	return nil
+}
+
+// awaitImported waits until every import is complete: every exporter has its slices, and the import its address.
+func (b *bench) awaitImported(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	complete, err := drive.Count(ctx, b.mcs, mcs.ServiceImportPluralName, provider.Namespace, "", &mcs.ServiceImport{}, func(i *mcs.ServiceImport) bool {
+		return len(i.Spec.IPs) > 0 && len(i.Status.Clusters) == b.exporters
+	})
+	if err != nil {
+		return err
+	}
+	return complete.Await(ctx, b.exports)
 }
 
 // awaitRest waits until the controller has not written for three seconds, and returns how much it wrote in all.
@@ -133,8 +149,8 @@ func (b *bench) change(ctx context.Context, r *report) error {
 	for i := range b.changes {
 		<-ticks.C
 		n := order[i%len(order)]
-		of := b.exportersOf[name(n)]
-		a.send(of[(i+i/len(order))%len(of)], name(n), fmt.Sprintf("172.16.%d.%d", i/250, i%250+1))
+		of := b.exportersOf[provider.Name(n)]
+		a.send(of[(i+i/len(order))%len(of)], provider.Name(n), fmt.Sprintf("172.16.%d.%d", i/250, i%250+1))
 	}
 	if err := a.awaitAll(ctx); err != nil {
 		return err

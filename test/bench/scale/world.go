@@ -3,14 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
-	"github.com/clusterset/multicluster/test/bench/scale/provider"
+	"github.com/clusterset/multicluster/test/bench/provider"
 	"github.com/clusterset/multicluster/test/controlplane"
 	"github.com/clusterset/multicluster/test/programs"
 )
@@ -32,8 +28,7 @@ type bench struct {
 	mcs         rest.Interface
 	clusters    []*provider.Cluster
 	exportersOf map[string][]*provider.Cluster // a name
-	server      *httptest.Server
-	connections atomic.Int64 // to server
+	server      *provider.Server
 	dir         string
 	program     string
 	controller  *programs.Process
@@ -81,13 +76,13 @@ func (b *bench) startConsumer(ctx context.Context) (err error) {
 	return err
 }
 
-// startProviders serves all of them from one listener, each below a path of its own.
+// startProviders serves all of them.
 func (b *bench) startProviders() error {
 	exported := make([][]string, b.providers)
 	for n := range b.exports {
 		for e := range b.exporters {
 			at := (n + e*b.providers/b.exporters) % b.providers
-			exported[at] = append(exported[at], name(n))
+			exported[at] = append(exported[at], provider.Name(n))
 		}
 	}
 	var err error
@@ -97,21 +92,16 @@ func (b *bench) startProviders() error {
 	if err := os.Mkdir(b.members(), 0o700); err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	b.server = httptest.NewUnstartedServer(mux)
-	b.server.EnableHTTP2 = true
-	b.server.Config.ConnState = b.count
-	b.server.StartTLS()
 	for i, names := range exported {
 		c := provider.New(fmt.Sprintf("c%03d", i), i, names, max(0, b.services-len(names)), b.endpoints)
 		b.clusters = append(b.clusters, c)
 		for _, name := range names {
 			b.exportersOf[name] = append(b.exportersOf[name], c)
 		}
-		mux.Handle("/"+c.ID+"/", http.StripPrefix("/"+c.ID, c))
-		kubeconfig := fmt.Sprintf("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: \"%s/%s\", insecure-skip-tls-verify: true}}]\n"+
-			"users: [{name: c, user: {token: none}}]\ncontexts: [{name: c, context: {cluster: c, user: c}}]\ncurrent-context: c\n", b.server.URL, c.ID)
-		if err := os.WriteFile(filepath.Join(b.members(), c.ID+".kubeconfig"), []byte(kubeconfig), 0o600); err != nil {
+	}
+	b.server = provider.Serve(b.clusters...)
+	for _, c := range b.clusters {
+		if err := os.WriteFile(filepath.Join(b.members(), c.ID+".kubeconfig"), provider.Kubeconfig(b.server.URL(), c.ID), 0o600); err != nil {
 			return err
 		}
 	}
@@ -121,27 +111,12 @@ func (b *bench) startProviders() error {
 // members is the directory that has a kubeconfig per provider.
 func (b *bench) members() string { return filepath.Join(b.dir, "members") }
 
-// count keeps the number of connections.
-func (b *bench) count(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		b.connections.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		b.connections.Add(-1)
-	}
-}
-
-func name(n int) string { return fmt.Sprintf("service-%05d", n) }
-
 func (b *bench) tearDown() {
 	if b.controller != nil {
 		b.controller.Kill()
 	}
 	if b.dns != nil {
 		b.dns.Kill()
-	}
-	for _, c := range b.clusters {
-		c.SetDown(true) // ends the watches, which the server would wait for
 	}
 	if b.server != nil {
 		b.server.Close()

@@ -1,9 +1,10 @@
 // Withdrawal measures how long the endpoints of a dead provider stay, with many services: `go run ./test/bench/withdrawal`.
 //
-// Two providers export the same services to one consumer. The packets of one of them begin to vanish, without any
-// connection being closed; what counts is the time until the consumer holds none of its slices any more. Where they can be
-// reached again, the time until all are back is printed, too. Times are those of the machine; the bare loop beside them, which
-// deletes as many slices with as many workers, says what its API server can do at best.
+// Two providers export the same services to one consumer, which is a real API server; the providers are simulated, since
+// those of a consumer run on other machines. The packets of one of them begin to vanish, without any connection being closed;
+// what counts is the time until the consumer holds none of its slices any more. Then they pass again, until all are back. Each
+// round begins with a bare loop that deletes as many slices with as many workers: it says what this API server can do on
+// this machine in that minute.
 package main
 
 import (
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -22,14 +24,16 @@ type size struct {
 	endpoints int
 	workers   int
 	grace     time.Duration
+	rounds    int
 }
 
 func main() {
 	var s size
 	flag.IntVar(&s.services, "services", 2000, "how many services both providers export")
 	flag.IntVar(&s.endpoints, "endpoints", 5, "endpoints of each service in each provider")
-	flag.IntVar(&s.workers, "workers", 16, "names worked on at once, by the controller and by the bare loop")
-	flag.DurationVar(&s.grace, "grace", 10*time.Second, "the grace period")
+	flag.IntVar(&s.workers, "workers", 32, "names worked on at once, by the controller and by the bare loop")
+	flag.DurationVar(&s.grace, "grace", 30*time.Second, "the grace period")
+	flag.IntVar(&s.rounds, "rounds", 5, "how often the provider dies")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -45,40 +49,48 @@ func measure(ctx context.Context, s size) (err error) {
 		return err
 	}
 	defer b.tearDown()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		<-b.controller.Done()
+		cancel(b.controller.Err())
+	}()
 	defer func() {
-		if err != nil && b.controller != nil {
+		if err != nil {
 			err = fmt.Errorf("%w\n%s", err, b.controller.Log())
 		}
 	}()
-	fmt.Printf("%d services of %d endpoints in each of two providers; grace period %s, %d workers.\n\n", s.services, s.endpoints, s.grace, s.workers)
-	rate, err := b.bareLoop(ctx)
-	if err != nil {
-		return fmt.Errorf("the bare loop: %w", err)
-	}
+	fmt.Printf("%d services of %d endpoints in each of two providers; grace period %s, %d workers; a column per round.\n\n", s.services, s.endpoints, s.grace, s.workers)
 	if err := b.importAll(ctx); err != nil {
-		return fmt.Errorf("importing: %w", err)
-	}
-	gone, err := b.vanish(ctx)
-	if err != nil {
-		return fmt.Errorf("withdrawing: %w", err)
-	}
-	row("bare loop of as many deletions", "%.1f s", (float64(s.services) / rate))
-	row("packets vanish → first slice gone", "%.1f s: grace %+.1f s", gone.first.Seconds(), (gone.first - s.grace).Seconds())
-	row("packets vanish → all slices gone", "%.1f s: grace %+.1f s  (to reach: +2)", gone.all.Seconds(), (gone.all - s.grace).Seconds())
-	row("deletions from first to last", "%.1f s", (gone.all - gone.first).Seconds())
-	said, err := b.said(ctx, gone.at)
-	if err != nil {
 		return err
 	}
-	row("packets vanish → every import says so", "%.1f s", said.Seconds())
-	back, err := b.comeBack(ctx)
-	if err != nil {
-		return fmt.Errorf("coming back: %w", err)
+	var rounds []round
+	for n := range s.rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", n+1, s.rounds)
+		r, err := b.round(ctx)
+		if err != nil {
+			return fmt.Errorf("round %d: %w", n+1, err)
+		}
+		rounds = append(rounds, r)
 	}
-	row("packets pass → all slices back", "%.1f s (stable period %s)", back.Seconds(), stable)
+	row(rounds, "bare loop of as many deletions", "s", func(r round) string { return seconds(r.bare) })
+	row(rounds, "packets vanish → first slice gone", "s after the grace period", func(r round) string { return since(r.first, s.grace) })
+	row(rounds, "packets vanish → all slices gone", "s after the grace period; to reach: +2", func(r round) string { return since(r.all, s.grace) })
+	row(rounds, "deletions from first to last", "s", func(r round) string { return seconds(r.all - r.first) })
+	row(rounds, "packets vanish → every import says so", "s", func(r round) string { return seconds(r.said) })
+	row(rounds, "packets pass → all slices back", fmt.Sprintf("s; stable period %s", stable), func(r round) string { return seconds(r.back) })
+	row(rounds, "CPU of the controller, first to last", "s", func(r round) string { return seconds(r.cpu) })
 	return nil
 }
 
-func row(what, format string, args ...any) {
-	fmt.Printf("%-40s %s\n", what, fmt.Sprintf(format, args...))
+func row(rounds []round, what, unit string, figure func(round) string) {
+	var figures strings.Builder
+	for _, r := range rounds {
+		fmt.Fprintf(&figures, "%7s", figure(r))
+	}
+	fmt.Printf("%-38s%s  %s\n", what, &figures, unit)
 }
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()) }
+
+func since(d, grace time.Duration) string { return fmt.Sprintf("%+.1f", (d - grace).Seconds()) }

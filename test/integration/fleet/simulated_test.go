@@ -1,7 +1,7 @@
 package fleet
 
 import (
-	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -11,7 +11,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller"
 	"github.com/clusterset/multicluster/controller/clusters"
-	"github.com/clusterset/multicluster/test/bench/scale/provider"
+	"github.com/clusterset/multicluster/test/bench/provider"
 	"github.com/clusterset/multicluster/test/controlplane"
 	"github.com/clusterset/multicluster/test/link"
 )
@@ -60,11 +60,10 @@ func realSource(t *testing.T) source {
 // simulatedSource is a simulated provider.
 func simulatedSource(t *testing.T) source {
 	c := provider.New("p", 1, []string{exportedFirst}, 2, 1)
-	server := httptest.NewServer(c)
+	server := provider.Serve(c)
 	t.Cleanup(server.Close)
-	t.Cleanup(func() { c.SetDown(true) }) // before Close, which waits for the watches
 	return source{
-		config: &rest.Config{Host: server.URL},
+		config: &rest.Config{Host: server.URL() + "/" + c.ID, TLSClientConfig: rest.TLSClientConfig{Insecure: true}},
 		export: c.Export, unexport: c.Unexport, change: c.Change,
 		restart: func() {
 			c.SetDown(true)
@@ -135,10 +134,12 @@ func TestSimulatedProvider(t *testing.T) {
 // linkTo puts a link in front of the API server of cfg, which is changed.
 func linkTo(t *testing.T, cfg *rest.Config) *link.Link {
 	t.Helper()
+	server, err := url.Parse(cfg.Host)
+	must(t, err)
 	way, err := link.New(cfg.Host)
 	must(t, err)
 	t.Cleanup(way.Close)
-	cfg.Host = way.URL()
+	cfg.Host = way.URL() + server.Path
 	return way
 }
 

@@ -70,7 +70,8 @@ func New(id string, number int, exported []string, others, endpoints int) *Clust
 	return c
 }
 
-// Other is the name of the nth Service that is not exported at first.
+// Name is the name of the nth Service of a benchmark, and Other that of the nth Service that is not exported at first.
+func Name(n int) string  { return fmt.Sprintf("service-%05d", n) }
 func Other(n int) string { return fmt.Sprintf("other-%05d", n) }
 
 // Watches is the number of watches that are open; Requests that of requests served so far.
