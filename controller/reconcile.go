@@ -44,12 +44,14 @@ func (l *lane) converge(ctx context.Context, key types.NamespacedName, p *pictur
 		if len(actions) == 0 {
 			return inTheWay.remaining(l.member.ID())
 		}
-		if last != "" && onlySays(actions) && l.yields(key) {
+		if last != "" && only(plan.PatchStatus, actions) && l.yields(key) {
 			return nil
 		}
 		last = actions[0].Reason
 		refused, err := l.applyAll(ctx, actions)
 		switch {
+		case err == nil && only(plan.Delete, actions) && l.yields(key): // not even planned before its turn comes
+			return nil
 		case err == nil:
 		case errors.Is(err, errNoNamespace):
 			return nil
@@ -61,9 +63,9 @@ func (l *lane) converge(ctx context.Context, key types.NamespacedName, p *pictur
 	return fmt.Errorf("%s in cluster %s: %w after %d passes, last for: %s", key, l.member.ID(), errUnsettled, passes, last)
 }
 
-// onlySays reports whether actions change nothing but what people read.
-func onlySays(actions []plan.Action) bool {
-	return !slices.ContainsFunc(actions, func(a plan.Action) bool { return a.Verb != plan.PatchStatus })
+// only reports whether actions are of one kind: statuses, which people read, or deletions.
+func only(verb plan.Verb, actions []plan.Action) bool {
+	return !slices.ContainsFunc(actions, func(a plan.Action) bool { return a.Verb != verb })
 }
 
 // applyAll applies actions in order, up to the first that fails, which it returns.
