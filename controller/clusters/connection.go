@@ -270,18 +270,18 @@ func (c *connection) importStore() *store[*mcs.ServiceImport] {
 
 // settleDoubts lets the stores go of what they held back, after a probe of then that was answered.
 func (c *connection) settleDoubts(asked time.Time) {
-	if imports := c.imports.read(); imports != nil {
-		imports.release(asked)
+	if imports := c.imports.current.Load(); imports != nil {
+		settle(imports.feed, asked)
 	}
-	if exports := c.exports.read(); exports != nil {
+	if exports := c.exports.current.Load(); exports != nil {
 		confirmed := asked
 		if !c.exports.served.Load() {
 			confirmed = time.Time{}
 		}
-		exports.release(confirmed)
+		settle(exports.feed, confirmed)
 	}
-	c.services.store.release(asked)
-	c.sources.store.release(asked)
+	settle(c.services, asked)
+	settle(c.sources, asked)
 }
 
 // startOnce runs a feed until ctx ends, unless it runs already. It is called by the loop only.

@@ -1,7 +1,6 @@
 package clusters
 
 import (
-	"maps"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -20,10 +19,26 @@ type doubt[T object] struct {
 	removed func()
 	// hold is how long an absence is doubted.
 	hold time.Duration
-	// held are the objects that may be gone, by when that will be believed; the zero time waits for a confirmation.
-	held map[types.NamespacedName]time.Time
-	// since says of those that wait for a confirmation when they were removed.
-	since map[types.NamespacedName]time.Time
+	// held are the objects that may be gone.
+	held map[types.NamespacedName]absence
+	// looked is when [store.release] was last called, which it is while the cluster is followed.
+	looked time.Time
+}
+
+// absence is what is known of an object that may be gone.
+type absence struct {
+	// until is when that will be believed; zero where it waits for a confirmation instead.
+	until time.Time
+	// removed is when a watch said so; zero where a list lacked it.
+	removed time.Time
+}
+
+// believed says whether the object is gone, after an answer to what was asked then; the zero time confirms nothing.
+func (a absence) believed(now, asked time.Time) bool {
+	if a.until.IsZero() {
+		return a.removed.Add(discoveryLag).Before(asked)
+	}
+	return !now.Before(a.until)
 }
 
 // always doubts every object of a kind.
@@ -48,22 +63,36 @@ func (s *store[T]) keepAbsent(before map[types.NamespacedName]T) {
 	}
 	tooMany := 2*len(missing) > all
 	now := s.now()
+	s.doubtAnew(now)
 	for key := range s.doubt.held {
 		if _, ok := missing[key]; !ok {
 			delete(s.doubt.held, key)
 		}
 	}
 	for key, o := range missing {
-		until := s.doubt.held[key]
-		if until.IsZero() && tooMany { // not held yet, or only until a confirmation
-			until = now.Add(s.doubt.hold)
+		a := s.doubt.held[key]
+		if a.until.IsZero() && tooMany { // not held yet, or only until a confirmation
+			a.until = now.Add(s.doubt.hold)
 		}
-		if !now.Before(until) {
+		if !now.Before(a.until) {
 			delete(s.doubt.held, key)
 			continue
 		}
-		s.objects[key] = o
-		s.doubt.held[key] = until
+		s.objects[key], s.doubt.held[key] = o, a
+	}
+}
+
+// doubtAnew has all doubts begin again if nobody looked for half of the time that they last: the cluster was away, or this
+// process asleep, and what came back meanwhile was not seen. s.mu is held.
+func (s *store[T]) doubtAnew(now time.Time) {
+	if s.doubt.looked.IsZero() || now.Sub(s.doubt.looked) < s.doubt.hold/2 {
+		return
+	}
+	for key, a := range s.doubt.held {
+		if !a.until.IsZero() {
+			a.until = now.Add(s.doubt.hold)
+			s.doubt.held[key] = a
+		}
 	}
 }
 
@@ -72,27 +101,33 @@ func (s *store[T]) keepAbsent(before map[types.NamespacedName]T) {
 // gone since, and its objects with it.
 func (s *store[T]) release(asked time.Time) {
 	now := s.now()
+	gone := map[types.NamespacedName]absence{}
 	s.mu.Lock()
-	var gone []types.NamespacedName
-	for key, until := range s.doubt.held {
-		if until.IsZero() && s.doubt.since[key].Add(discoveryLag).Before(asked) || !until.IsZero() && !now.Before(until) {
-			gone = append(gone, key)
+	s.doubtAnew(now)
+	s.doubt.looked = now
+	for key, a := range s.doubt.held {
+		if a.believed(now, asked) {
+			gone[key] = a
 		}
 	}
-	maps.DeleteFunc(s.doubt.since, func(key types.NamespacedName, _ time.Time) bool {
-		until, held := s.doubt.held[key]
-		return !held || !until.IsZero()
-	})
 	s.mu.Unlock()
-	for _, key := range gone {
+	for key, a := range gone {
 		s.change(key, func() {
-			if until, held := s.doubt.held[key]; !held || until.After(now) {
-				return // it came back meanwhile
+			if s.doubt.held[key] != a {
+				return // it came back meanwhile, or is doubted anew
 			}
 			delete(s.doubt.held, key)
 			delete(s.objects, key)
 			s.index(key)
 		})
+	}
+}
+
+// settle lets a feed's store go of what it held back, unless the feed does not follow its cluster now: then the list that will
+// be next may have it all again.
+func settle[T object](f *feed[T], asked time.Time) {
+	if f.State().Err == nil {
+		f.store.release(asked)
 	}
 }
 
@@ -102,9 +137,10 @@ func (s *store[T]) suspect() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	until := s.now().Add(s.doubt.hold)
-	for key, t := range s.doubt.held {
-		if t.IsZero() {
-			s.doubt.held[key] = until
+	for key, a := range s.doubt.held {
+		if a.until.IsZero() {
+			a.until = until
+			s.doubt.held[key] = a
 		}
 	}
 }
@@ -113,12 +149,18 @@ func (s *store[T]) suspect() {
 func (s *store[T]) doubts(key types.NamespacedName) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return !s.doubt.held[key].IsZero()
+	return !s.doubt.held[key].until.IsZero()
 }
 
-// doubted counts the objects that are held back.
-func (s *store[T]) doubted() int {
+// doubted counts the objects that are held back until they are believed gone; not those that wait for a confirmation, which
+// takes but a moment.
+func (s *store[T]) doubted() (n int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return len(s.doubt.held)
+	for _, a := range s.doubt.held {
+		if !a.until.IsZero() {
+			n++
+		}
+	}
+	return n
 }

@@ -66,7 +66,7 @@ func (s Secrets) Run(ctx context.Context, update func([]Registration)) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticks.C:
-			secrets.release(time.Time{})
+			settle(f, time.Time{})
 			continue
 		case <-wake:
 		}

@@ -64,7 +64,7 @@ func newStore[T object](group func(T) (types.NamespacedName, bool), changed func
 		written: map[types.NamespacedName]write[T]{},
 		groups:  map[types.NamespacedName][]types.NamespacedName{},
 		noted:   map[types.NamespacedName][]types.NamespacedName{},
-		doubt:   doubt[T]{held: map[types.NamespacedName]time.Time{}, since: map[types.NamespacedName]time.Time{}},
+		doubt:   doubt[T]{held: map[types.NamespacedName]absence{}},
 	}
 }
 
@@ -216,7 +216,7 @@ func (s *store[T]) remove(o T) {
 	s.change(key, func() {
 		var absent T
 		if held := s.objects[key]; s.doubt.removals && held != absent && s.doubt.about(held) {
-			s.doubt.held[key], s.doubt.since[key] = time.Time{}, s.now()
+			s.doubt.held[key] = absence{removed: s.now()}
 			s.doubt.removed()
 			return
 		}
