@@ -29,7 +29,8 @@ const (
 	// leaseRenewal is the shortest time between two renewals of a Lease, and leaseLives how many of them it lasts.
 	leaseRenewal = 10 * time.Second
 	leaseLives   = 4
-	// leaseRetry is how long to wait after a failure, such as a namespace that does not exist.
+	// leaseRetry is how long to wait after a refusal: the namespace does not exist, or there is no permission. Other failures
+	// pass, and a Lease must not run out for one of them.
 	leaseRetry = time.Minute
 	// leaseTimeout is how long one request for a Lease may take.
 	leaseTimeout = 5 * time.Second
@@ -96,7 +97,7 @@ func (k *leaseKeeper) run(ctx context.Context) {
 			}
 			k.report(err)
 			wait = renewal(n * k.consumers())
-			if err != nil && !apierrors.IsAlreadyExists(err) {
+			if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 				wait = max(wait, leaseRetry)
 			}
 		}
@@ -123,24 +124,28 @@ func (k *leaseKeeper) consumers() int {
 // providers there are.
 func (k *leaseKeeper) round(ctx context.Context) (providers int, err error) {
 	present := map[string]bool{}
-	var renew []string
+	var renew []*Member
 	for _, m := range k.set.Members() {
 		if !m.remoteProvider() {
 			continue
 		}
 		present[m.ID()] = true
 		if m.sighting().ok {
-			renew = append(renew, m.ID())
+			renew = append(renew, m)
 		}
 	}
 	held, err := k.sweep(ctx, present)
 	if err != nil {
 		return len(present), err
 	}
-	for _, id := range renew {
+	for _, m := range renew {
 		if err := k.limit.Wait(ctx); err != nil {
 			return len(present), err
 		}
+		if m.ctx.Err() != nil || !m.sighting().ok { // by now: with many members that takes its time
+			continue
+		}
+		id := m.ID()
 		switch failed := k.renew(ctx, id, held[id], renewal(len(present)*k.consumers())); {
 		case apierrors.IsAlreadyExists(failed): // somebody else's is no hindrance for the others, now or next time
 			err = failed
