@@ -54,6 +54,8 @@ type sighting struct {
 	ok bool
 	// at is when it was last known to be so; zero for never.
 	at time.Time
+	// joined is when this process began to reach for it.
+	joined time.Time
 }
 
 // judge keeps the standings of the remote providers for as long as one replica leads. Time counts in steps between
@@ -63,7 +65,8 @@ type judge struct {
 	last      time.Time     // of the last observation; zero before the first
 	ran       time.Duration // time that counts, up to last
 	cases     map[string]*providerCase
-	suspended bool
+	suspended bool // some count as cut off
+	said      bool // what is kept for that was logged
 }
 
 // providerCase is what a judge knows of a provider.
@@ -72,6 +75,13 @@ type providerCase struct {
 	ok       bool
 	// contact and good are when, in time that counts, it was last reached, and since when it is reached without a break.
 	contact, good time.Duration
+	// left is when it vanished, in time that counts: when it was last reached, or joined if it never was. A return that is not
+	// stable does not move it.
+	left time.Duration
+	// met says that this process has reached it.
+	met bool
+	// cut says that it vanished with so many others that it is rather we who are cut off.
+	cut bool
 	// doubtful says that a leader before this one may have withdrawn it: it was out of reach from the first.
 	doubtful bool
 }
@@ -93,50 +103,92 @@ func (j *judge) observe(now time.Time, seen map[string]sighting) {
 	for id, s := range seen {
 		c := j.cases[id]
 		if c == nil {
-			c = &providerCase{contact: j.ran, good: j.ran, ok: s.ok, doubtful: !s.ok && !s.at.IsZero()}
+			c = &providerCase{contact: j.ran, good: j.ran, left: j.ran - s.since(now), ok: s.ok, doubtful: !s.ok && !s.at.IsZero()}
 			j.cases[id] = c
 		}
-		c.see(s, now, j.ran)
+		c.see(s, now, j.ran, j.rules.Stable)
 	}
 	j.last = now
 	j.weigh()
 }
 
+// since returns for how long the provider has not been reached.
+func (s sighting) since(now time.Time) time.Duration {
+	from := s.at
+	if from.IsZero() {
+		from = s.joined
+	}
+	return max(0, now.Sub(from))
+}
+
 // see notes a sighting. Contact counts from when it was, not from when it is looked at.
-func (c *providerCase) see(s sighting, now time.Time, ran time.Duration) {
+func (c *providerCase) see(s sighting, now time.Time, ran, stable time.Duration) {
 	if s.ok {
 		c.contact = max(c.contact, ran-min(max(0, now.Sub(s.at)), longestStep))
 		if !c.ok {
 			c.good = ran
 		}
+		if ran-c.good >= stable {
+			c.left = c.contact
+		}
 	}
-	c.ok = s.ok
+	c.ok, c.met = s.ok, c.met || !s.at.IsZero()
 }
 
 // weigh draws the conclusions.
 func (j *judge) weigh() {
-	var missing []*providerCase
-	trusted := 0
+	cut := make(map[*providerCase]bool, len(j.cases))
 	for _, c := range j.cases {
-		if c.standing == Withdrawn {
-			continue
-		}
-		trusted++
-		if !c.ok {
-			missing = append(missing, c)
-		}
+		cut[c] = j.cutOff(c)
 	}
-	// More than half of those that were there, and at least two, don't vanish together: it is we who are cut off.
-	suspended := len(missing) >= 2 && 2*len(missing) > trusted
-	if j.suspended && !suspended {
-		for _, c := range missing {
+	j.suspended = false
+	for c, is := range cut {
+		if c.cut && !is {
 			c.contact = j.ran // the time in which we were cut off proves nothing
 		}
+		c.cut = is
+		j.suspended = j.suspended || is
 	}
-	j.suspended = suspended
 	for _, c := range j.cases {
 		c.standing = j.conclude(c)
 	}
+}
+
+// cutOff says whether c vanished together with others, at least two in all, that are more than those that are there: not they
+// are gone then, but we are cut off (SPEC L2). Together is within a grace period, after which there was a verdict on each; or
+// at any time while those others count as cut off. What this process never reached, such as a registration that nobody took
+// back, vanished when it joined, and speaks for nobody's later loss.
+func (j *judge) cutOff(c *providerCase) bool {
+	if c.ok || c.standing == Withdrawn {
+		return false
+	}
+	together, there := 0, 0
+	for _, other := range j.cases {
+		switch {
+		case other.standing == Withdrawn:
+		case other.ok:
+			there++
+		case other.cut && other.met, (other.left - c.left).Abs() <= j.rules.Grace:
+			together++
+		}
+	}
+	return together >= 2 && together > there
+}
+
+// kept returns the providers that would be withdrawn were we not cut off, sorted.
+func (j *judge) kept() (ids []string) {
+	for id, c := range j.cases {
+		if c.cut && j.due(c) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// due says whether a provider has not been reached for the grace period.
+func (j *judge) due(c *providerCase) bool {
+	return !c.ok && j.rules.Grace > 0 && j.ran-c.contact >= j.rules.Grace
 }
 
 func (j *judge) conclude(c *providerCase) Standing {
@@ -144,7 +196,7 @@ func (j *judge) conclude(c *providerCase) Standing {
 	switch {
 	case !c.ok && c.standing == Withdrawn:
 		return Withdrawn
-	case !c.ok && !j.suspended && j.rules.Grace > 0 && j.ran-c.contact >= j.rules.Grace:
+	case j.due(c) && !c.cut:
 		return Withdrawn
 	case !c.ok:
 		return Lost

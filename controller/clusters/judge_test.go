@@ -14,7 +14,7 @@ import (
 func story(rules Liveness, providers map[string]string) map[string]string {
 	j := newJudge(rules)
 	now := time.Unix(1000, 0)
-	at := map[string]time.Time{}
+	at, joined := map[string]time.Time{}, map[string]time.Time{}
 	out := map[string]string{}
 	length := 0
 	for _, seen := range providers {
@@ -39,7 +39,10 @@ func story(rules Liveness, providers map[string]string) map[string]string {
 			if ok {
 				at[id] = now
 			}
-			seen[id] = sighting{ok: ok, at: at[id]}
+			if joined[id].IsZero() {
+				joined[id] = now
+			}
+			seen[id] = sighting{ok: ok, at: at[id], joined: joined[id]}
 		}
 		j.observe(now, seen)
 		for id := range seen {
@@ -115,6 +118,22 @@ func TestJudge(t *testing.T) {
 			seen: map[string]string{"a": "+---------", "b": "++++++----", "c": "++++++++++"},
 			want: map[string]string{"a": "RLLWWWWWWW", "b": "RRRRRRLLWW", "c": "RRRRRRRRRR", "judge": ".........."},
 		},
+		"one that was cut off for a moment less left when it first did (L7)": {
+			seen: map[string]string{"a": "++++++++++", "b": "+---+-----", "c": "+---------"},
+			want: map[string]string{"b": "RLLLRLLLLL", "c": "RLLLLLLLLL", "judge": ".!!!.!!!!!"},
+		},
+		"cut off, and then from one more: it is not believed dead (L2)": {
+			seen: map[string]string{"a": "+---------", "b": "+---------", "c": "++++++----", "d": "+---------", "e": "++++++++++"},
+			want: map[string]string{"a": "RLLLLLLLLL", "c": "RRRRRRLLLL", "e": "RRRRRRRRRR", "judge": ".!!!!!!!!!"},
+		},
+		"a start in the middle of a partition (L2)": {
+			seen: map[string]string{"a": "++++++++", "b": "--------", "c": "--------"},
+			want: map[string]string{"b": "LLLLLLLL", "c": "LLLLLLLL", "judge": "!!!!!!!!"},
+		},
+		"who was never there does not vouch for who dies later (L2)": {
+			seen: map[string]string{"a": "+++++++------", "b": "-------------", "c": "-------------"},
+			want: map[string]string{"a": "RRRRRRRLLWWWW", "b": "LLLLLLLLLLLLL", "c": "LLLLLLLLLLLLL", "judge": "!!!!!!!!!!!!!"},
+		},
 		"one that joins later counts from then": {
 			seen: map[string]string{"a": "   ----", "b": "+++++++"},
 			want: map[string]string{"a": "LLLW", "b": "RRRRRRR"},
@@ -131,6 +150,31 @@ func TestJudge(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestJudgeTakesOver_L2 holds that a replica which begins to lead knows from its time as a standby who vanished together.
+func TestJudgeTakesOver_L2(t *testing.T) {
+	j := newJudge(Liveness{Grace: 10 * time.Second, Stable: 3 * time.Second})
+	start := time.Unix(100000, 0)
+	ago := func(d time.Duration) time.Time { return start.Add(-d) }
+	for n := range 12 {
+		now := start.Add(time.Duration(n) * time.Second)
+		j.observe(now, map[string]sighting{
+			"dead":    {at: ago(5 * time.Second), joined: ago(time.Hour)}, // with the leader before
+			"gone":    {joined: ago(time.Hour)},
+			"unknown": {joined: ago(time.Hour)},
+			"live":    {ok: true, at: now, joined: ago(time.Hour)},
+		})
+		if kept := j.kept(); n < 10 && len(kept) > 0 {
+			t.Errorf("kept at second %d: %v", n, kept)
+		}
+	}
+	if j.standing("dead") != Withdrawn || j.standing("gone") != Lost || j.standing("live") != Reachable {
+		t.Errorf("dead %v, gone %v, live %v", j.standing("dead"), j.standing("gone"), j.standing("live"))
+	}
+	if kept := j.kept(); !slices.Equal(kept, []string{"gone", "unknown"}) {
+		t.Errorf("kept: %v", kept)
 	}
 }
 

@@ -33,6 +33,10 @@ func (s *Set) Lead(ctx context.Context, work func(context.Context) error) error 
 	err := work(ctx)
 	cancel()
 	running.Wait()
+	s.suspended.Store(false) // who leads now says so
+	for _, m := range s.Members() {
+		m.standing.Store(int32(Reachable))
+	}
 	return err
 }
 
@@ -40,21 +44,20 @@ func (s *Set) Lead(ctx context.Context, work func(context.Context) error) error 
 func (s *Set) observe(j *judge) {
 	members := s.Members()
 	seen := map[string]sighting{}
-	met := false // before the first contact, at start, that nobody can be reached is no news
 	for _, m := range members {
 		if m.remoteProvider() {
 			seen[m.ID()] = m.sighting()
-			met = met || !seen[m.ID()].at.IsZero()
 		}
 	}
-	was := j.suspended
 	j.observe(time.Now(), seen)
 	s.suspended.Store(j.suspended)
-	switch {
-	case was == j.suspended || !met:
-	case j.suspended:
-		s.log.Warn("more than half of the remote providers vanished together, so it is we who are cut off: no endpoints are withdrawn")
-	default:
+	switch kept := j.kept(); {
+	case len(kept) > 0 && !j.said:
+		j.said = true
+		s.log.Warn("more than half of the remote providers can't be reached and vanished together, so it is we who are cut off: their endpoints are not withdrawn",
+			"providers", kept)
+	case !j.suspended && j.said:
+		j.said = false
 		s.log.Info("we are not cut off any more: endpoints of unreachable providers are withdrawn again after the grace period")
 	}
 	for _, m := range members {
@@ -83,12 +86,12 @@ func (m *Member) remoteProvider() bool {
 // sighting returns what is known of the member as a provider: it is reached if its API answers, the kinds are served, and
 // no watch is broken.
 func (m *Member) sighting() sighting {
-	c := m.conn.Load()
-	if c == nil {
-		return sighting{}
+	s := sighting{joined: m.joined}
+	if c := m.conn.Load(); c != nil {
+		heard := c.heard.Load()
+		s.ok, s.at = heard.Err == nil && !heard.At.IsZero() && c.providerProblem() == nil, heard.At
 	}
-	heard := c.heard.Load()
-	return sighting{ok: heard.Err == nil && !heard.At.IsZero() && c.providerProblem() == nil, at: heard.At}
+	return s
 }
 
 // providerProblem returns why the provider's side of the connection does not follow its cluster; nil if it does.

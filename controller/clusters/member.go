@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -28,6 +29,7 @@ type Member struct {
 	log     *slog.Logger
 	opts    Options
 	order   uint64 // of joining: who came first keeps what two claim
+	joined  time.Time
 
 	// conn is the connection that readers use; nil until the first contact.
 	conn     atomic.Pointer[connection]

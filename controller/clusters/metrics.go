@@ -23,7 +23,7 @@ var (
 		"1 if the provider was not reached for the grace period, so that its endpoints are withdrawn where others remain; 0 if not, or if this replica stands by.",
 		[]string{"cluster"}, nil)
 	suspendedDesc = prometheus.NewDesc("mcs_controller_withdrawal_suspended",
-		"1 while more than half of the remote providers, and at least two, are missing together, so that none is withdrawn.", nil, nil)
+		"1 while more than half of the remote providers, and at least two, are missing and vanished together, so that they are not withdrawn.", nil, nil)
 	heardDesc = prometheus.NewDesc("mcs_controller_member_last_contact_seconds",
 		"Seconds since the member's API server last answered a probe; absent before the first answer.", []string{"cluster"}, nil)
 )

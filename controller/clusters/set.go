@@ -225,7 +225,7 @@ func (s *Set) wanted() []Registration {
 func (s *Set) add(reg Registration) *Member {
 	s.order++
 	m := &Member{
-		set: s, handler: s.handler, log: s.log.With("cluster", reg.ID), opts: s.opts, order: s.order, reg: reg,
+		set: s, handler: s.handler, log: s.log.With("cluster", reg.ID), opts: s.opts, order: s.order, joined: time.Now(), reg: reg,
 	}
 	m.ctx, m.leave = context.WithCancel(s.ctx)
 	s.joined[reg.Origin] = m

@@ -30,7 +30,7 @@ var guards = []guard{
 	{"L2", "not before", "controller/clusters/judge.go",
 		"j.ran-c.contact >= j.rules.Grace", "true", unitClusters, "TestJudge"},
 	{"L2", "who is cut off withdraws nothing", "controller/clusters/judge.go",
-		"suspended := len(missing) >= 2 && 2*len(missing) > trusted", "suspended := len(missing) >= 2 && false", realFleet, "TestCutOff_L2"},
+		"return together >= 2 && together > there", "return together >= 2 && together > there && false", realFleet, "TestCutOff_L2"},
 	{"L2", "the last endpoints stay", "controller/clusters/judge.go",
 		"p == WithdrawUnlessLast && othersReady", "p == WithdrawUnlessLast", unitEngine, "TestLastIsJudgedByWhatIsSeen_P2_L2"},
 	{"L2", "time asleep does not count", "controller/clusters/judge.go",
