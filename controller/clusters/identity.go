@@ -115,7 +115,7 @@ func clusterProperty(ctx context.Context, kube kubernetes.Interface) (string, er
 	return property.Spec.Value, nil
 }
 
-// firstContact asks the cluster of a registration for its id, and pins it.
+// firstContact asks the cluster of a registration for its id.
 func firstContact(ctx context.Context, reg Registration, opts Options) (string, error) {
 	cfg := rest.CopyConfig(reg.Config)
 	cfg.Timeout, cfg.UserAgent = opts.patience(), opts.UserAgent
@@ -138,10 +138,42 @@ func firstContact(ctx context.Context, reg Registration, opts Options) (string, 
 	if err := ValidID(id); err != nil {
 		return "", fmt.Errorf("ClusterProperty %s: %w", propertyName, err)
 	}
-	if err := reg.Pin(ctx, id); err != nil {
-		return "", fmt.Errorf("storing the id %q in the registration: %w", id, err)
-	}
 	return id, nil
+}
+
+// pin stores the id that a cluster gave itself in its registration, and lets it join under it. One that is somebody else's is
+// refused before it is stored: after a restart nobody could tell who had it first (SPEC X4).
+func (s *Set) pin(ctx context.Context, reg Registration, id string) error {
+	if err := s.reserve(reg.Origin, id); err != nil {
+		return err
+	}
+	err := reg.Pin(ctx, id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.reserved, reg.Origin)
+	if err != nil {
+		return fmt.Errorf("storing the id %q in the registration: %w", id, err)
+	}
+	if ctx.Err() == nil {
+		s.learned[reg.Origin] = id
+		s.settle()
+	}
+	return nil
+}
+
+// reserve keeps an id for the registration of an origin, while that gets it.
+func (s *Set) reserve(origin, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, report := range s.reports {
+		for _, r := range report {
+			if r.Origin != origin && (r.ID == id || s.learned[r.Origin] == id || s.reserved[r.Origin] == id) {
+				return fmt.Errorf("the cluster's ClusterProperty says %q, which is the id of %s; want another id, there or in the registration", id, r.Origin)
+			}
+		}
+	}
+	s.reserved[origin] = id
+	return nil
 }
 
 // claim notes that m is the cluster with a UID, and returns a [refusal] if another member is it already: one that came earlier,

@@ -2,6 +2,7 @@ package clusters
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -111,16 +112,20 @@ func (s Secrets) kind() kind[*corev1.Secret] {
 }
 
 func (s Secrets) registrations(secrets *store[*corev1.Secret], last map[string]Registration) []Registration {
+	var list []*corev1.Secret
+	secrets.each(func(_ types.NamespacedName, secret *corev1.Secret) { list = append(list, secret) })
+	slices.SortFunc(list, func(a, b *corev1.Secret) int { // of two with one id the older one has it, also after a restart
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+	})
 	var regs []Registration
-	secrets.each(func(_ types.NamespacedName, secret *corev1.Secret) {
+	for _, secret := range list {
 		reg := s.registration(secret)
 		reg.Pin = func(ctx context.Context, id string) error { return s.pin(ctx, secrets, secret, id) }
 		if held, ok := last[reg.Origin]; ok && sameRegistration(held, reg) {
 			reg = held
 		}
 		regs = append(regs, reg)
-	})
-	slices.SortFunc(regs, func(a, b Registration) int { return strings.Compare(a.Origin, b.Origin) })
+	}
 	return regs
 }
 

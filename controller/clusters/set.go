@@ -29,15 +29,16 @@ type Set struct {
 	complete  atomic.Bool
 	suspended atomic.Bool
 
-	mu      sync.Mutex // held while a change of the registrations is carried out
-	ctx     context.Context
-	reports [][]Registration   // by source; nil until it reported
-	joined  map[string]*Member // by origin
-	learned map[string]string  // ids that clusters gave at first contact, by origin
-	asking  map[string]context.CancelFunc
-	refused map[string]string // by origin; the reason that was logged
-	order   uint64
-	running sync.WaitGroup
+	mu       sync.Mutex // held while a change of the registrations is carried out
+	ctx      context.Context
+	reports  [][]Registration   // by source; nil until it reported
+	joined   map[string]*Member // by origin
+	learned  map[string]string  // ids that clusters gave at first contact, by origin
+	reserved map[string]string  // ids that are being pinned, by origin
+	asking   map[string]context.CancelFunc
+	refused  map[string]string // by origin; the reason that was logged
+	order    uint64
+	running  sync.WaitGroup
 
 	claimsMu sync.Mutex
 	claims   map[types.UID]*Member
@@ -47,7 +48,7 @@ type Set struct {
 func NewSet(h Handler, log *slog.Logger, opts Options) *Set {
 	s := &Set{
 		handler: h, log: orDiscard(log), opts: opts.withDefaults(),
-		joined: map[string]*Member{}, learned: map[string]string{}, asking: map[string]context.CancelFunc{},
+		joined: map[string]*Member{}, learned: map[string]string{}, reserved: map[string]string{}, asking: map[string]context.CancelFunc{},
 		refused: map[string]string{}, claims: map[types.UID]*Member{},
 	}
 	s.publish()
@@ -286,12 +287,9 @@ func (s *Set) learn(ctx context.Context, reg Registration) {
 	for {
 		id, err := firstContact(ctx, reg, s.opts)
 		if err == nil {
-			s.mu.Lock()
-			if ctx.Err() == nil {
-				s.learned[reg.Origin] = id
-				s.settle()
-			}
-			s.mu.Unlock()
+			err = s.pin(ctx, reg, id)
+		}
+		if err == nil {
 			return
 		}
 		if ctx.Err() == nil && err.Error() != logged {

@@ -190,3 +190,32 @@ func TestClusterProperty_X4(t *testing.T) {
 		t.Error("a ClusterProperty that changed was followed")
 	}
 }
+
+// TestTakenClusterProperty_X4 holds that a cluster can't have the id of another member by saying that it has it: neither now
+// nor after a restart.
+func TestTakenClusterProperty_X4(t *testing.T) {
+	h, client := home(t, controlplane.Options{Name: "home"})
+	h.secret("zeta", "prod", h.credentials("member"), nil)
+	source := clusters.Secrets{Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true}}
+	r := run(t, source)
+	r.synced(t, "prod")
+	other := start(t, controlplane.Options{Name: "other"})
+	if err := other.SetClusterID(t.Context(), "prod"); err != nil {
+		t.Fatal(err)
+	}
+	h.secret("alpha", "", other.credentials("member"), nil)
+	const said = "the id of Secret mcs/zeta"
+	eventually(t, "it is told of", func() bool { return r.log.count(said) == 1 })
+	r.stop()
+
+	again := run(t, source)
+	again.synced(t, "prod")
+	eventually(t, "it is told of again", func() bool { return again.log.count(said) == 1 })
+	if got := again.member(t, "prod").Registration().Origin; len(again.Members()) != 1 || got != "Secret mcs/zeta" {
+		t.Errorf("%d members; prod is %s", len(again.Members()), got)
+	}
+	s, err := h.kube.CoreV1().Secrets("mcs").Get(t.Context(), "alpha", metav1.GetOptions{})
+	if err != nil || s.Labels[clusters.LabelMember] != "" {
+		t.Errorf("labels of the Secret: %v, %v", s.Labels, err)
+	}
+}
