@@ -59,7 +59,8 @@ type connection struct {
 	held       heldAddresses
 	// nodeAddresses are those of nodes.
 	nodeAddresses nodeAddresses
-	rangesErr     error // of the last try; used by the loop only
+	rangesErr     error  // of the last try; used by the loop only
+	problem       string // last logged; used by the loop only
 
 	// choosing is held while a name is selected or not; reads has room for those who read one. ctx is that of run.
 	choosing sync.Mutex

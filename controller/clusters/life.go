@@ -122,7 +122,8 @@ func (m *Member) tellSynced(force bool) {
 	}
 }
 
-// report logs the state of a connection when it changes in kind: once per outage, and once on recovery.
+// report logs the state of a connection when it changes in kind: once per outage, and once on recovery. It is called by the
+// connection's loop only.
 func (m *Member) report(c *connection, err error) {
 	problems := c.problems(err)
 	names := make([]string, len(problems))
@@ -131,12 +132,10 @@ func (m *Member) report(c *connection, err error) {
 	}
 	slices.Sort(names)
 	now := strings.Join(slices.Compact(names), ", ")
-	m.mu.Lock()
-	before := m.problem
-	m.problem = now
-	m.mu.Unlock()
+	before, live := c.problem, m.conn.Load()
+	c.problem = now
 	switch {
-	case now == before:
+	case now == before || now == "" && live != c:
 	case now == "":
 		m.log.Info("the cluster is reachable and complete again")
 	default:
@@ -144,8 +143,11 @@ func (m *Member) report(c *connection, err error) {
 		for i, p := range problems {
 			errs[i] = p.err
 		}
-		m.log.Warn("the cluster is not complete; what was known of it stays", "problem", now,
-			"err", strings.ReplaceAll(errors.Join(errs...).Error(), "\n", "; "))
+		what := "the cluster is not complete; what was known of it stays"
+		if live != nil && live != c {
+			what = "the new credentials can't replace the old ones yet, which stay in use"
+		}
+		m.log.Warn(what, "problem", now, "err", strings.ReplaceAll(errors.Join(errs...).Error(), "\n", "; "))
 	}
 }
 

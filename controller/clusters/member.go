@@ -46,7 +46,6 @@ type Member struct {
 	provider  bool               // last told
 	consumer  bool               // last told
 	version   string             // of imports, last told
-	problem   string             // last logged
 }
 
 // ID returns the cluster id.

@@ -34,9 +34,15 @@ const patience = 60 * time.Second
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); {
+	eventuallyWithin(t, patience, what, condition)
+}
+
+// eventuallyWithin is [eventually] for what may take longer by design.
+func eventuallyWithin(t testing.TB, limit time.Duration, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !condition(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
+			t.Fatalf("not within %v: %s", limit, what)
 		}
 		<-time.After(10 * time.Millisecond)
 	}

@@ -103,7 +103,7 @@ func TestRemovedCRDs_L6(t *testing.T) {
 	for _, name := range []string{"s", "t", "u"} {
 		c.export("n", name)
 	}
-	r := runWith(t, clusters.Options{ProbeInterval: time.Second, Liveness: clusters.Liveness{Grace: 5 * time.Second}}, newSource(c.as("c1")))
+	r := runWith(t, clusters.Options{ProbeInterval: time.Second, Liveness: clusters.Liveness{Grace: 30 * time.Second}}, newSource(c.as("c1")))
 	m := r.synced(t, "c1")
 	stop := watchExport(t, m)
 	if err := c.UninstallCRDs(t.Context()); err != nil {
@@ -119,7 +119,7 @@ func TestRemovedCRDs_L6(t *testing.T) {
 	if m.Export(key("n", "t")) == nil || m.Export(key("n", "u")) == nil {
 		t.Error("exports vanished with their CRD")
 	}
-	eventually(t, "the absence is believed at last", func() bool { return m.Export(key("n", "s")) == nil && m.Export(key("n", "t")) == nil })
+	eventuallyWithin(t, 3*patience, "the absence is believed at last", func() bool { return m.Export(key("n", "s")) == nil && m.Export(key("n", "t")) == nil })
 	if m.Export(key("n", "new")) == nil {
 		t.Error("what is there vanished with what is not")
 	}
@@ -142,7 +142,7 @@ func TestRestoredEmpty_L6(t *testing.T) {
 	wish("s")
 	reg := c.as("c1")
 	reg.Config = c.Config() // roles go with the data
-	r := runWith(t, clusters.Options{ProbeInterval: time.Second, Liveness: clusters.Liveness{Grace: 15 * time.Second}}, newSource(reg))
+	r := runWith(t, clusters.Options{ProbeInterval: time.Second, Liveness: clusters.Liveness{Grace: 45 * time.Second}}, newSource(reg))
 	m := r.synced(t, "c1")
 	eventually(t, "all is seen", func() bool {
 		return m.Export(key("n", "s")) != nil && m.Service(key("n", "s")) != nil && len(m.SourceSlices(key("n", "s"))) == 1 && m.Import(key("n", "s")) != nil
@@ -160,7 +160,7 @@ func TestRestoredEmpty_L6(t *testing.T) {
 	if m.Export(key("n", "s")) == nil || m.Service(key("n", "s")) == nil || len(m.SourceSlices(key("n", "s"))) != 1 || m.Import(key("n", "s")) == nil {
 		t.Error("an empty list was believed")
 	}
-	eventually(t, "it is believed at last", func() bool {
+	eventuallyWithin(t, 3*patience, "it is believed at last", func() bool {
 		return m.Export(key("n", "s")) == nil && m.Service(key("n", "s")) == nil && len(m.SourceSlices(key("n", "s"))) == 0 && m.Import(key("n", "s")) == nil
 	})
 }
@@ -218,7 +218,7 @@ func TestRotation_L8(t *testing.T) {
 	c.bind("provider-read", "second")
 	first := c.as("c1")
 	s := newSource(first)
-	r := run(t, s)
+	r := runWith(t, clusters.Options{ProbeInterval: 200 * time.Millisecond}, s)
 	m := r.synced(t, "c1")
 	stop := watchExport(t, m)
 	r.take()
@@ -236,7 +236,13 @@ func TestRotation_L8(t *testing.T) {
 	worthless := first
 	worthless.Config = c.ConfigFor("nobody")
 	s.set(worthless)
-	eventually(t, "the worthless credentials are told of", func() bool { return r.log.count("forbidden") > 0 })
+	const useless = "the new credentials can't replace the old ones yet"
+	eventually(t, "the worthless credentials are told of", func() bool { return r.log.count(useless) > 0 })
+	told := time.Now()
+	eventually(t, "they were tried again and again", func() bool { return time.Since(told) > 3*time.Second })
+	if n := r.log.count(useless); n > 8 || r.log.count("complete again") > 0 { // once per kind that is refused at most
+		t.Errorf("told %d times, and %d times that all is well", n, r.log.count("complete again"))
+	}
 	broken := first
 	broken.Config, broken.Err = nil, context.DeadlineExceeded
 	s.set(broken)
