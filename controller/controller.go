@@ -123,8 +123,8 @@ func (c *Controller) Changed(_ *clusters.Member, key types.NamespacedName) {
 	c.all(key)
 }
 
-// NamespaceChanged implements [clusters.Handler]: imports into m follow its namespaces (SPEC I1).
-func (c *Controller) NamespaceChanged(m *clusters.Member, namespace string) {
+// ConsumerChanged implements [clusters.Handler]: imports into m follow its namespaces (SPEC I1).
+func (c *Controller) ConsumerChanged(m *clusters.Member, namespace string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l := c.lanes[m]; l != nil {

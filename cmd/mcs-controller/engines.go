@@ -49,9 +49,9 @@ func (e engines) Changed(m *clusters.Member, key types.NamespacedName) {
 	}
 }
 
-func (e engines) NamespaceChanged(m *clusters.Member, namespace string) {
+func (e engines) ConsumerChanged(m *clusters.Member, namespace string) {
 	for i := range e {
-		e[i].NamespaceChanged(m, namespace)
+		e[i].ConsumerChanged(m, namespace)
 	}
 }
 

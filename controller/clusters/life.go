@@ -285,7 +285,7 @@ func (m *Member) serviceChanged(before, after *corev1.Service) {
 
 func (m *Member) namespaceChanged(before, after *corev1.Namespace) {
 	if active(before) != active(after) {
-		m.handler.NamespaceChanged(m, either(before, after).Name)
+		m.handler.ConsumerChanged(m, either(before, after).Name)
 	}
 }
 

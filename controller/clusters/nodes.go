@@ -43,13 +43,13 @@ func (c *connection) nodesKnown() bool {
 	return state.Synced || apierrors.IsForbidden(state.Err)
 }
 
-// nodeChanged lets every name be looked at again when the addresses of a node are others.
+// nodeChanged lets all imports of the cluster be looked at again when the addresses of a node are others.
 func (c *connection) nodeChanged(before, after *corev1.Node) {
 	if before != nil && after != nil && slices.Equal(before.Status.Addresses, after.Status.Addresses) {
 		return
 	}
 	c.nodeAddresses.forget()
-	c.member.handler.Synced(c.member)
+	c.member.handler.ConsumerChanged(c.member, "")
 }
 
 // nodeAddresses are the addresses of a cluster's nodes. The zero value is ready for use.

@@ -103,5 +103,5 @@ func (x *Exporter) Changed(m *clusters.Member, key types.NamespacedName) {
 	}
 }
 
-// NamespaceChanged implements [clusters.Handler]; lanes watch namespaces themselves, since providers are not told of.
-func (x *Exporter) NamespaceChanged(*clusters.Member, string) {}
+// ConsumerChanged implements [clusters.Handler]; lanes watch namespaces themselves, since providers are not told of.
+func (x *Exporter) ConsumerChanged(*clusters.Member, string) {}

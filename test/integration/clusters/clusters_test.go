@@ -231,7 +231,7 @@ func (r *record) Synced(m *clusters.Member) { r.note("synced %s", m.ID()) }
 func (r *record) Changed(m *clusters.Member, key types.NamespacedName) {
 	r.note("changed %s %s", m.ID(), key)
 }
-func (r *record) NamespaceChanged(m *clusters.Member, namespace string) {
+func (r *record) ConsumerChanged(m *clusters.Member, namespace string) {
 	r.note("namespace %s %s", m.ID(), namespace)
 }
 

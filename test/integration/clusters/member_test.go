@@ -124,6 +124,19 @@ func TestMember(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "its end is told", func() bool { return r.has("namespace c1 later") })
+	})
+	t.Run("nodes (SPEC X2)", func(t *testing.T) {
+		r.take()
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node"}, Status: corev1.NodeStatus{
+			Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "192.0.2.7"}},
+		}}
+		if _, err := c.kube.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "a node concerns all imports here, and nobody else's", func() bool { return r.has("namespace c1 ") })
+		if r.has("synced c1") {
+			t.Error("every name of every cluster is looked at for a node")
+		}
 		if m.NamespaceActive("later") {
 			t.Error("a terminating namespace is active")
 		}
