@@ -85,7 +85,7 @@ func parse(args []string, w io.Writer) (*options, error) {
 	f.BoolVar(&o.automatic, "automatic-imports", true, "make a ServiceImport wherever an exported service's namespace exists; with =false, only serve ServiceImports that somebody made")
 	f.StringVar(&o.prefer, "prefer", "", "the `clusters` whose endpoints are used first, in order, such as local,c2, where local is the importing cluster; all others come last. For services whose ServiceImport or ServiceExport has no annotation clusterset.dev/prefer (default: no preference)")
 	selector := f.String("export-selector", "", "export every Service that this label `selector` selects, such as app=web, as if somebody had made its ServiceExport, in members that let their ServiceExports be created. The annotation clusterset.dev/export-selector of a namespace goes before it; with = and nothing behind, only those count (default: off)")
-	f.IntVar(&o.workers, "workers", 16, "the `number` of names worked on at once, per member")
+	f.IntVar(&o.workers, "workers", 32, "the `number` of names worked on at once, per member")
 
 	f.DurationVar(&o.grace, "grace-period", 30*time.Second, "how `long` a provider must be out of reach before its endpoints are withdrawn where others remain; below 0 for never")
 	f.DurationVar(&o.stable, "stable-period", 30*time.Second, "how `long` it must then be in reach without a break before they return")
