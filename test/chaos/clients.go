@@ -134,9 +134,12 @@ func (k *clients) request(ctx context.Context, c *clusterset.Cluster) error {
 	return nil
 }
 
-// resolves asks the cluster's CoreDNS once.
+// resolves asks the cluster's CoreDNS, and once more where there is no reply, as every resolver does.
 func resolves(ctx context.Context, c *clusterset.Cluster) error {
 	reply, err := c.Ask(ctx, domain+".", dns.TypeA)
+	if err != nil && ctx.Err() == nil {
+		reply, err = c.Ask(ctx, domain+".", dns.TypeA)
+	}
 	if err != nil {
 		return err
 	}

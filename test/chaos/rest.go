@@ -29,7 +29,7 @@ func (w *world) compareWithFresh(ctx context.Context) error {
 		if _, err := c.Kubectl(ctx, nil, "delete", "serviceimports", "--all", "-n", namespace); err != nil {
 			return err
 		}
-		if err := clusterset.Await(ctx, func(ctx context.Context) error { return emptied(ctx, c) }); err != nil {
+		if err := clusterset.AwaitFor(ctx, 3*time.Minute, func(ctx context.Context) error { return emptied(ctx, c) }); err != nil {
 			return err
 		}
 	}

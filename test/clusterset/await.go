@@ -13,7 +13,12 @@ var ErrHopeless = errors.New("it cannot come true any more")
 // Await asks for condition every few milliseconds until it returns nil. It gives up when ctx is done, or after a minute,
 // with the last error that was not of its own making.
 func Await(ctx context.Context, condition func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("waited a minute in vain"))
+	return AwaitFor(ctx, time.Minute, condition)
+}
+
+// AwaitFor is [Await] for what may take longer, such as what waits for a garbage collector whose watches were broken.
+func AwaitFor(ctx context.Context, limit time.Duration, condition func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("waited %v in vain", limit))
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

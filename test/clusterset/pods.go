@@ -106,9 +106,9 @@ func (s *Shell) Run(ctx context.Context, name string, args ...string) (string, e
 }
 
 // Curl fetches a URL with the real curl in the pod, in a new process and so a new connection, and returns which pod
-// answered.
+// answered. It may take longer than the resolver's patience with one lost datagram.
 func (s *Shell) Curl(ctx context.Context, url string, options ...string) (webdemo.Answer, error) {
-	out, err := s.Run(ctx, "curl", append(options, "-sS", "--max-time", "5", url)...)
+	out, err := s.Run(ctx, "curl", append(options, "-sS", "--max-time", "15", url)...)
 	if err != nil {
 		return webdemo.Answer{}, err
 	}

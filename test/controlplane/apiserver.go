@@ -89,7 +89,7 @@ func (c *Cluster) serverNames() ([]string, error) {
 // then on. It takes a second or two. etcd and the controller manager stay.
 func (c *Cluster) StopAPIServer() error {
 	return c.onAPIServer("stopping", func(p *process) error {
-		const grace = 10 * time.Second
+		const grace = time.Minute
 		p.stop(grace)
 		return nil
 	})

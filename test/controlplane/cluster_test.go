@@ -353,7 +353,7 @@ func kubectl(t testing.TB, c *Cluster, args ...string) string {
 // eventually waits until condition returns nil, and fails the test with its last error when that takes too long.
 func eventually(t testing.TB, condition func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := poll(ctx, condition); err != nil {
 		t.Fatal(err)

@@ -60,6 +60,7 @@ func (c *Cluster) controllerManagerArgs(kubeconfig string) ([]string, error) {
 		"--kubeconfig=" + kubeconfig,
 		"--secure-port=0", // it serves nothing
 		"--leader-elect=false",
+		"--node-monitor-grace-period=10m",            // an API server that was away for long leaves no dead nodes behind
 		"--kube-api-qps=500", "--kube-api-burst=500", // 20 and 30 are for API servers with more to do
 		"--use-service-account-credentials", // each controller with its own role, as in a real cluster
 		"--root-ca-file=" + filepath.Join(c.pki(), caFile),

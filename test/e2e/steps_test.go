@@ -67,7 +67,7 @@ func shell(t *testing.T, c *clusterset.Cluster, namespace, selector string) *clu
 func answers(t *testing.T, from *clusterset.Shell, count int, url string, options ...string) map[string]int {
 	t.Helper()
 	out, err := from.Run(t.Context(), "sh", append([]string{"-c",
-		`n=$1; shift; while [ "$n" -gt 0 ]; do curl -sS --max-time 5 "$@" || exit 1; n=$((n-1)); done`, "sh", fmt.Sprint(count), url}, options...)...)
+		`n=$1; shift; while [ "$n" -gt 0 ]; do curl -sS --max-time 15 "$@" || exit 1; n=$((n-1)); done`, "sh", fmt.Sprint(count), url}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -151,15 +151,20 @@ func TestPortConflict_M2_M3_M4(t *testing.T) {
 		}
 	}
 	eventually(t, "slices", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
-	derived, err := c.getService(ns, "amcs-web")
-	must(t, err)
-	var got []string
-	for _, p := range derived.Spec.Ports {
-		got = append(got, fmt.Sprintf("%s:%d", p.Name, p.Port))
-	}
-	if fmt.Sprint(got) != "[http:80 metrics:9090]" {
-		t.Errorf("ports %v, want the union with the oldest export's http", got)
-	}
+	eventually(t, "the union of ports", func() error {
+		derived, err := c.getService(ns, "amcs-web")
+		if err != nil {
+			return err
+		}
+		var got []string
+		for _, p := range derived.Spec.Ports {
+			got = append(got, fmt.Sprintf("%s:%d", p.Name, p.Port))
+		}
+		if fmt.Sprint(got) != "[http:80 metrics:9090]" {
+			return fmt.Errorf("ports %v, want the union with the oldest export's http", got)
+		}
+		return nil
+	})
 	list, err := c.imported(ns, "web")
 	must(t, err)
 	for _, s := range list {

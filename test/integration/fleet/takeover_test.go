@@ -34,8 +34,8 @@ func TestTakeover_L2_L7(t *testing.T) {
 	eventually(t, "the import says so", c.wantSaid(ns, "both", "Unreachable", "a: unreachable, endpoints withdrawn"))
 	stop()
 
-	follow()
 	taken := time.Now()
+	follow()
 	eventually(t, "the follower has concluded the same, and nothing moved meanwhile", func() error {
 		must(t, c.wantAddresses(ns, "both", "b/10.2.0.5")())
 		must(t, c.wantAddresses(ns, "last", "a/10.1.0.6")())

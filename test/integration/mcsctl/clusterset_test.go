@@ -138,7 +138,7 @@ var changing = []struct {
 	{regexp.MustCompile(`https://127\.0\.0\.1:\d+`), "https://SERVER"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "DNS-SERVER"},
 	{regexp.MustCompile(`10\.9\d\.\d+\.\d+`), "CLUSTER-IP"},
-	{regexp.MustCompile(`\b\d+(ms|s|m)( ago)?\b *`), "AGE$2 "},
+	{regexp.MustCompile(`\b\d+(\.\d+)?(ms|s|m)( ago)?\b *`), "AGE$3 "},
 	{regexp.MustCompile(`/tmp/\S+`), "FILE"},
 	{regexp.MustCompile(`certificate-authority-data: \S+`), "certificate-authority-data: CA"},
 	{regexp.MustCompile(`v1\.\d+\.\d+\S* *`), "K8S-VERSION "},

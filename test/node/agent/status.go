@@ -18,8 +18,9 @@ type state struct {
 	waiting  error       // why there is no running container, if there should be one
 	exit     *int        // how the container ended, if there will be no other
 	restarts int32
-	passed   bool // the readiness probe, if there is one
-	held     bool // made unready from outside
+	passed   bool  // the readiness probe, if there is one
+	misses   int32 // of the readiness probe, in a row
+	held     bool  // made unready from outside
 }
 
 // writeStatus makes the API say what is. It writes only what changed.

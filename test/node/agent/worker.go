@@ -170,18 +170,22 @@ func (w *worker) probe(ctx context.Context) time.Duration {
 		return nothingToDo
 	}
 	err := w.agent.Runtime.Probe(ctx, c.ReadinessProbe, c, w.now.ips[0])
-	w.now.passed = err == nil
-	if err != nil {
-		return probePeriod
+	if err == nil {
+		w.now.passed, w.now.misses = true, 0
+		return time.Duration(max(c.ReadinessProbe.PeriodSeconds, 1)) * time.Second
 	}
-	return time.Duration(max(c.ReadinessProbe.PeriodSeconds, 1)) * time.Second
+	w.now.misses++
+	if w.now.misses >= max(c.ReadinessProbe.FailureThreshold, 1) { // as a kubelet does
+		w.now.passed = false
+	}
+	return probePeriod
 }
 
 // finished notes how the container ended, and clears the way for the next one if there is to be one.
 func (w *worker) finished() {
 	code := w.container.ExitCode()
 	w.setContainer(nil)
-	w.now.passed = false
+	w.now.passed, w.now.misses = false, 0
 	policy := w.pod.Spec.RestartPolicy
 	if policy == corev1.RestartPolicyNever || policy == corev1.RestartPolicyOnFailure && code == 0 || w.stopping {
 		w.now.exit = &code
