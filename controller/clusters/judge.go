@@ -121,10 +121,11 @@ func (s sighting) since(now time.Time) time.Duration {
 	return max(0, now.Sub(from))
 }
 
-// see notes a sighting. Contact counts from when it was, not from when it is looked at.
+// see notes a sighting. Contact counts from when it was, not from when it is looked at: that a question hangs is known only when
+// it has hung for as long as it may.
 func (c *providerCase) see(s sighting, now time.Time, ran, stable time.Duration) {
 	if s.ok {
-		c.contact = max(c.contact, ran-min(max(0, now.Sub(s.at)), longestStep))
+		c.contact = max(c.contact, ran-max(0, now.Sub(s.at)))
 		if !c.ok {
 			c.good = ran
 		}
