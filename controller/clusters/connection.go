@@ -72,10 +72,11 @@ type connection struct {
 	feeds sync.WaitGroup
 	// live says that readers use this connection; set by the loop, once.
 	live bool
-	// uid is that of the kube-system namespace; identified is when the ClusterProperty was last read.
-	uid        types.UID
-	identified time.Time
-	heard      atomic.Pointer[contact]
+	// uid is that of the kube-system namespace; identified is when the ClusterProperty was last read, calledItself what it said.
+	uid          types.UID
+	identified   time.Time
+	calledItself string
+	heard        atomic.Pointer[contact]
 }
 
 // contact is what the last probe found.

@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,8 @@ type Directory struct {
 	// Poll is the time between two looks at the directory; 0 means 2 s.
 	Poll time.Duration
 	Log  *slog.Logger
+
+	hold time.Duration // how long it is doubted that most files are gone; 0 means 30 s
 }
 
 // extensions of the files that are taken for kubeconfigs; a file without any is one, too.
@@ -35,13 +38,15 @@ func (d Directory) Check() error {
 }
 
 // Run implements [Source]. A directory that can't be read changes nothing, once it could be read, nor does an empty one in
-// its place: what a volume leaves behind that is not mounted any more (SPEC L6).
+// its place: what a volume leaves behind that is not mounted any more. That most files are gone at once is believed when they
+// stay away: somebody may be about to replace them (SPEC L6).
 func (d Directory) Run(ctx context.Context, update func([]Registration)) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
 	logged := ""
 	var was os.FileInfo
+	var most absence
 	return poll(ctx, d.Poll, update, func(last map[string]Registration) ([]Registration, error) {
 		regs, err := d.read(last)
 		if is, gone := os.Stat(d.Path); err == nil && gone == nil {
@@ -51,8 +56,11 @@ func (d Directory) Run(ctx context.Context, update func([]Registration)) error {
 				was = is
 			}
 		}
+		if err == nil {
+			err = d.doubt(&most, last, regs)
+		}
 		if err != nil && err.Error() != logged {
-			orDiscard(d.Log).Error("the directory of kubeconfigs can't be read; the members stay as they are", "err", err)
+			orDiscard(d.Log).Error("the directory of kubeconfigs is not believed; the members stay as they are", "err", err)
 		}
 		logged = ""
 		if err != nil {
@@ -60,6 +68,28 @@ func (d Directory) Run(ctx context.Context, update func([]Registration)) error {
 		}
 		return regs, err
 	})
+}
+
+// doubt says why it is not believed yet that the files are gone that regs has no more; a is what is known of that absence.
+func (d Directory) doubt(a *absence, last map[string]Registration, regs []Registration) error {
+	missing := len(last)
+	for i := range regs {
+		if _, known := last[regs[i].Origin]; known {
+			missing--
+		}
+	}
+	if missing == 0 || a.until.IsZero() && 2*missing <= len(last) {
+		*a = absence{}
+		return nil
+	}
+	hold := cmp.Or(d.hold, Liveness{}.withDefaults().Grace)
+	if a.until.IsZero() {
+		a.until = time.Now().Add(hold)
+	}
+	if a.believed(time.Now(), time.Time{}) {
+		return nil
+	}
+	return fmt.Errorf("%s: %d of %d files are gone at once; that is believed if they stay away for %v", d.Path, missing, len(last), hold)
 }
 
 func (d Directory) read(last map[string]Registration) ([]Registration, error) {

@@ -75,7 +75,11 @@ func (m *Member) admit(ctx context.Context, c *connection) error {
 // registration holds (SPEC X4).
 func (m *Member) compareProperty(ctx context.Context, c *connection) {
 	id, err := clusterProperty(ctx, c.kube)
-	if err != nil || id == "" || id == m.ID() {
+	if err != nil || id == c.calledItself {
+		return
+	}
+	c.calledItself = id
+	if id == "" || id == m.ID() {
 		return
 	}
 	m.log.Warn("the cluster gives itself another id than it is registered under; the registered one holds",

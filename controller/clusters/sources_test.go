@@ -262,6 +262,42 @@ func TestDirectoryMissing_L6(t *testing.T) {
 	}
 }
 
+// TestDirectoryReplaced_L6 holds that files which are replaced one and all are no members that left, and that those which stay
+// away are.
+func TestDirectoryReplaced_L6(t *testing.T) {
+	dir := t.TempDir()
+	names := []string{"c1", "c2", "c3"}
+	for _, name := range names {
+		place(t, dir, name, kubeconfig("token: one"))
+	}
+	noticed := make(lines, 10)
+	next := watchSource(t, Directory{Path: dir, Poll: 5 * time.Millisecond, hold: time.Second, Log: slog.New(slog.NewTextHandler(noticed, nil))})
+	next()
+	remove := func() {
+		for _, name := range names {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if line := <-noticed; !strings.Contains(line, "3 files are gone at once") {
+			t.Fatalf("the log says %s", line)
+		}
+	}
+	remove()
+	for _, name := range names {
+		place(t, dir, name, kubeconfig("token: two"))
+	}
+	for rotated := next(); rotated[2].Config.BearerToken != "two"; rotated = next() {
+		if got := told(rotated); got != "c1 c2 c3" {
+			t.Fatalf("while they were replaced: %s", got)
+		}
+	}
+	remove()
+	if got := told(next()); got != "" {
+		t.Errorf("after they were removed for good: %s", got)
+	}
+}
+
 // lines is a log as a channel.
 type lines chan string
 
