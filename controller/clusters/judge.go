@@ -54,8 +54,9 @@ type sighting struct {
 	ok bool
 	// at is when it was last known to be so; zero for never.
 	at time.Time
-	// joined is when this process began to reach for it.
+	// joined is when this process began to reach for it, and met says whether it ever knew all of it.
 	joined time.Time
+	met    bool
 }
 
 // judge keeps the standings of the remote providers for as long as one replica leads. Time counts in steps between
@@ -75,11 +76,10 @@ type providerCase struct {
 	ok       bool
 	// contact and good are when, in time that counts, it was last reached, and since when it is reached without a break.
 	contact, good time.Duration
-	// left is when it vanished, in time that counts: when it was last reached, or joined if it never was. A return that is not
-	// stable does not move it.
-	left time.Duration
-	// met says that this process has reached it.
-	met bool
+	// left and gone are when it began to vanish and when it was last reached, in time that counts, or both when it joined if it
+	// never was met: a return that is not stable moves only gone.
+	left, gone time.Duration
+	met        bool
 	// cut says that it vanished with so many others that it is rather we who are cut off.
 	cut bool
 	// doubtful says that a leader before this one may have withdrawn it: it was out of reach from the first.
@@ -103,7 +103,8 @@ func (j *judge) observe(now time.Time, seen map[string]sighting) {
 	for id, s := range seen {
 		c := j.cases[id]
 		if c == nil {
-			c = &providerCase{contact: j.ran, good: j.ran, left: j.ran - s.since(now), ok: s.ok, doubtful: !s.ok && !s.at.IsZero()}
+			left := j.ran - s.since(now)
+			c = &providerCase{contact: j.ran, good: j.ran, left: left, gone: left, ok: s.ok, doubtful: !s.ok && !s.at.IsZero()}
 			j.cases[id] = c
 		}
 		c.see(s, now, j.ran, j.rules.Stable)
@@ -114,26 +115,26 @@ func (j *judge) observe(now time.Time, seen map[string]sighting) {
 
 // since returns for how long the provider has not been reached.
 func (s sighting) since(now time.Time) time.Duration {
-	from := s.at
-	if from.IsZero() {
-		from = s.joined
+	if s.met {
+		return max(0, now.Sub(s.at))
 	}
-	return max(0, now.Sub(from))
+	return max(0, now.Sub(s.joined))
 }
 
 // see notes a sighting. Contact counts from when it was, not from when it is looked at: that a question hangs is known only when
 // it has hung for as long as it may.
 func (c *providerCase) see(s sighting, now time.Time, ran, stable time.Duration) {
 	if s.ok {
-		c.contact = max(c.contact, ran-max(0, now.Sub(s.at)))
+		at := ran - max(0, now.Sub(s.at))
+		c.contact, c.gone = max(c.contact, at), max(c.gone, at)
 		if !c.ok {
 			c.good = ran
 		}
 		if ran-c.good >= stable {
-			c.left = c.contact
+			c.left = c.gone
 		}
 	}
-	c.ok, c.met = s.ok, c.met || !s.at.IsZero()
+	c.ok, c.met = s.ok, c.met || s.met
 }
 
 // weigh draws the conclusions.
@@ -157,8 +158,8 @@ func (j *judge) weigh() {
 
 // cutOff says whether c vanished together with others, at least two in all, that are more than those that are there: not they
 // are gone then, but we are cut off (SPEC L2). Together is within a grace period, after which there was a verdict on each; or
-// at any time while those others count as cut off. What this process never reached, such as a registration that nobody took
-// back, vanished when it joined, and speaks for nobody's later loss.
+// at any time while those others count as cut off. Whom this process never met, such as a registration that nobody took back or
+// one without the CRDs, vanished when it joined, and speaks for nobody's later loss.
 func (j *judge) cutOff(c *providerCase) bool {
 	if c.ok || c.standing == Withdrawn {
 		return false
@@ -169,7 +170,7 @@ func (j *judge) cutOff(c *providerCase) bool {
 		case other.standing == Withdrawn:
 		case other.ok:
 			there++
-		case other.cut && other.met, (other.left - c.left).Abs() <= j.rules.Grace:
+		case other.cut && other.met, max(other.left-c.gone, c.left-other.gone) <= j.rules.Grace:
 			together++
 		}
 	}

@@ -42,7 +42,7 @@ func story(rules Liveness, providers map[string]string) map[string]string {
 			if joined[id].IsZero() {
 				joined[id] = now
 			}
-			seen[id] = sighting{ok: ok, at: at[id], joined: joined[id]}
+			seen[id] = sighting{ok: ok, at: at[id], joined: joined[id], met: !at[id].IsZero()}
 		}
 		j.observe(now, seen)
 		for id := range seen {
@@ -122,6 +122,10 @@ func TestJudge(t *testing.T) {
 			seen: map[string]string{"a": "++++++++++", "b": "+---+-----", "c": "+---------"},
 			want: map[string]string{"b": "RLLLRLLLLL", "c": "RLLLLLLLLL", "judge": ".!!!.!!!!!"},
 		},
+		"cut off after a flap (L2, L7)": {
+			seen: map[string]string{"a": "+++++++-----", "b": "+++--++-----"},
+			want: map[string]string{"a": "RRRRRRRLLLLL", "b": "RRRLLRRLLLLL", "judge": ".......!!!!!"},
+		},
 		"cut off, and then from one more: it is not believed dead (L2)": {
 			seen: map[string]string{"a": "+---------", "b": "+---------", "c": "++++++----", "d": "+---------", "e": "++++++++++"},
 			want: map[string]string{"a": "RLLLLLLLLL", "c": "RRRRRRLLLL", "e": "RRRRRRRRRR", "judge": ".!!!!!!!!!"},
@@ -161,10 +165,10 @@ func TestJudgeTakesOver_L2(t *testing.T) {
 	for n := range 12 {
 		now := start.Add(time.Duration(n) * time.Second)
 		j.observe(now, map[string]sighting{
-			"dead":    {at: ago(5 * time.Second), joined: ago(time.Hour)}, // with the leader before
-			"gone":    {joined: ago(time.Hour)},
-			"unknown": {joined: ago(time.Hour)},
-			"live":    {ok: true, at: now, joined: ago(time.Hour)},
+			"dead":   {at: ago(5 * time.Second), joined: ago(time.Hour), met: true}, // with the leader before
+			"gone":   {joined: ago(time.Hour)},
+			"no CRD": {at: now, joined: ago(time.Hour)},
+			"live":   {ok: true, at: now, joined: ago(time.Hour), met: true},
 		})
 		if kept := j.kept(); n < 10 && len(kept) > 0 {
 			t.Errorf("kept at second %d: %v", n, kept)
@@ -173,7 +177,7 @@ func TestJudgeTakesOver_L2(t *testing.T) {
 	if j.standing("dead") != Withdrawn || j.standing("gone") != Lost || j.standing("live") != Reachable {
 		t.Errorf("dead %v, gone %v, live %v", j.standing("dead"), j.standing("gone"), j.standing("live"))
 	}
-	if kept := j.kept(); !slices.Equal(kept, []string{"gone", "unknown"}) {
+	if kept := j.kept(); !slices.Equal(kept, []string{"gone", "no CRD"}) {
 		t.Errorf("kept: %v", kept)
 	}
 }
@@ -186,7 +190,7 @@ func TestJudgeCountsFromContact_L2(t *testing.T) {
 	var standings []string
 	for n := range 13 {
 		// The last probe that was answered was at second 1; that the next one failed is known at second 10.
-		s := sighting{ok: n < 10, at: second(min(n, 1))}
+		s := sighting{ok: n < 10, at: second(min(n, 1)), met: true}
 		j.observe(second(n), map[string]sighting{"a": s})
 		standings = append(standings, fmt.Sprint(j.standing("a")))
 	}
@@ -202,7 +206,7 @@ func TestJudgeSucceeds_L7(t *testing.T) {
 	var standings []string
 	for n := range 6 {
 		now := start.Add(time.Duration(n) * time.Second)
-		s := sighting{ok: n > 0, at: now}
+		s := sighting{ok: n > 0, at: now, met: true}
 		if n == 0 {
 			s.at = start.Add(-time.Hour) // it was reached once, by this replica while it stood by
 		}

@@ -35,7 +35,9 @@ func (s *Set) Lead(ctx context.Context, work func(context.Context) error) error 
 	running.Wait()
 	s.suspended.Store(false) // who leads now says so
 	for _, m := range s.Members() {
-		m.standing.Store(int32(Reachable))
+		if Standing(m.standing.Swap(int32(Reachable))) != Reachable {
+			s.handler.Synced(m)
+		}
 	}
 	return err
 }
@@ -89,7 +91,8 @@ func (m *Member) sighting() sighting {
 	s := sighting{joined: m.joined}
 	if c := m.conn.Load(); c != nil {
 		heard := c.heard.Load()
-		s.ok, s.at = heard.Err == nil && !heard.At.IsZero() && c.providerProblem() == nil, heard.At
+		s.at, s.met = heard.At, c.providerSynced()
+		s.ok = heard.Err == nil && !heard.At.IsZero() && c.providerProblem() == nil
 	}
 	return s
 }

@@ -36,7 +36,7 @@ var guards = []guard{
 	{"L2", "time asleep does not count", "controller/clusters/judge.go",
 		"max(0, min(now.Sub(j.last), longestStep))", "max(0, now.Sub(j.last))", unitClusters, "TestJudge"},
 	{"L2", "grace counts from the last contact", "controller/clusters/judge.go",
-		"ran-max(0, now.Sub(s.at))", "ran", unitClusters, "TestJudgeCountsFromContact_L2"},
+		"at := ran - max(0, now.Sub(s.at))", "at := ran", unitClusters, "TestJudgeCountsFromContact_L2"},
 	{"L2", "a probe that hangs ends within the grace period", "controller/clusters/clusters.go",
 		"max(shortestPatience, min(longestPatience, grace/4))", "longestPatience", realClusters, "TestBlackHole_L2_L5"},
 	{"L2", "the last endpoints that can be used stay", "controller/plan/last.go",
