@@ -58,6 +58,8 @@ func (d Directory) Run(ctx context.Context, update func([]Registration)) error {
 		}
 		if err == nil {
 			err = d.doubt(&most, last, regs)
+		} else {
+			most = absence{} // what was there meanwhile was not seen
 		}
 		if err != nil && err.Error() != logged {
 			orDiscard(d.Log).Error("the directory of kubeconfigs is not believed; the members stay as they are", "err", err)

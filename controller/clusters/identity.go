@@ -154,7 +154,9 @@ func (s *Set) pin(ctx context.Context, reg Registration, id string) error {
 	err := reg.Pin(ctx, id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.reserved, reg.Origin)
+	if s.reserved[reg.Origin] == id {
+		delete(s.reserved, reg.Origin)
+	}
 	if err != nil {
 		return fmt.Errorf("storing the id %q in the registration: %w", id, err)
 	}
@@ -171,7 +173,9 @@ func (s *Set) reserve(origin, id string) error {
 	defer s.mu.Unlock()
 	for _, report := range s.reports {
 		for _, r := range report {
-			if r.Origin != origin && (r.ID == id || s.learned[r.Origin] == id || s.reserved[r.Origin] == id) {
+			m := s.joined[r.Origin]
+			held := r.ID == id || s.learned[r.Origin] == id || s.reserved[r.Origin] == id || m != nil && m.ID() == id
+			if r.Origin != origin && held {
 				return fmt.Errorf("the cluster's ClusterProperty says %q, which is the id of %s; want another id, there or in the registration", id, r.Origin)
 			}
 		}

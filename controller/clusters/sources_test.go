@@ -265,7 +265,10 @@ func TestDirectoryMissing_L6(t *testing.T) {
 // TestDirectoryReplaced_L6 holds that files which are replaced one and all are no members that left, and that those which stay
 // away are.
 func TestDirectoryReplaced_L6(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "d")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	names := []string{"c1", "c2", "c3"}
 	for _, name := range names {
 		place(t, dir, name, kubeconfig("token: one"))
@@ -273,27 +276,27 @@ func TestDirectoryReplaced_L6(t *testing.T) {
 	noticed := make(lines, 10)
 	next := watchSource(t, Directory{Path: dir, Poll: 5 * time.Millisecond, hold: time.Second, Log: slog.New(slog.NewTextHandler(noticed, nil))})
 	next()
-	remove := func() {
-		for _, name := range names {
-			if err := os.Remove(filepath.Join(dir, name)); err != nil {
-				t.Fatal(err)
-			}
+	swap := func() { // all files at once, for another one
+		other := filepath.Join(t.TempDir(), "d")
+		if err := os.Mkdir(other, 0o700); err != nil {
+			t.Fatal(err)
 		}
-		if line := <-noticed; !strings.Contains(line, "3 files are gone at once") {
-			t.Fatalf("the log says %s", line)
+		place(t, other, "other", kubeconfig("token: one"))
+		if err := errors.Join(os.Rename(dir, filepath.Join(t.TempDir(), "old")), os.Rename(other, dir)); err != nil {
+			t.Fatal(err)
+		}
+		for line := ""; !strings.Contains(line, "3 of"); line = <-noticed { // it may have seen that there was none for a moment
 		}
 	}
-	remove()
+	swap()
 	for _, name := range names {
 		place(t, dir, name, kubeconfig("token: two"))
 	}
-	for rotated := next(); rotated[2].Config.BearerToken != "two"; rotated = next() {
-		if got := told(rotated); got != "c1 c2 c3" {
-			t.Fatalf("while they were replaced: %s", got)
-		}
+	if got := told(next()); got != "c1 c2 c3 other" {
+		t.Errorf("after they were replaced: %s", got)
 	}
-	remove()
-	if got := told(next()); got != "" {
+	swap()
+	if got := told(next()); got != "other" {
 		t.Errorf("after they were removed for good: %s", got)
 	}
 }
