@@ -1,6 +1,8 @@
 package plan
 
 import (
+	discoveryv1 "k8s.io/api/discovery/v1"
+
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -91,19 +93,19 @@ func (p *pass) converge() []Action {
 // import and the derived Service stay as they are. So do slices, but those of clusters that are known: what they have
 // changed is carried over where they still take part, and they go where they don't (SPEC L3, L6, L9).
 func (p *pass) holdStill() []Action {
-	var add, remove []Action
+	var add, gone []Action
 	if p.Service != nil && p.own.derived != nil {
 		p.shape = p.decide()
 		if p.shape.served && p.replaces() == "" {
-			add, remove = p.planSlices()
+			add, gone = p.planSlices()
 		}
 	}
 	for _, s := range p.own.slices {
 		if cluster := s.Labels[mcsapi.LabelSourceCluster]; p.Service == nil && !p.Unsure[cluster] {
-			remove = append(remove, Action{Verb: Delete, Object: s, Reason: cluster + " does not export the service any more"})
+			gone = remove(gone, s, cluster+" does not export the service any more")
 		}
 	}
-	if actions := append(add, remove...); len(actions) > 0 {
+	if actions := append(add, gone...); len(actions) > 0 {
 		return actions
 	}
 	if clusters, ok := p.patchClusters(); ok {
@@ -137,9 +139,17 @@ func (p *pass) clear(reason string) []Action {
 		actions = append(actions, Action{Verb: Delete, Object: s, Reason: reason})
 	}
 	for _, s := range p.own.slices {
-		actions = append(actions, Action{Verb: Delete, Object: s, Reason: reason})
+		actions = remove(actions, s, reason)
 	}
 	return actions
+}
+
+// remove appends the deletion of a slice, unless that is under way already and waits for a finalizer.
+func remove(actions []Action, s *discoveryv1.EndpointSlice, reason string) []Action {
+	if s.DeletionTimestamp != nil {
+		return actions
+	}
+	return append(actions, Action{Verb: Delete, Object: s, Reason: reason})
 }
 
 // Blocked is the status write that says on the import why a write of the plan can't be made, such as a quota that refuses

@@ -39,7 +39,7 @@ func (p *pass) planSlices() (add, remove []Action) {
 }
 
 // targets are the slices as they are to be, but for preference, and the removal of those that are not to be.
-func (p *pass) targets() (targets []target, remove []Action) {
+func (p *pass) targets() (targets []target, gone []Action) {
 	held := make(map[string]*discoveryv1.EndpointSlice, len(p.own.slices))
 	for _, s := range p.own.slices {
 		held[s.Name] = s
@@ -75,12 +75,12 @@ func (p *pass) targets() (targets []target, remove []Action) {
 			continue
 		}
 		if why := p.leftover(s, known); why != "" {
-			remove = append(remove, Action{Verb: Delete, Object: s, Reason: why})
+			gone = remove(gone, s, why)
 		} else {
 			targets = append(targets, p.keep(s))
 		}
 	}
-	return targets, remove
+	return targets, gone
 }
 
 // write is the write that makes t so, if one is due.
