@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -44,13 +45,13 @@ func (l *lane) converge(ctx context.Context, key types.NamespacedName, p *pictur
 		if len(actions) == 0 {
 			return inTheWay.remaining(l.member.ID())
 		}
-		if last != "" && only(plan.PatchStatus, actions) && l.yields(key) {
+		if last != "" && onlySays(actions) && l.yields(key) {
 			return nil
 		}
 		last = actions[0].Reason
 		refused, err := l.applyAll(ctx, actions)
 		switch {
-		case err == nil && only(plan.Delete, actions) && l.yields(key): // not even planned before its turn comes
+		case err == nil && onlyWithdraws(actions) && l.yields(key): // not even planned before its turn comes
 			return nil
 		case err == nil:
 		case errors.Is(err, errNoNamespace):
@@ -63,9 +64,17 @@ func (l *lane) converge(ctx context.Context, key types.NamespacedName, p *pictur
 	return fmt.Errorf("%s in cluster %s: %w after %d passes, last for: %s", key, l.member.ID(), errUnsettled, passes, last)
 }
 
-// only reports whether actions are of one kind: statuses, which people read, or deletions.
-func only(verb plan.Verb, actions []plan.Action) bool {
-	return !slices.ContainsFunc(actions, func(a plan.Action) bool { return a.Verb != verb })
+// onlySays reports whether actions change nothing but what people read.
+func onlySays(actions []plan.Action) bool {
+	return !slices.ContainsFunc(actions, func(a plan.Action) bool { return a.Verb != plan.PatchStatus })
+}
+
+// onlyWithdraws reports whether actions delete slices and do nothing else, so that nothing is left after them but to say so.
+func onlyWithdraws(actions []plan.Action) bool {
+	return !slices.ContainsFunc(actions, func(a plan.Action) bool {
+		_, slice := a.Object.(*discoveryv1.EndpointSlice)
+		return a.Verb != plan.Delete || !slice
+	})
 }
 
 // applyAll applies actions in order, up to the first that fails, which it returns.

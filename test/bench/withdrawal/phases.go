@@ -57,6 +57,9 @@ func (b *bench) round(ctx context.Context) (r round, err error) {
 	if err != nil {
 		return r, err
 	}
+	if err := held.Await(ctx, b.services); err != nil {
+		return r, err
+	}
 	vanished := time.Now()
 	b.link.Set(link.Blackholed, 0)
 	if err := held.AwaitFewer(ctx, b.services); err != nil {
