@@ -16,6 +16,8 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/test/need"
 )
 
 var (
@@ -83,9 +85,7 @@ func (p *pod) Log() string {
 // has: ports of its own, and volumes.
 func (s *server) run(t *testing.T, path, namespace string, spec *corev1.PodSpec, replace *strings.Replacer) *pod {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("running a pod's program under its ServiceAccount needs root, to put the token where pods have it")
-	}
+	need.Root.OrSkip(t) // to mount the token where pods have it
 	// A mount namespace with an empty /run, of which /var/run is another name.
 	script := `mount -t tmpfs tmpfs /run; mkdir -p /run/secrets/kubernetes.io; cp -r "$1" /run/secrets/kubernetes.io/serviceaccount
 		shift; exec "$@"`

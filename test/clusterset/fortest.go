@@ -5,16 +5,14 @@ import (
 	"os"
 	"testing"
 
-	"github.com/clusterset/multicluster/test/node"
+	"github.com/clusterset/multicluster/test/need"
 )
 
 // ForTest brings a set up that goes with the test, with packets, and skips the test where there can be none. If the test
 // fails, the ends of the logs are shown.
 func ForTest(t testing.TB, opts Options) *Set {
 	t.Helper()
-	if err := node.Check(); err != nil {
-		t.Skip(err)
-	}
+	need.Packets.OrSkip(t)
 	opts.Packets, opts.BuildLog = true, os.Stderr
 	s, err := New(t.Context(), opts)
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/clusterset/multicluster/test/need"
 )
 
 // stamp is the version that the programs are built as.
@@ -28,12 +30,7 @@ type store struct {
 // newStore skips the test where images can't be built.
 func newStore(t *testing.T) *store {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("building images without a daemon, on no base image, needs root")
-	}
-	if _, err := exec.LookPath("buildah"); err != nil {
-		t.Skip("building images needs buildah: apt-get install buildah")
-	}
+	need.Images.OrSkip(t)
 	dir := t.TempDir()
 	return &store{t, []string{"--root", dir + "/storage", "--runroot", dir + "/run", "--storage-driver", "vfs"}}
 }
@@ -176,11 +173,9 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
-// TestOtherPlatform: nothing of the target platform runs while its image is built.
+// TestOtherPlatform: nothing of the target platform runs while its image is built. It compiles everything for that platform,
+// which takes minutes, so that `make images` leaves it to `make images-arm64`.
 func TestOtherPlatform(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiling everything for another platform takes minutes")
-	}
 	s := newStore(t)
 	image := s.build("mcs-controller", "PLATFORMS=linux/arm64")
 	program, err := elf.Open(s.unpack(image) + "/mcs-controller")

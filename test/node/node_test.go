@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clusterset/multicluster/test/need"
 	"github.com/clusterset/multicluster/test/node/container"
 	"github.com/clusterset/multicluster/test/node/webdemo"
 	"github.com/clusterset/multicluster/test/programs"
@@ -30,9 +31,7 @@ var inside = sync.OnceValues(func() (string, error) {
 // newNetwork returns a network for one test.
 func newNetwork(t *testing.T) *Network {
 	t.Helper()
-	if err := Check(); err != nil {
-		t.Skip(err)
-	}
+	need.Packets.OrSkip(t)
 	program, err := inside()
 	if err != nil {
 		t.Fatal(err)
@@ -329,7 +328,9 @@ func TestNodeVanishes(t *testing.T) {
 func eventually(t *testing.T, condition func() error) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
-	for {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for ; ; <-tick.C {
 		err := condition()
 		if err == nil {
 			return
@@ -337,6 +338,5 @@ func eventually(t *testing.T, condition func() error) {
 		if time.Now().After(deadline) {
 			t.Fatal(err)
 		}
-		<-time.After(10 * time.Millisecond)
 	}
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Says in one line what this machine lacks for pods with real packets, and installs it where it can (root on Debian).
-# Lacking it is no error: without root, or elsewhere, `make demo` and `make test` say what they leave out.
+# Lacking it is no error: without root, or elsewhere, `make demo` and `make test` say what they leave out; see test/need.
+# With the argument "images", it looks for what building container images needs, too.
 set -eu
 
 if [ "$(uname -s)" != Linux ] || [ "$(id -u)" != 0 ]; then
@@ -9,7 +10,9 @@ if [ "$(uname -s)" != Linux ] || [ "$(id -u)" != 0 ]; then
 fi
 
 missing=
-for pair in ip:iproute2 nft:nftables nsenter:util-linux curl:curl; do
+pairs="ip:iproute2 nft:nftables nsenter:util-linux curl:curl"
+[ "${1-}" != images ] || pairs="$pairs buildah:buildah"
+for pair in $pairs; do
 	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
 [ -n "$missing" ] || exit 0

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clusterset/multicluster/test/need"
 	"github.com/clusterset/multicluster/test/node/container"
 	"github.com/clusterset/multicluster/test/node/webdemo"
 )
@@ -62,9 +63,7 @@ func waitToBeKilled(program string) error {
 
 // A program that is killed without a chance to clean up leaves no process, no namespace, no link and no file.
 func TestNothingIsLeft(t *testing.T) {
-	if err := Check(); err != nil {
-		t.Skip(err)
-	}
+	need.Packets.OrSkip(t)
 	program, err := inside()
 	if err != nil {
 		t.Fatal(err)
