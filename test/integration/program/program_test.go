@@ -48,11 +48,12 @@ func TestMain(m *testing.M) {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, within time.Duration, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(within); !condition(); {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(within); !condition(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %v: %s", within, what)
 		}
-		<-time.After(20 * time.Millisecond)
 	}
 }
 
