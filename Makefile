@@ -4,14 +4,16 @@ SHELL := /bin/bash
 export CGO_ENABLED ?= 0
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-STAMP   := -X main.version=$(VERSION)
+STAMP    = -X main.version=$(VERSION)
 GO      ?= go
 BUILD   := $(GO) build -trimpath
 TOOL    := $(GO) tool -modfile=tools/go.mod
-UNIT    := $(shell $(GO) list -e ./... 2>/dev/null | grep -v /test/)
+# Counts the tests that are skipped. MCS_REQUIRE=root,packets,images (or "all") makes a test fail that is skipped for the lack of it.
+TALLY   := $(GO) run ./test/need/tally
 # The deadline is for a machine of two cores. What runs real programs is run anew each time (REAL), since Go's cache of
 # results does not know of them.
-TEST    := $(GO) test -timeout 30m
+GOTEST  := $(GO) test -timeout 30m
+TEST    := $(TALLY) $(GOTEST)
 REAL    := $(TEST) -count=1 -p 1
 
 ##@ The two commands
@@ -19,8 +21,9 @@ REAL    := $(TEST) -count=1 -p 1
 demo: prerequisites build ## The walk-through on two real clusters (KEEP=1 leaves them up to play with)
 	@$(GO) run ./test/demo $(if $(KEEP),-keep)
 
-test: prerequisites unit integration e2e ## All tests: unit, against real API servers, end to end with real packets
-	@echo "make test: all passed"
+# Not $(MAKE), which `make -n` would run.
+test: prerequisites ## All tests: unit, against real API servers, end to end with real packets; ends with how many were skipped
+	@$(TALLY) -as "make test" make unit integration e2e
 
 ##@ Building
 .PHONY: build image man clean
@@ -40,7 +43,7 @@ clean: ## Remove what `make` made here (the compiled control plane stays in the 
 	rm -rf bin dist
 
 ##@ Shorter loops
-.PHONY: prerequisites control-plane unit integration e2e chaos guards race lint fuzz vulncheck presubmit manifests images
+.PHONY: prerequisites control-plane unit integration e2e chaos guards race lint fuzz vulncheck presubmit manifests images images-arm64
 prerequisites: ## Say what the machine lacks; as root on Debian, install it
 	@test/node/prerequisites.sh
 
@@ -48,7 +51,7 @@ control-plane: ## Compile etcd, kube-apiserver, kube-controller-manager, kube-pr
 	@$(GO) run ./test/controlplane/build
 
 unit: ## Tests that need nothing but Go: seconds
-	$(TEST) $(UNIT)
+	@pkgs=$$($(GO) list ./...) && $(TEST) $$(grep -v /test/ <<<"$$pkgs")
 
 integration: control-plane ## Tests against real API servers
 	$(REAL) ./test/controlplane/... ./test/integration/...
@@ -63,31 +66,46 @@ guards: control-plane ## Take each guard of SPEC L and X out, and see that a tes
 	@$(GO) run ./test/guards $(GUARDS)
 
 race: control-plane ## The tests of all that shares memory, and CoreDNS itself, under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(TEST) -race ./plugin/... ./controller/... ./internal/...
-	CGO_ENABLED=1 $(REAL) -race ./test/integration/clusters ./test/integration/fleet ./test/integration/dns
+	$(TALLY) env CGO_ENABLED=1 $(GOTEST) -race ./plugin/... ./controller/... ./internal/...
+	$(TALLY) env CGO_ENABLED=1 $(GOTEST) -count=1 -p 1 -race ./test/integration/clusters ./test/integration/fleet ./test/integration/dns
 
 lint: presubmit ## gofmt, vet, staticcheck and the rules of the house
 	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); test -z "$$out" || { echo "not gofmt'ed: $$out"; exit 1; }
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
+	$(GO) -C deploy/validate vet ./...
 
 manifests: control-plane ## Render deploy/ with kustomize and Helm, apply it to real API servers, run under its identities
-	cd deploy/validate && $(REAL) ./...
+	$(TALLY) $(GO) -C deploy/validate test -timeout 30m -count=1 -p 1 ./...
 
 images: ## Build the container images with buildah, run them unpacked and ask them (root)
-	$(REAL) -short ./test/image
+	@test/node/prerequisites.sh images
+	$(REAL) -skip '^TestOtherPlatform$$' ./test/image
 
-presubmit: ## The rules of the house
-	$(TEST) -count=1 ./test/presubmit ./test/guards ./test/bench/drive
+images-arm64: ## Build an image for another platform than this machine's: minutes (root)
+	@test/node/prerequisites.sh images
+	$(REAL) -run '^TestOtherPlatform$$' ./test/image
+
+presubmit: ## The rules of the house, and the tests of the gates themselves
+	$(TEST) -count=1 ./test/presubmit ./test/guards ./test/bench/drive ./test/need/... ./test/nightly
 
 FUZZTIME ?= 1m
-fuzz: ## Fuzz every parser for FUZZTIME each
-	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+fuzz: ## Fuzz every parser for FUZZTIME each, from the inputs that earlier runs found (kept in Go's build cache)
+	@failed=; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -h '^func Fuzz' $$pkg/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
-	    echo "fuzzing $$pkg $$f for $(FUZZTIME)"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+	    echo "fuzzing $$pkg $$f for $(FUZZTIME)"; \
+	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || failed="$$failed $$f"; done; done; \
+	  echo "the inputs found are in $$($(GO) env GOCACHE)/fuzz"; \
+	  test -z "$$failed" || { echo "failed:$$failed; commit the inputs that were written below testdata/fuzz"; exit 1; }
 
 vulncheck: ## Known vulnerabilities in what is used (needs the vulnerability database)
 	$(TOOL) govulncheck ./...
+
+# What takes too long for each change, a target a word. CONTRIBUTING.md says what `make nightly` keeps from night to night.
+NIGHTLY := demo images-arm64 bench bench-dns bench-latency bench-controller bench-withdrawal scale fuzz chaos guards
+.PHONY: nightly
+nightly: prerequisites ## What takes too long for each change, each target of it whatever becomes of the others: hours (root; NIGHTLY="fuzz chaos")
+	@MCS_REQUIRE=all CHAOS=$${CHAOS--faults 100} $(GO) run ./test/nightly $(NIGHTLY)
 
 ##@ Measuring
 .PHONY: bench bench-dns bench-latency bench-controller bench-withdrawal scale
