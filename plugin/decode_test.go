@@ -56,9 +56,9 @@ func TestLeanImport(t *testing.T) {
 	}
 }
 
-// TestOtherKinds: lists and what is wrong are decoded as ever.
+// TestOtherKinds: the ordinary decoder reads what is no ServiceImport, and reports what is wrong with one.
 func TestOtherKinds(t *testing.T) {
-	_, lean := decoders()
+	ordinary, lean := decoders()
 	const status = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}`
 	decode := func(text string, into runtime.Object) runtime.Object {
 		o, _, err := lean.Decode([]byte(text), nil, into)
@@ -74,13 +74,24 @@ func TestOtherKinds(t *testing.T) {
 	if !ok || len(list.Items) != 1 || list.Continue != "c" || list.Items[0].Name != "web" {
 		t.Errorf("a list became %+v", list)
 	}
-	for _, text := range []string{"", "{", `{"kind":"ServiceImport"}`, `{"kind":"ServiceImport","apiVersion":"multicluster.x-k8s.io/v1beta1","spec":{"ips":7}}`} {
-		if o, _, err := lean.Decode([]byte(text), nil, nil); err == nil && o.(*mcs.ServiceImport).Name != "" {
-			t.Errorf("%s became %+v", text, o)
-		}
+	if o, ok := decode(importJSON, &mcs.ServiceImport{}).(*mcs.ServiceImport); !ok || o.Labels["a"] != "b" || len(o.Status.Clusters) != 1 {
+		t.Errorf("into an object that a caller gave, not everything was read: %+v", o)
 	}
-	if _, _, err := lean.Decode([]byte(`{"kind":"ServiceImport","apiVersion":"multicluster.x-k8s.io/v1beta1","spec":{"ips":7}}`), nil, nil); err == nil {
-		t.Error("a wrong type is no error")
+	for name, text := range map[string]string{
+		"nothing":                  "",
+		"cut off":                  importJSON[:len(importJSON)/2],
+		"no kind":                  strings.Replace(importJSON, `"kind":"ServiceImport",`, "", 1),
+		"an unknown kind":          strings.Replace(importJSON, `"kind":"ServiceImport",`, `"kind":"Pod",`, 1),
+		"a wrong type in spec":     strings.Replace(importJSON, `["10.0.0.1","fd00::1"]`, "7", 1),
+		"a wrong type in metadata": strings.Replace(importJSON, `"name":"web"`, `"name":7`, 1),
+	} {
+		_, _, want := ordinary.Decode([]byte(text), nil, nil)
+		if text == importJSON || want == nil {
+			t.Fatalf("%s: nothing is wrong with %s", name, text)
+		}
+		if o, _, err := lean.Decode([]byte(text), nil, nil); err == nil || err.Error() != want.Error() {
+			t.Errorf("%s: decoded to %+v, %v; want the error %v", name, o, err, want)
+		}
 	}
 }
 

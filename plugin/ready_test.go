@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -92,29 +93,42 @@ func TestEveryServerBlock_D8(t *testing.T) {
 	}
 }
 
-// TestWait_D10: starting waits for everything to be read, but not longer than it has patience, nor for what was denied.
+// TestWait_D10: starting waits for everything to be read, but not longer than it has patience, nor for what was denied. The
+// times are those of a bubble, whose clock stands still while anything runs.
 func TestWait_D10(t *testing.T) {
-	waited := func(h *health, patience time.Duration) time.Duration {
-		began := time.Now()
-		h.wait(patience)
-		return time.Since(began)
-	}
-	h := twoKinds()
-	if d := waited(h, 50*time.Millisecond); d < 40*time.Millisecond {
-		t.Errorf("waited %s", d)
-	}
-	if d := waited(h, 50*time.Millisecond); d > 40*time.Millisecond {
-		t.Errorf("waited once more, for %s", d)
-	}
-	h.failed("imports", errNotServed)
-	if d := waited(h, time.Hour); d > time.Minute {
-		t.Errorf("waited %s for what was denied", d)
-	}
-	h = twoKinds()
-	h.loaded("imports")
-	h.loaded("slices")
-	if d := waited(h, time.Hour); d > time.Minute {
-		t.Errorf("waited %s after everything was read", d)
+	const patience = 5 * time.Second
+	for name, c := range map[string]struct {
+		before  time.Duration // between the source's beginning and the wait
+		happens func(*health) // one second after the wait began
+		want    time.Duration
+	}{
+		"nothing happens":        {want: patience},
+		"the source began first": {before: patience - time.Second/2, want: time.Second / 2},
+		"patience is used up":    {before: patience + time.Second},
+		"one kind of two":        {happens: func(h *health) { h.loaded("imports") }, want: patience},
+		"the server is away":     {happens: func(h *health) { h.failed("imports", errAway) }, want: patience},
+		"a kind is denied":       {happens: func(h *health) { h.failed("imports", errNotServed) }, want: time.Second},
+		"everything is read":     {happens: func(h *health) { h.loaded("imports"); h.loaded("slices") }, want: time.Second},
+		"everything is known":    {happens: func(h *health) { h.inherit() }, want: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := twoKinds()
+				<-time.After(c.before) // of this test's own clock
+				if c.happens != nil {
+					time.AfterFunc(time.Second, func() { c.happens(h) })
+				}
+				began := time.Now()
+				h.wait(patience)
+				if waited := time.Since(began); waited != c.want {
+					t.Errorf("waited %s, not %s", waited, c.want)
+				}
+				began = time.Now()
+				if h.wait(patience); c.want < patience && c.before == 0 && time.Since(began) != 0 {
+					t.Errorf("waited once more, for %s", time.Since(began))
+				}
+			})
+		})
 	}
 }
 

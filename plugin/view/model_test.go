@@ -123,3 +123,19 @@ func TestRanks_P3(t *testing.T) {
 		}
 	}
 }
+
+// twice reports whether some headless service has two slices that hold the same endpoint with different ports.
+func (w *world) twice() bool {
+	type endpoint struct{ service, cluster, host, addr string }
+	ports := map[endpoint][]Port{}
+	for id, o := range w.slices {
+		for i := range o.slice.len() {
+			e := endpoint{o.service + "." + id.Namespace, o.slice.cluster, o.slice.host(i), string(o.slice.addr(i))}
+			if other, ok := ports[e]; ok && !slices.Equal(other, o.slice.ports) {
+				return true
+			}
+			ports[e] = o.slice.ports
+		}
+	}
+	return false
+}

@@ -153,7 +153,7 @@ func differ(old, next *Service) bool {
 // lost reports whether an endpoint of a is missing in b, or has other ports there, where they matter.
 func lost(a, b []*Slice, ports bool) bool {
 	for _, s := range a {
-		if slices.ContainsFunc(b, func(t *Slice) bool { return t == s }) {
+		if slices.ContainsFunc(b, func(t *Slice) bool { return t == s }) || !ports && s.cluster == "" {
 			continue
 		}
 		for i := range s.len() {

@@ -126,12 +126,20 @@ func (s *Slice) search(octets []byte) (at int, found bool) {
 	return at, at < n && binary.BigEndian.Uint32(s.octets[4*at:]) == want
 }
 
-// holds reports whether s has the i-th endpoint of t, with the same name and, where they matter, the same ports.
+// holds reports whether s has the i-th endpoint of t, with the same name and, where they matter, the same ports. An endpoint of
+// an unknown cluster has no name, and so no ports: it is held where its address is.
 func (s *Slice) holds(t *Slice, i int, ports bool) bool {
-	if s.width != t.width || s.cluster != t.cluster || ports && !slices.Equal(s.ports, t.ports) {
+	if s.width != t.width {
 		return false
 	}
 	want := t.addr(i)
+	if t.cluster == "" {
+		_, found := s.search(want)
+		return found
+	}
+	if s.cluster != t.cluster || ports && !slices.Equal(s.ports, t.ports) {
+		return false
+	}
 	for j, _ := s.search(want); j < s.len() && bytes.Equal(s.addr(j), want); j++ {
 		if s.host(j) == t.host(i) {
 			return true
