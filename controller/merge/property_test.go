@@ -2,6 +2,7 @@ package merge
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -16,6 +17,8 @@ import (
 
 // rounds is how many random sets of exports each property is held against.
 const rounds = 2000
+
+var seed = flag.Uint64("seed", 0, "the seed of the random sets of exports, as a failure prints it; 0 takes a new one")
 
 // generate makes exports of up to six clusters that agree or clash in everything that can be merged. Few values are drawn
 // from, so that clashes are the rule.
@@ -69,19 +72,29 @@ func generatePorts(r *rand.Rand) []Port {
 
 func pick[T any](r *rand.Rand, values ...T) T { return values[r.IntN(len(values))] }
 
-// every runs property against rounds random sets, from a seed that a failure prints.
+// every runs property against rounds random sets, from a seed that a failure prints, however it ends the test.
 func every(t *testing.T, property func(t *testing.T, r *rand.Rand, exports []Export)) {
-	seed := uint64(time.Now().UnixNano())
-	for i := range uint64(rounds) {
-		r := rand.New(rand.NewPCG(seed, i))
+	seed := *seed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	var round uint64
+	var before string
+	defer func() {
+		if t.Failed() {
+			t.Logf("round %d of seed %d: %s\nto replay it: go test ./controller/merge -run '^%s$' -seed=%d", round, seed, before, t.Name(), seed)
+		}
+	}()
+	for ; round < rounds; round++ {
+		r := rand.New(rand.NewPCG(seed, round))
 		exports := generate(r)
-		before := toJSON(t, exports)
+		before = toJSON(t, exports)
 		property(t, r, exports)
 		if after := toJSON(t, exports); after != before {
-			t.Fatalf("the input was changed from\n%s to\n%s", before, after)
+			t.Errorf("the input was changed to\n%s", after)
 		}
 		if t.Failed() {
-			t.Fatalf("seed %d round %d: %s", seed, i, before)
+			return
 		}
 	}
 }

@@ -18,22 +18,39 @@ import (
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
-var walks = flag.Int("walks", 200, "how many random walks to take")
+var (
+	walks = flag.Int("walks", 200, "how many random walks to take")
+	seed  = flag.Uint64("seed", 0, "the seed of the random walks, as a failure prints it; 0 takes a new one")
+)
 
 // TestWalks takes random walks: exporting clusters and people change what they like, step by step, and after each step the
 // consumer, a model of an API server that refuses what a real one refuses, must come to rest and hold what SPEC I, S, M3
 // and L say. At every single write in between, no address may be handed out that nothing serves, and no port that is served
 // before and after may be without endpoints (SPEC I8).
 func TestWalks(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := *seed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
 	for i := range uint64(*walks) {
-		w := newWalk(t, rand.New(rand.NewPCG(seed, i)))
-		for step := range 12 {
-			w.trace = append(w.trace, fmt.Sprintf("-- step %d", step))
-			w.step()
-			if t.Failed() {
-				t.Fatalf("seed %d walk %d:\n%s", seed, i, strings.Join(w.trace, "\n"))
-			}
+		if take(t, seed, i); t.Failed() {
+			t.Fatalf("to replay it: go test ./controller/plan -run '^TestWalks$' -seed=%d -walks=%d", seed, i+1)
+		}
+	}
+}
+
+// take takes one walk, and prints it if it fails, however that ends it.
+func take(t *testing.T, seed, i uint64) {
+	w := newWalk(t, rand.New(rand.NewPCG(seed, i)))
+	defer func() {
+		if t.Failed() {
+			t.Logf("seed %d, walk %d:\n%s", seed, i, strings.Join(w.trace, "\n"))
+		}
+	}()
+	for step := range 12 {
+		w.trace = append(w.trace, fmt.Sprintf("-- step %d", step))
+		if w.step(); t.Failed() {
+			return
 		}
 	}
 }
@@ -222,8 +239,8 @@ func (w *walk) disturb() {
 			w.stamp(w.svc)
 		}
 	case 6:
-		for name, s := range w.slices {
-			s = s.DeepCopy()
+		for _, name := range slices.Sorted(maps.Keys(w.slices)) { // in an order that a seed decides, too
+			s := w.slices[name].DeepCopy()
 			s.Endpoints = nil
 			s.Labels[discoveryv1.LabelServiceName] = "elsewhere"
 			w.stamp(s)

@@ -22,7 +22,10 @@ import (
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
-var walks = flag.Int("walks", 25, "how many random walks to take on each API server")
+var (
+	walks = flag.Int("walks", 25, "how many random walks to take on each API server")
+	seed  = flag.Uint64("seed", 0, "the seed of the random walks, as a failure prints it; 0 takes a new one")
+)
 
 // SPEC I4, I6, I8, S1, S5, A7: exporting clusters and people change what they like, at random; after each step a few plans
 // bring a real API server to rest, none of whose writes it refuses.
@@ -58,18 +61,31 @@ func TestWalks(t *testing.T) {
 			} else {
 				must(t, cluster.InstallCRDs(t.Context()))
 			}
-			seed := uint64(time.Now().UnixNano())
+			seed := *seed
+			if seed == 0 {
+				seed = uint64(time.Now().UnixNano())
+			}
 			for i := range uint64(*walks) {
 				w := newWalk(t, cluster, c.version, fmt.Sprintf("walk-%d", i), rand.New(rand.NewPCG(seed, i)))
 				w.consumer = plan.Consumer{Cluster: "consumer", ClusterSet: "demo", Automatic: i%2 == 0, ImportVersion: c.version, Families: c.families, Drops: c.drops}
-				for range 10 {
-					w.step(t)
-					if t.Failed() {
-						t.Fatalf("seed %d walk %d:\n%s", seed, i, strings.Join(w.trace, "\n"))
-					}
-				}
+				w.take(t, seed, i)
 			}
 		})
+	}
+}
+
+// take takes a walk, and prints it and how to replay it if it fails, however that ends it.
+func (w *walk) take(t *testing.T, seed, i uint64) {
+	defer func() {
+		if t.Failed() {
+			t.Logf("seed %d, walk %d:\n%s", seed, i, strings.Join(w.trace, "\n"))
+			t.Logf("to replay it: go test ./test/integration/plan -run '^%s$' -seed=%d -walks=%d", t.Name(), seed, i+1)
+		}
+	}()
+	for range 10 {
+		if w.step(t); t.Failed() {
+			t.FailNow()
+		}
 	}
 }
 
