@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,12 +85,42 @@ func TestCorefileOptions(t *testing.T) {
 	}
 }
 
-// TestAnnotations: a label or annotation of ours that a page names is one that some program knows.
+// TestAnnotations: the tables of the reference have every label and annotation under our domain that some program reads or
+// writes, and no other; no page names one that they don't have.
 func TestAnnotations(t *testing.T) {
-	sources := goSources(t, "../internal", "../controller", "../cmd")
+	sources := goSources(t, "../internal", "../controller", "../cmd", "../plugin")
+	known := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\bDomain *\+ *"/([a-z0-9-]+)"`).FindAllStringSubmatch(sources, -1) {
+		known[m[1]] = true
+	}
+	limits := regexp.MustCompile(`(?m)^\tLimit\w+ += "([a-z0-9-]+)"`).FindAllStringSubmatch(sources, -1) // each an annotation of a member's Secret
+	for _, m := range limits {
+		known[m[1]] = true
+	}
+	if len(limits) == 0 || len(known) == len(limits) {
+		t.Fatalf("the sources have no limits, or nothing else: %v", known)
+	}
+	reference, err := os.ReadFile("reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| (?:label )?`clusterset\\.dev/([a-z0-9-]+)` \\|").FindAllStringSubmatch(string(reference), -1) {
+		documented[m[1]] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		if !documented[name] {
+			t.Errorf("reference.md: no table has clusterset.dev/%s", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(documented)) {
+		if !known[name] {
+			t.Errorf("reference.md: nothing knows clusterset.dev/%s", name)
+		}
+	}
 	for _, page := range allPages(t) {
-		for _, m := range regexp.MustCompile(`clusterset\.dev/([a-z-]+)`).FindAllStringSubmatch(page.text, -1) {
-			if !strings.Contains(sources, `"/`+m[1]+`"`) && !strings.Contains(sources, `"`+m[1]+`"`) {
+		for _, m := range regexp.MustCompile(`clusterset\.dev/([a-z0-9-]+)`).FindAllStringSubmatch(page.text, -1) {
+			if !known[m[1]] {
 				t.Errorf("%s: nothing knows %s", page.name, m[0])
 			}
 		}

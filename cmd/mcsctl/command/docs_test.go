@@ -31,12 +31,14 @@ goes to standard error.
 | 2 | the command line is wrong, or there is no cluster to begin with |
 `
 
+// pages are the commands, as the page in docs has them.
+var pages = [][]string{nil, {"explain"}, {"status"}, {"services"}, {"check"}, {"join"}, {"leave"}, {"dns"}, {"export"}, {"unexport"}, {"import"}, {"version"}, {"completion"}}
+
 // TestPage: the page in docs says what the program says.
 func TestPage(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(intro)
-	commands := [][]string{nil, {"explain"}, {"status"}, {"services"}, {"check"}, {"join"}, {"leave"}, {"dns"}, {"export"}, {"unexport"}, {"import"}, {"version"}, {"completion"}}
-	for _, c := range commands {
+	for _, c := range pages {
 		var out, errs bytes.Buffer
 		code := Run(t.Context(), "test", append(append([]string{"mcsctl"}, c...), "--help"), &out, &errs)
 		if code != ExitOK || errs.Len() > 0 {
@@ -109,16 +111,6 @@ func TestUsage(t *testing.T) {
 		code := Run(t.Context(), "test", append([]string{"mcsctl"}, c.args...), &out, &errs)
 		if code != ExitUsage || !strings.Contains(errs.String(), c.want) || strings.Count(errs.String(), "\n") != 1 {
 			t.Errorf("%v: exit code %d, %q; want %q in one line", c.args, code, errs.String(), c.want)
-		}
-	}
-}
-
-// TestCompletion: shells get a script.
-func TestCompletion(t *testing.T) {
-	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		var out, errs bytes.Buffer
-		if code := Run(t.Context(), "test", []string{"mcsctl", "completion", shell}, &out, &errs); code != ExitOK || out.Len() == 0 {
-			t.Errorf("%s: exit code %d, %s", shell, code, errs.String())
 		}
 	}
 }
