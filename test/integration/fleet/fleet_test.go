@@ -188,23 +188,6 @@ func eventuallyWithin(t testing.TB, limit time.Duration, what string, check func
 	}
 }
 
-// holds polls for a while and fails as soon as check returns an error: for what must not happen.
-func holds(t testing.TB, what string, check func() error) {
-	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.After(1500 * time.Millisecond); ; {
-		if err := check(); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-		select {
-		case <-tick.C:
-		case <-end:
-			return
-		}
-	}
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

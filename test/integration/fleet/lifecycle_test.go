@@ -90,19 +90,17 @@ func TestForeign_I6_X5(t *testing.T) {
 		}
 		return err
 	})
-	holds(t, "untouched (I7 for the local Service of the same name)", func() error {
-		for _, was := range []*corev1.Service{foreign, own} {
-			now, err := b.getService(ns, was.Name)
-			if err != nil || now.ResourceVersion != was.ResourceVersion {
-				return fmt.Errorf("%s: %v %v", was.Name, err, now)
-			}
+	sentinel(t, ns, a, b)
+	for _, was := range []*corev1.Service{foreign, own} { // untouched (I7 for the local Service of the same name)
+		now, err := b.getService(ns, was.Name)
+		if err != nil || now.ResourceVersion != was.ResourceVersion {
+			t.Errorf("%s: %v %v", was.Name, err, now)
 		}
-		now, err := b.kube.DiscoveryV1().EndpointSlices(ns).Get(t.Context(), other.Name, metav1.GetOptions{})
-		if err != nil || now.ResourceVersion != other.ResourceVersion {
-			return fmt.Errorf("slice: %v %v", err, now)
-		}
-		return nil
-	})
+	}
+	now, err := b.kube.DiscoveryV1().EndpointSlices(ns).Get(t.Context(), other.Name, metav1.GetOptions{})
+	if err != nil || now.ResourceVersion != other.ResourceVersion {
+		t.Errorf("slice: %v %v", err, now)
+	}
 	must(t, b.kube.CoreV1().Services(ns).Delete(t.Context(), "amcs-web", metav1.DeleteOptions{}))
 	eventually(t, "the way is free", b.wantImported(ns, "web"))
 }
@@ -160,13 +158,11 @@ func TestForeignSlice_X5(t *testing.T) {
 	eventually(t, "the rest is imported", b.wantImported(ns, "web"))
 	eventually(t, "the rest is served", b.wantAddresses(ns, "web", "a/10.1.0.6"))
 	eventually(t, "the import names what is in the way", b.wantSaid(ns, "web", "Refused", "a: slice web-x (an EndpointSlice "+name+" that this controller did not create is in the way; delete it)"))
-	holds(t, "it is not touched", func() error {
-		now, err := b.kube.DiscoveryV1().EndpointSlices(ns).Get(t.Context(), name, metav1.GetOptions{})
-		if err == nil && (now.UID != foreign.UID || now.ResourceVersion != foreign.ResourceVersion) {
-			err = fmt.Errorf("now %+v", now)
-		}
-		return err
-	})
+	sentinel(t, ns, a, b)
+	now, err := b.kube.DiscoveryV1().EndpointSlices(ns).Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil || now.UID != foreign.UID || now.ResourceVersion != foreign.ResourceVersion {
+		t.Errorf("it was touched: %v, now %+v", err, now)
+	}
 	must(t, b.kube.DiscoveryV1().EndpointSlices(ns).Delete(t.Context(), name, metav1.DeleteOptions{}))
 	eventually(t, "the name is free", b.wantAddresses(ns, "web", "a/10.1.0.5", "a/10.1.0.6"))
 	eventually(t, "nothing is in the way", b.wantSaid(ns, "web", "Refused"))
@@ -339,5 +335,7 @@ func TestOwnerless_I2(t *testing.T) {
 		Body([]byte(`{"metadata":{"labels":{"`+mcsapi.LabelAutomatic+`":null}}}`)).Do(t.Context()).Error())
 	a.unexport(t, ns, "web")
 	eventually(t, "not served", b.wantNotServed(ns, "web"))
-	holds(t, "the person's import stays", func() error { _, err := b.getImport(ns, "web"); return err })
+	sentinel(t, ns, a, b)
+	_, err = b.getImport(ns, "web") // the person's import stays
+	must(t, err)
 }

@@ -39,20 +39,15 @@ func TestAbsentProvider_L3_L9(t *testing.T) {
 	b.service(t, ns, "new")
 	b.export(t, ns, "new")
 	eventually(t, "the others go on", c.wantImported(ns, "new"))
-	holds(t, "nothing of a is lost", func() error {
-		now, err := c.getService(ns, "amcs-web")
-		if err != nil {
-			return err
-		}
-		if now.UID != was.UID || now.Spec.ClusterIP != was.Spec.ClusterIP || now.Spec.Ports[0].Port != 80 || now.Spec.SessionAffinity != corev1.ServiceAffinityClientIP {
-			return fmt.Errorf("derived Service %+v", now.Spec)
-		}
-		got, err := c.addresses(ns, "web")
-		if err == nil && !got["a/10.1.0.5"] {
-			err = fmt.Errorf("endpoints %v", got)
-		}
-		return err
-	})
+	sentinel(t, ns, b, c)
+	now, err := c.getService(ns, "amcs-web")
+	must(t, err)
+	if now.UID != was.UID || now.Spec.ClusterIP != was.Spec.ClusterIP || now.Spec.Ports[0].Port != 80 || now.Spec.SessionAffinity != corev1.ServiceAffinityClientIP {
+		t.Errorf("what a exports is lost: derived Service %+v", now.Spec)
+	}
+	if got, err := c.addresses(ns, "web"); err != nil || !got["a/10.1.0.5"] {
+		t.Errorf("what a exports is lost: endpoints %v, %v", got, err)
+	}
 	// What is remembered of a still counts, so that the others are not held still with it.
 	patch(t, b, ns, "web", `{"spec":{"ports":[{"name":"http","port":8080},{"name":"admin","port":9999}]}}`)
 	b.slice(t, ns, "web", "y", []string{"10.2.0.6"}, func(s *discoveryv1.EndpointSlice) { *s.Ports[0].Name = "admin" })
@@ -137,7 +132,8 @@ func TestDeadProvider_L1_L2_L7(t *testing.T) {
 		}
 		return err
 	})
-	holds(t, "fail static: the last endpoints stay", c.wantAddresses(ns, "last", "a/10.1.0.6"))
+	sentinel(t, ns, b, c)
+	must(t, c.wantAddresses(ns, "last", "a/10.1.0.6")()) // fail static: the last endpoints stay
 
 	must(t, a.StartAPIServer(t.Context()))
 	eventually(t, "they return with the cluster", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))

@@ -51,8 +51,8 @@ func TestPolicies_L2_X5(t *testing.T) {
 	eventually(t, "the last endpoints go, too", c.wantAddresses("withdraw", "last"))
 	eventually(t, "the import says so", c.wantSaid("withdraw", "last", "Unreachable", "a: unreachable, endpoints withdrawn"))
 	eventually(t, "the other import says that they are kept", c.wantSaid("keep", "both", "Unreachable", "a: unreachable, endpoints kept as last known"))
-	holds(t, "they are", both)
 	settle(t, c)
+	must(t, both()) // they are
 	now, err := c.getService("withdraw", "amcs-last")
 	must(t, err)
 	if now.UID != derived.UID || now.Spec.ClusterIP != derived.Spec.ClusterIP {
