@@ -16,6 +16,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -37,18 +38,39 @@ func goroutines() (int, string) {
 	return len(found), strings.Join(found, "\n\n")
 }
 
-// TestLeave_L3 holds that of a member that leaves nothing runs on, no watch and no goroutine, while the others stay, and
-// that the same holds of the whole set.
+// settled is [goroutines] once their number has not changed for a while.
+func settled(t *testing.T) int {
+	t.Helper()
+	last, same := -1, 0
+	eventually(t, "the number of goroutines settles", func() bool {
+		n, _ := goroutines()
+		if same++; n != last {
+			last, same = n, 0
+		}
+		return same == 30
+	})
+	return last
+}
+
+// TestLeave_L3 holds that of a member that leaves nothing runs on, no watch and no goroutine, while the others stay, that
+// whoever still has it reads what it held last, and that nothing of the whole set runs on when that ends.
 func TestLeave_L3(t *testing.T) {
 	a, b := start(t, controlplane.Options{Name: "a"}), start(t, controlplane.Options{Name: "b"})
-	before, _ := goroutines() // those of the test's own clients
+	b.namespace("shop")
+	b.service("shop", "web", nil)
+	b.export("shop", "web")
+	before := settled(t) // those of the test's own clients
 	s := newSource(a.as("a"))
 	r := run(t, s)
 	r.synced(t, "a")
-	alone, _ := goroutines()
+	alone := settled(t)
 
 	s.set(a.as("a"), b.as("b"))
 	gone := r.synced(t, "b")
+	eventually(t, "what b exports is known", func() bool { return gone.Knows(key("shop", "web")) && gone.Service(key("shop", "web")) != nil })
+	if both := settled(t); both <= alone {
+		t.Fatalf("%d goroutines with one member, %d with two: those of a member are not counted", alone, both)
+	}
 	s.set(a.as("a"))
 	eventually(t, "b left", func() bool { return r.has("left b") && len(r.Members()) == 1 })
 	defer func() {
@@ -61,8 +83,9 @@ func TestLeave_L3(t *testing.T) {
 		n, _ := goroutines()
 		return n <= alone
 	})
-	if gone.Keys() == nil && gone.Registration().ID != "b" {
-		t.Error("a member that left can't be read")
+	b.export("shop", "late")
+	if keys := gone.Keys(); gone.ID() != "b" || !slices.Equal(keys, []types.NamespacedName{key("shop", "web")}) || gone.Service(keys[0]) == nil {
+		t.Errorf("%s, which left, is read as holding %v, not what it held last", gone.ID(), keys)
 	}
 	r.stop()
 	eventually(t, "nothing of the set runs", func() bool {

@@ -17,12 +17,17 @@ import (
 	"github.com/clusterset/multicluster/test/link"
 )
 
-// lead runs the set as the leader's, with a grace period of 4 s and a stable period of 3 s.
+const (
+	grace  = 8 * time.Second
+	stable = 3 * time.Second
+)
+
+// lead runs the set as the leader's, with those periods.
 func lead(t *testing.T, sources ...clusters.Source) *running {
 	t.Helper()
 	return leadWith(t, clusters.Options{
 		ClusterSet: "test", ProbeInterval: time.Second,
-		Liveness: clusters.Liveness{Grace: grace, Stable: 3 * time.Second},
+		Liveness: clusters.Liveness{Grace: grace, Stable: stable},
 	}, sources...)
 }
 
@@ -46,10 +51,8 @@ func leadWith(t *testing.T, opts clusters.Options, sources ...clusters.Source) *
 	return r
 }
 
-const grace = 8 * time.Second
-
-// TestLiveness_L1_L2_L7 holds that a provider which is away for the grace period is given up, within two seconds of that,
-// and trusted again after the stable period; that Leases tell who is connected; and that when most are away at once, it is
+// TestLiveness_L1_L2_L7 holds that a provider which is away for the grace period is given up, not long before that has passed and
+// at most half of it later, and is trusted again; that Leases show who is connected; and that when most are away at once, it is
 // we who are cut off.
 func TestLiveness_L1_L2_L7(t *testing.T) {
 	all := make([]*cluster, 3)
@@ -100,8 +103,8 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 	killed := time.Now()
 	eventually(t, "a is lost, not withdrawn", func() bool { return ma.Standing() == clusters.Lost })
 	eventually(t, "a is withdrawn", func() bool { return ma.Standing() == clusters.Withdrawn })
-	if took := time.Since(killed); took > grace+grace/2 {
-		t.Errorf("withdrawn only after %v", took)
+	if took := time.Since(killed); took > grace+grace/2 || took < grace/2 { // its last contact may be a slow answer before the kill
+		t.Errorf("withdrawn after %v, grace period %v", took, grace)
 	} else {
 		t.Logf("withdrawn after %v, grace period %v", took, grace)
 	}
@@ -173,9 +176,9 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 	}
 }
 
-// TestBlackHole_L2_L5 holds that a member whose packets vanish, with no connection closed, is given up within two seconds of
-// the grace period, too: how often it is asked, and how long an answer may take, follow from that period. Another member is
-// not touched.
+// TestBlackHole_L2_L5 holds that a member whose packets vanish, with no connection closed, is given up as soon after the grace
+// period, too: how often it is asked, and how long an answer may take, follow from that period. It is trusted again no earlier
+// than the stable period after its packets pass (L7). Another member is not touched.
 func TestBlackHole_L2_L5(t *testing.T) {
 	a, b := start(t, controlplane.Options{Name: "a"}), start(t, controlplane.Options{Name: "b"})
 	way, err := link.New(a.URL())
@@ -185,9 +188,12 @@ func TestBlackHole_L2_L5(t *testing.T) {
 	t.Cleanup(way.Close)
 	reg := a.as("a")
 	reg.Consumer, reg.Config.Host = false, way.URL()
-	const grace = 3500 * time.Millisecond // shorter than a question would hang that did not ask how long it may
+	const ( // the grace period is shorter than a question would hang that did not ask how long it may
+		grace, atMost = 3500 * time.Millisecond, 5 * time.Second
+		stable        = 5 * time.Second
+	)
 	r := leadWith(t, clusters.Options{ClusterSet: "test", ProbeInterval: 500 * time.Millisecond,
-		Liveness: clusters.Liveness{Grace: grace, Stable: time.Second}}, newSource(reg, b.as("b")))
+		Liveness: clusters.Liveness{Grace: grace, Stable: stable}}, newSource(reg, b.as("b")))
 	r.synced(t, "b")
 	ma := r.member(t, "a")
 	eventually(t, "a is reachable", func() bool { return ma.ProviderSynced() && ma.Standing() == clusters.Reachable })
@@ -197,12 +203,16 @@ func TestBlackHole_L2_L5(t *testing.T) {
 	eventually(t, "a is withdrawn", func() bool { return ma.Standing() == clusters.Withdrawn })
 	took := time.Since(vanished)
 	t.Logf("withdrawn after %v, grace period %v", took, grace)
-	if took > 5*time.Second {
-		t.Errorf("withdrawn only after %v", took)
+	if took > atMost {
+		t.Errorf("withdrawn only after %v, want at most %v", took, atMost)
 	}
 	if r.member(t, "b").Standing() != clusters.Reachable {
 		t.Error("b is touched")
 	}
+	passing := time.Now()
 	way.Set(link.Passing, 0)
 	eventually(t, "a is back", func() bool { return ma.Standing() == clusters.Reachable })
+	if took := time.Since(passing); took < stable {
+		t.Errorf("back after %v, stable period %v", took, stable)
+	}
 }

@@ -222,7 +222,7 @@ func TestReplicas_L4(t *testing.T) {
 	eventually(t, "the third stands by", 30*time.Second, func() bool { return third.metric(synced) })
 	second.signal(syscall.SIGKILL)
 	killed := time.Now()
-	eventually(t, "the third leads", 60*time.Second, third.leads)
+	eventually(t, "the third leads", 20*time.Second, third.leads)
 	t.Logf("after SIGKILL, the follower led after %v", time.Since(killed))
 	if status, body := third.get("--health-probe-bind-address", "/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz: %d %s", status, body)
