@@ -266,23 +266,28 @@ func TestOlderVersion_A7(t *testing.T) {
 }
 
 // TestVersionSwitched_D15: the version that is read stops being served, either way, under constant load: every question is
-// answered.
+// answered. The API server lets watches of that version go on for a while, so the connection is cut, too.
 func TestVersionSwitched_D15(t *testing.T) {
 	c := ownCluster(t)
 	ns := namespaced(t, c)
 	apply(t, c, ns, web)
-	s := serve(t, besideOthers(t, c.Kubeconfig()))
+	l, kubeconfig := linkTo(t, c, "admin", "system:masters")
+	s := serve(t, besideOthers(t, kubeconfig))
 	s.answers(webAnswer(ns))
 	load := startLoad(s, webAnswer(ns))
 	for i, version := range []string{"v1alpha1", "v1beta1", "v1alpha1"} {
 		if err := c.SetServedVersions(t.Context(), version); err != nil {
 			t.Fatal(err)
 		}
+		l.Set(link.Cut, 0)
+		await(t, "the connection is lost", func() error { return logged(s, "can't read", i+1) })
+		l.Set(link.Passing, 0)
 		name := fmt.Sprintf("web%d", i)
 		apply(t, c, ns, strings.NewReplacer("v1beta1", version, "name: web", "name: "+name).Replace(web))
 		w := webAnswer(ns)
 		w.name, w.answer = name+"."+ns+".svc.clusterset.local.", []string{name + "." + ns + ".svc.clusterset.local. 5 IN A 10.96.1.1"}
 		s.answers(w)
+		await(t, "the outage is over", func() error { return logged(s, "the API server is back", i+1) })
 	}
 	load.end(t, "switching versions")
 }
