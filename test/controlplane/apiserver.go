@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/clusterset/multicluster/test/programs"
 )
 
 // StartAPIServer starts the API server again after [Cluster.StopAPIServer] or [Cluster.KillAPIServer], on the same port
@@ -106,12 +107,12 @@ func (c *Cluster) KillAPIServer() error {
 // PauseAPIServer makes the API server hang: connections stay, and new ones are accepted by the kernel, but nothing is
 // answered until [Cluster.ResumeAPIServer].
 func (c *Cluster) PauseAPIServer() error {
-	return c.onAPIServer("pausing", func(p *process) error { return p.signal(syscall.SIGSTOP) })
+	return c.onAPIServer("pausing", func(p *process) error { return programs.Suspend(p.cmd.Process.Pid) })
 }
 
 // ResumeAPIServer ends what [Cluster.PauseAPIServer] began.
 func (c *Cluster) ResumeAPIServer() error {
-	return c.onAPIServer("resuming", func(p *process) error { return p.signal(syscall.SIGCONT) })
+	return c.onAPIServer("resuming", func(p *process) error { return programs.Resume(p.cmd.Process.Pid) })
 }
 
 func (c *Cluster) onAPIServer(doing string, f func(*process) error) error {

@@ -59,14 +59,6 @@ func (p *process) running() bool {
 	}
 }
 
-// signal sends sig to p, and errors if p is not running.
-func (p *process) signal(sig syscall.Signal) error {
-	if !p.running() {
-		return fmt.Errorf("sending %s: %w", sig, errNotRunning)
-	}
-	return p.cmd.Process.Signal(sig)
-}
-
 var errNotRunning = errors.New("not running")
 
 // kill ends p at once and returns when it is gone. Killing what does not run is no error.

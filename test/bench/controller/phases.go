@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -17,6 +17,7 @@ import (
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/bench/drive"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/programs"
 )
 
 // pollInterval is the time between two looks at what the controller has done.
@@ -81,7 +82,7 @@ func (b *bench) rest(ctx context.Context) (requests []controlplane.AuditedReques
 
 // loop sends to both API servers, with as many workers, the writes that the import took: per name the same objects, made by
 // reading back what the controller made, in the same order, and to the provider the export's status.
-func (b *bench) loop(ctx context.Context) (throughput, error) {
+func (b *bench) loop(ctx context.Context) (_ throughput, err error) {
 	replays := map[*member][]*replay{}
 	for _, m := range []*member{b.provider, b.consumer} {
 		for n := range b.exported {
@@ -92,8 +93,10 @@ func (b *bench) loop(ctx context.Context) (throughput, error) {
 			replays[m] = append(replays[m], r)
 		}
 	}
-	b.signal(syscall.SIGSTOP)
-	defer b.signal(syscall.SIGCONT)
+	if err := programs.Suspend(b.controller.PID()); err != nil {
+		return throughput{}, err
+	}
+	defer func() { err = errors.Join(err, programs.Resume(b.controller.PID())) }()
 	var wg sync.WaitGroup
 	counts, errs := make([]int, 2), make([]error, 2)
 	start := time.Now()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"strconv"
-	"syscall"
 
 	"github.com/clusterset/multicluster/test/programs"
 )
@@ -16,9 +15,6 @@ func (b *bench) startController() (err error) {
 	b.controller, err = programs.Start(b.program, args...)
 	return err
 }
-
-// signal pauses the controller or lets it go on.
-func (b *bench) signal(s syscall.Signal) { _ = syscall.Kill(b.controller.PID(), s) }
 
 // memory prints how much the controller has.
 func (b *bench) memory(when string) error {

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"syscall"
 	"testing"
+
+	"github.com/clusterset/multicluster/test/programs"
 
 	"github.com/miekg/dns"
 )
@@ -23,11 +24,6 @@ func TestExpired(t *testing.T) {
 	s.answers(stays)
 
 	// While the plugin sleeps, the API server forgets its history by starting anew, with changes before and after.
-	signal := func(sig syscall.Signal) {
-		if err := s.cmd.Process.Signal(sig); err != nil {
-			t.Fatal(err)
-		}
-	}
 	restart := func() {
 		if err := c.KillAPIServer(); err != nil {
 			t.Fatal(err)
@@ -36,7 +32,9 @@ func TestExpired(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	signal(syscall.SIGSTOP)
+	if err := programs.Suspend(s.cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
 	restart()
 	remove(t, c, imports, ns, "web")
 	remove(t, c, slicesV, ns, "db-east")
@@ -44,7 +42,9 @@ func TestExpired(t *testing.T) {
 	restart()
 	apply(t, c, ns, strings.Replace(web, "name: web", "name: newer", 1))
 	before := reads(t, c)
-	signal(syscall.SIGCONT)
+	if err := programs.Resume(s.cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
 
 	load := startLoad(s, stays)
 	s.answers(want{name: webAnswer(ns).name, qtype: dns.TypeA, rcode: dns.RcodeNameError})
