@@ -102,9 +102,9 @@ func killDNS(ctx context.Context, h hurt) error {
 	return clusterset.Await(ctx, func(ctx context.Context) error { return resolves(ctx, h.victim) })
 }
 
-// replacePod deletes a pod, which serves on while it terminates; rules follow it within kube-proxy's second or two.
+// replacePod deletes a pod, which serves on while it terminates, and waits until kube-proxy leads nobody there any longer.
 func replacePod(ctx context.Context, h hurt) error {
-	defer h.excuse("", "a pod was being deleted", time.Now(), 3*time.Second)
+	defer h.excuse("", "a pod was being deleted", time.Now(), 0)
 	pod, err := h.aPod(ctx, h)
 	if err != nil {
 		return err

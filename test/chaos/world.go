@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/clusterset"
 	"github.com/clusterset/multicluster/test/link"
+	"github.com/clusterset/multicluster/test/node"
 	"github.com/clusterset/multicluster/test/programs"
 )
 
@@ -154,13 +156,15 @@ func (w *world) controllerLog() string {
 	return "the end of the controller's log:\n" + log[max(0, len(log)-most):]
 }
 
-// settle waits until every cluster holds exactly the ready pods of the exporters, and its DNS answers.
+// settle waits until every cluster holds exactly the ready pods of the exporters, its kube-proxy leads there, and its DNS answers.
 func (w *world) settle(ctx context.Context) error {
 	return clusterset.Await(ctx, func(ctx context.Context) error {
-		want, err := w.readyPods(ctx)
+		ips, err := w.readyPods(ctx)
 		if err != nil {
 			return err
 		}
+		want := node.Strings(ips)
+		slices.Sort(want)
 		for _, c := range w.Clusters {
 			got, err := imported(ctx, c, "")
 			if err != nil {
@@ -168,6 +172,9 @@ func (w *world) settle(ctx context.Context) error {
 			}
 			if !slices.Equal(got, want) {
 				return fmt.Errorf("cluster %s holds the endpoints %v, not %v", c.Name, got, want)
+			}
+			if err := c.CheckRules(ctx, namespace, mcsapi.DerivedPrefix+service, clusterset.EveryPort, ips); err != nil {
+				return err
 			}
 			if err := resolves(ctx, c); err != nil {
 				return err
@@ -177,19 +184,20 @@ func (w *world) settle(ctx context.Context) error {
 	})
 }
 
-// readyPods returns the addresses of the exported pods that are ready, sorted.
-func (w *world) readyPods(ctx context.Context) ([]string, error) {
-	var ips []string
+// readyPods returns the IPv4 addresses of the exported pods that are ready.
+func (w *world) readyPods(ctx context.Context) ([]netip.Addr, error) {
+	var ips []netip.Addr
 	for _, name := range exporters {
 		pods, err := w.Cluster(name).ReadyPods(ctx, namespace, "app="+service, replicas)
 		if err != nil {
 			return nil, err
 		}
-		for _, pod := range pods {
-			ips = append(ips, pod.Status.PodIP)
+		for _, ip := range clusterset.PodIPs(pods...) {
+			if ip.Is4() {
+				ips = append(ips, ip)
+			}
 		}
 	}
-	slices.Sort(ips)
 	return ips, nil
 }
 

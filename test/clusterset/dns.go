@@ -34,8 +34,16 @@ func (c *Cluster) startDNS(ctx context.Context) error {
 	if err := c.ApplyYAML(ctx, []byte(manifest)); err != nil {
 		return err
 	}
-	_, err := c.ReadyPods(ctx, metav1.NamespaceSystem, "k8s-app=kube-dns", 1)
-	return err
+	return c.AwaitDNS(ctx)
+}
+
+// AwaitDNS waits until CoreDNS is ready, and what asks Service kube-dns reaches it.
+func (c *Cluster) AwaitDNS(ctx context.Context) error {
+	pods, err := c.ReadyPods(ctx, metav1.NamespaceSystem, "k8s-app=kube-dns", 1)
+	if err != nil {
+		return err
+	}
+	return c.AwaitRules(ctx, metav1.NamespaceSystem, "kube-dns", EveryPort, PodIPs(pods...))
 }
 
 func quoted(list []string) string { return `"` + strings.Join(list, `", "`) + `"` }
@@ -135,7 +143,7 @@ func (c *Cluster) Ask(ctx context.Context, name string, qtype uint16) (*dns.Msg,
 
 // AskAt is [Cluster.Ask] for a server at any address that can be reached from there.
 func (c *Cluster) AskAt(ctx context.Context, server netip.AddrPort, name string, qtype uint16) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // that of resolv.conf
 	defer cancel()
 	dial := new(net.Dialer).DialContext
 	if c.Node != nil {

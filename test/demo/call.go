@@ -37,7 +37,13 @@ func (s *story) firstAnswer(ctx context.Context) error {
 		return err
 	})
 	s.reached = time.Since(s.applied)
-	return err
+	if err != nil {
+		return err
+	}
+	return clusterset.Await(ctx, func(ctx context.Context) error { // and so may who answers for cluster.local
+		_, err := s.try(ctx, "amcs-service1.provider-ns")
+		return err
+	})
 }
 
 // call shows a curl from the client pod, or without packets what dig would ask there, and checks who answered.
@@ -60,7 +66,7 @@ func (s *story) try(ctx context.Context, name string) (string, error) {
 	if s.client == nil {
 		return s.resolve(ctx, name)
 	}
-	line, err := s.client.Run(ctx, "curl", "-sS", "--max-time", "5", name)
+	line, err := s.client.Run(ctx, "curl", "-sS", "--max-time", "15", name)
 	if err != nil {
 		return "", err
 	}

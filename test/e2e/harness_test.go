@@ -112,7 +112,8 @@ spec:
 
 func (h *harness) families(t *testing.T) {
 	pods := must[[]*corev1.Pod](t)(h.c.ReadyPods(t.Context(), "default", "app=web", 2))
-	eventually(t, func(ctx context.Context) error { // kube-proxy may need a moment
+	routed(t, h.c, "default", "web", pods...)
+	eventually(t, func(ctx context.Context) error { // DNS may need a moment more
 		_, err4 := h.shell.Curl(ctx, "web", "-4")
 		_, err6 := h.shell.Curl(ctx, "web", "-6")
 		return errors.Join(err4, err6)
@@ -165,7 +166,10 @@ func (h *harness) shellIn(t *testing.T, pod string) *clusterset.Shell {
 // apiServer: Service default/kubernetes leads to the API server, which knows the pod by its service account.
 func (h *harness) apiServer(t *testing.T) {
 	const script = `cd /var/run/secrets/kubernetes.io/serviceaccount &&
-		curl -sS --max-time 5 --cacert ca.crt -H "Authorization: Bearer $(cat token)" "https://kubernetes.default.svc/$1"`
+		curl -sS --max-time 15 --cacert ca.crt -H "Authorization: Bearer $(cat token)" "https://kubernetes.default.svc/$1"`
+	if err := h.c.AwaitRules(t.Context(), "default", "kubernetes", clusterset.EveryPort, h.c.Addresses.Node); err != nil {
+		t.Fatal(err)
+	}
 	if got := must[string](t)(h.shell.Run(t.Context(), "sh", "-c", script, "sh", "readyz")); got != "ok" {
 		t.Errorf("readyz says %q", got)
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/miekg/dns"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/clusterset/multicluster/test/clusterset"
 )
@@ -19,14 +19,12 @@ func TestLifecycle(t *testing.T) {
 	if err := s.StartController(); err != nil {
 		t.Fatal(err)
 	}
-	l := &lifecycle{a: s.Cluster("a"), b: s.Cluster("b")}
+	l := &lifecycle{a: s.Cluster("a"), b: s.Cluster("b"), pods: map[string]*corev1.Pod{}}
 	apply(t, l.a, []byte(versions))
 	apply(t, l.b, []byte(onlyClient))
 	l.client = shell(t, l.b, "shop", "app=client")
-	for _, app := range []string{"v1", "v2"} {
-		if _, err := l.a.ReadyPods(t.Context(), "shop", "version="+app, 1); err != nil {
-			t.Fatal(err)
-		}
+	for _, version := range []string{"v1", "v2"} {
+		l.pods[version] = must[[]*corev1.Pod](t)(l.a.ReadyPods(t.Context(), "shop", "version="+version, 1))[0]
 	}
 	for _, test := range []struct {
 		name string
@@ -46,6 +44,7 @@ func TestLifecycle(t *testing.T) {
 type lifecycle struct {
 	a, b   *clusterset.Cluster
 	client *clusterset.Shell
+	pods   map[string]*corev1.Pod // of a, by version
 }
 
 const onlyClient = `
@@ -79,29 +78,24 @@ spec:
   containers: [{name: web, image: web-demo, ports: [{name: http, containerPort: 8081}, {name: admin, containerPort: 9000}, {name: echo, containerPort: 5300, protocol: UDP}]}]
 `
 
-// await waits until the wanted pods, and no others, answer at a name.
-func (l *lifecycle) await(t *testing.T, name string, want ...string) {
+// await waits until port 80 of an import leads to exactly these versions' pods, and its name to it.
+func (l *lifecycle) await(t *testing.T, name string, versions ...string) {
 	t.Helper()
+	var pods []*corev1.Pod
+	for _, version := range versions {
+		pods = append(pods, l.pods[version])
+	}
+	routedPort(t, l.b, "shop", "amcs-"+name, 80, pods...)
 	eventually(t, func(ctx context.Context) error {
-		seen := map[string]bool{}
-		for range 6 * len(want) {
-			answer, err := l.client.Curl(ctx, name+zone)
-			if err != nil {
-				return err
-			}
-			seen[answer.Pod] = true
-		}
-		if got := sortedKeys(seen); !slices.Equal(got, want) {
-			return fmt.Errorf("%v answer for %s, want %v", got, name, want)
-		}
-		return nil
+		_, err := l.client.Curl(ctx, name+zone)
+		return err
 	})
+	expectExactly(t, answers(t, l.client, 40, name+zone), whole("a", pods...)...)
 }
 
 func (l *lifecycle) targetPorts(t *testing.T) {
 	apply(t, l.a, exported("mixed", `ports: [{name: http, port: 80, targetPort: http}]`))
 	l.await(t, "mixed", "v1", "v2")
-	expectExactly(t, answers(t, l.client, 40, "mixed"+zone), "a/v1", "a/v2")
 }
 
 // editPorts adds a port and takes it away, while the other one must not miss a request.
@@ -212,21 +206,11 @@ func (l *lifecycle) publishNotReady(t *testing.T) {
 func (l *lifecycle) awaitAddresses(t *testing.T, name string, count int) (ips []netip.Addr) {
 	t.Helper()
 	eventually(t, func(ctx context.Context) error {
-		reply, err := l.b.Ask(ctx, name+zone+".", dns.TypeA)
-		if err != nil {
-			return err
+		var err error
+		if ips, err = addresses(ctx, l.b, name+zone); err == nil && len(ips) != count {
+			err = fmt.Errorf("%s has the addresses %v, want %d", name, ips, count)
 		}
-		ips = ips[:0]
-		for _, rr := range reply.Answer {
-			if a, ok := rr.(*dns.A); ok {
-				ip, _ := netip.AddrFromSlice(a.A.To4())
-				ips = append(ips, ip)
-			}
-		}
-		if len(ips) != count {
-			return fmt.Errorf("%s has the addresses %v, want %d", name, ips, count)
-		}
-		return nil
+		return err
 	})
 	return ips
 }

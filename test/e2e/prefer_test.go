@@ -28,21 +28,22 @@ func TestPreference_P3(t *testing.T) {
 		f.pods[c.Name] = must[[]*corev1.Pod](t)(c.ReadyPods(t.Context(), "shop", "app=web", 2))
 		f.awaitImport(t, c, "web")
 	}
-	f.converge(t, f.clients["c"], "web"+zone, append(f.exporters(), whole("c", f.pods["c"]...)...))
+	f.converge(t, "c", "web", 80, of(f.pods, "a", "b", "c")...)
 	for cluster, prefer := range map[string]string{"a": "local", "b": "local, c", "c": "b, a"} {
 		kubectl(t, s.Cluster(cluster), "annotate", "serviceimport", "web", "-n", "shop", "clusterset.dev/prefer="+prefer)
 	}
 
 	web := f.pods
-	f.served(t, "before", "web"+zone, web, map[string]string{"a": "a", "b": "b", "c": "b"})
+	virtual := named{"web", 80, func(t *testing.T, from string, want []*corev1.Pod) { f.converge(t, from, "web", 80, want...) }}
+	f.served(t, "before", virtual, web, map[string]string{"a": "a", "b": "b", "c": "b"})
 	f.ready(t, f.b, web["b"], false)
-	f.served(t, "while b is not ready", "web"+zone, web, map[string]string{"a": "a", "b": "c", "c": "a"})
+	f.served(t, "while b is not ready", virtual, web, map[string]string{"a": "a", "b": "c", "c": "a"})
 	f.ready(t, f.b, web["b"], true)
-	f.served(t, "after", "web"+zone, web, map[string]string{"a": "a", "b": "b", "c": "b"})
+	f.served(t, "after", virtual, web, map[string]string{"a": "a", "b": "b", "c": "b"})
 	for _, c := range s.Clusters {
 		kubectl(t, c, "annotate", "serviceimport", "web", "-n", "shop", "clusterset.dev/prefer-")
 	}
-	f.converge(t, f.clients["c"], "web"+zone, append(f.exporters(), whole("c", f.pods["c"]...)...))
+	f.converge(t, "c", "web", 80, of(f.pods, "a", "b", "c")...)
 
 	t.Run("headless, by DNS", f.preferHeadless)
 }
@@ -55,8 +56,8 @@ func (f *three) preferHeadless(t *testing.T) {
 		pods[c.Name] = must[[]*corev1.Pod](t)(c.ReadyPods(t.Context(), "shop", "app=db", 2))
 	}
 	f.awaitImport(t, f.c, "db")
-	const db = "db" + zone + ":8080"
-	f.converge(t, f.clients["c"], db, append(whole("a", pods["a"]...), whole("b", pods["b"]...)...))
+	db := named{"db", 8080, func(t *testing.T, _ string, want []*corev1.Pod) { resolved(t, f.c, "db"+zone, want...) }}
+	db.settled(t, "c", of(pods, "a", "b"))
 	kubectl(t, f.c, "annotate", "serviceimport", "db", "-n", "shop", "clusterset.dev/prefer=b")
 	f.served(t, "before", db, pods, map[string]string{"c": "b"})
 	f.ready(t, f.b, pods["b"], false)
@@ -75,10 +76,18 @@ func (f *three) ready(t *testing.T, c *clusterset.Cluster, pods []*corev1.Pod, r
 	}
 }
 
+// named is an import that is called by its name.
+type named struct {
+	name    string
+	port    int32
+	settled func(t *testing.T, from string, want []*corev1.Pod) // waits until who calls it in a cluster gets to these pods
+}
+
 // served asks from every cluster until one cluster's pods alone answer, as wanted, without a request lost on the way there;
-// then it counts more requests, which these pods alone must answer.
-func (f *three) served(t *testing.T, when, url string, pods map[string][]*corev1.Pod, want map[string]string) {
+// then it counts more requests, which these pods alone must answer, and each of them some.
+func (f *three) served(t *testing.T, when string, called named, pods map[string][]*corev1.Pod, want map[string]string) {
 	t.Helper()
+	url := fmt.Sprintf("%s%s:%d", called.name, zone, called.port)
 	for _, from := range []string{"c", "b", "a"} { // first where what goes unready was preferred
 		if want[from] == "" {
 			continue
@@ -94,6 +103,7 @@ func (f *three) served(t *testing.T, when, url string, pods map[string][]*corev1
 			}
 			return nil
 		})
+		called.settled(t, from, pods[want[from]])
 		tally := answers(t, f.clients[from], 100, url)
 		t.Logf("%s, in %s: on the way there %v, then %v", when, from, on, byCluster(tally))
 		expectExactly(t, tally, whole(want[from], pods[want[from]]...)...)

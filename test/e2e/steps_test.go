@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/miekg/dns"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -109,16 +110,55 @@ func expectExactly(t *testing.T, tally map[string]int, want ...string) {
 	}
 }
 
-// podIPs returns all addresses of pods.
-func podIPs(t *testing.T, pods []*corev1.Pod) []netip.Addr {
+// routed waits until every port of a Service leads to exactly these pods: what counts answers must not ask before.
+func routed(t *testing.T, c *clusterset.Cluster, namespace, service string, pods ...*corev1.Pod) {
 	t.Helper()
-	var ips []netip.Addr
-	for _, pod := range pods {
-		for _, ip := range pod.Status.PodIPs {
-			ips = append(ips, must[netip.Addr](t)(netip.ParseAddr(ip.IP)))
+	routedPort(t, c, namespace, service, clusterset.EveryPort, pods...)
+}
+
+// routedPort is routed for one port.
+func routedPort(t *testing.T, c *clusterset.Cluster, namespace, service string, port int32, pods ...*corev1.Pod) {
+	t.Helper()
+	if err := c.AwaitRules(t.Context(), namespace, service, port, clusterset.PodIPs(pods...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// resolved waits until the cluster's DNS has exactly the IPv4 addresses of these pods for a name, which it may keep for a while
+// in its cache.
+func resolved(t *testing.T, c *clusterset.Cluster, name string, pods ...*corev1.Pod) {
+	t.Helper()
+	var want []netip.Addr
+	for _, ip := range clusterset.PodIPs(pods...) {
+		if ip.Is4() {
+			want = append(want, ip)
 		}
 	}
-	return ips
+	slices.SortFunc(want, netip.Addr.Compare)
+	eventually(t, func(ctx context.Context) error {
+		got, err := addresses(ctx, c, name)
+		if err == nil && !slices.Equal(got, want) {
+			err = fmt.Errorf("%s has the addresses %v in cluster %s, want %v", name, got, c.Name, want)
+		}
+		return err
+	})
+}
+
+// addresses returns the IPv4 addresses that the cluster's DNS has for a name, sorted.
+func addresses(ctx context.Context, c *clusterset.Cluster, name string) ([]netip.Addr, error) {
+	reply, err := c.Ask(ctx, name+".", dns.TypeA)
+	if err != nil {
+		return nil, err
+	}
+	var ips []netip.Addr
+	for _, rr := range reply.Answer {
+		if a, ok := rr.(*dns.A); ok {
+			ip, _ := netip.AddrFromSlice(a.A.To4())
+			ips = append(ips, ip)
+		}
+	}
+	slices.SortFunc(ips, netip.Addr.Compare)
+	return ips, nil
 }
 
 // clusterIPs returns the addresses of a Service.
@@ -129,13 +169,4 @@ func clusterIPs(t *testing.T, c *clusterset.Cluster, namespace, name string) []s
 		t.Fatal(err)
 	}
 	return service.Spec.ClusterIPs
-}
-
-func sortedKeys(set map[string]bool) []string {
-	var keys []string
-	for key := range set {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

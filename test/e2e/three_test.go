@@ -164,40 +164,35 @@ func (f *three) awaitImport(t *testing.T, c *clusterset.Cluster, name string) {
 
 func (f *three) clusters() []*clusterset.Cluster { return []*clusterset.Cluster{f.a, f.b, f.c} }
 
+// of returns the pods of clusters.
+func of(pods map[string][]*corev1.Pod, clusters ...string) (all []*corev1.Pod) {
+	for _, cluster := range clusters {
+		all = append(all, pods[cluster]...)
+	}
+	return all
+}
+
 // exporters are the pods that an exported Service reaches.
 func (f *three) exporters() []string {
 	return append(whole("a", f.pods["a"]...), whole("b", f.pods["b"]...)...)
 }
 
-// converge waits until a few requests are answered by all of the wanted and by nobody else.
-func (f *three) converge(t *testing.T, from *clusterset.Shell, url string, want []string, options ...string) {
+// converge waits until a port of an import leads to exactly these pods in a cluster, and its name to the import.
+func (f *three) converge(t *testing.T, cluster, name string, port int32, pods ...*corev1.Pod) {
 	t.Helper()
-	eventually(t, func(ctx context.Context) error {
-		seen := map[string]bool{}
-		for range 6 * len(want) {
-			answer, err := from.Curl(ctx, url, options...)
-			if err != nil {
-				return err
-			}
-			seen[answer.Cluster+"/"+answer.Pod] = true
+	for _, c := range f.clusters() {
+		if c.Name == cluster {
+			routedPort(t, c, "shop", "amcs-"+name, port, pods...)
 		}
-		for _, name := range want {
-			if !seen[name] {
-				return fmt.Errorf("%s has not answered for %s yet", name, url)
-			}
-		}
-		if len(seen) > len(want) {
-			return fmt.Errorf("%v answered for %s, want %v", seen, url, want)
-		}
-		return nil
-	})
+	}
+	f.awaitAnswer(t, f.clients[cluster], fmt.Sprintf("%s%s:%d", name, zone, port))
 }
 
 const zone = ".shop.svc.clusterset.local"
 
 func (f *three) reachExactly(t *testing.T) {
 	for name, client := range f.clients {
-		f.converge(t, client, "web"+zone, f.exporters())
+		f.converge(t, name, "web", 80, of(f.pods, "a", "b")...)
 		t.Run("from "+name, func(t *testing.T) {
 			expectExactly(t, answers(t, client, 200, "web"+zone), f.exporters()...)
 		})
@@ -207,7 +202,8 @@ func (f *three) reachExactly(t *testing.T) {
 func (f *three) families(t *testing.T) {
 	for name, client := range f.clients {
 		for _, family := range []string{"-4", "-6"} {
-			f.converge(t, client, "web"+zone, f.exporters(), family)
+			f.converge(t, name, "web", 80, of(f.pods, "a", "b")...)
+			f.awaitAnswer(t, client, "web"+zone, family)
 			t.Run(name+family, func(t *testing.T) {
 				expectExactly(t, answers(t, client, 60, "web"+zone, family), f.exporters()...)
 			})
@@ -217,6 +213,7 @@ func (f *three) families(t *testing.T) {
 
 func (f *three) local(t *testing.T) {
 	for _, c := range f.clusters() {
+		routed(t, c, "shop", "web", f.pods[c.Name]...)
 		expectExactly(t, answers(t, f.clients[c.Name], 40, "web.shop"), whole(c.Name, f.pods[c.Name]...)...)
 		selector := kubectl(t, c, "get", "service", "web", "-n", "shop", "-o", "jsonpath={.spec.selector.app} {.metadata.labels} {.metadata.annotations}")
 		if !strings.HasPrefix(selector, "web ") || strings.Contains(selector, "clusterset.dev") {
@@ -227,11 +224,12 @@ func (f *three) local(t *testing.T) {
 
 // ports: a exposes http 80 and admin 9000; b exposes http on another number, which must not be reached, and other 9100.
 func (f *three) ports(t *testing.T) {
-	a, b := whole("a", f.pods["a"]...), whole("b", f.pods["b"]...)
 	for name, client := range f.clients {
-		for port, want := range map[string][]string{":80": a, ":9000": a, ":9100": b} {
-			f.converge(t, client, "ports"+zone+port, want)
-			t.Run(name+port, func(t *testing.T) { expectExactly(t, answers(t, client, 50, "ports"+zone+port), want...) })
+		for port, cluster := range map[int32]string{80: "a", 9000: "a", 9100: "b"} {
+			f.converge(t, name, "ports", port, f.pods[cluster]...)
+			t.Run(fmt.Sprint(name, ":", port), func(t *testing.T) {
+				expectExactly(t, answers(t, client, 50, fmt.Sprint("ports", zone, ":", port)), whole(cluster, f.pods[cluster]...)...)
+			})
 		}
 		if answer, err := client.Curl(t.Context(), "ports"+zone+":8000"); err == nil {
 			t.Errorf("from %s: %s answers on a port that lost its name", name, answer)
@@ -241,24 +239,24 @@ func (f *three) ports(t *testing.T) {
 
 func (f *three) renamed(t *testing.T) {
 	for name, client := range f.clients {
-		f.converge(t, client, "named"+zone, f.exporters())
+		f.converge(t, name, "named", 80, of(f.pods, "a", "b")...)
 		t.Run("from "+name, func(t *testing.T) { expectExactly(t, answers(t, client, 60, "named"+zone), f.exporters()...) })
 	}
 }
 
 func (f *three) affinity(t *testing.T) {
 	for name, client := range f.clients {
-		f.awaitAnswer(t, client, "sticky"+zone)
+		f.converge(t, name, "sticky", 80, of(f.pods, "a", "b")...)
 		if tally := answers(t, client, 40, "sticky"+zone); len(tally) != 1 {
 			t.Errorf("from %s: %v answered, want one pod for one client", name, tally)
 		}
 	}
 }
 
-func (f *three) awaitAnswer(t *testing.T, client *clusterset.Shell, url string) {
+func (f *three) awaitAnswer(t *testing.T, client *clusterset.Shell, url string, options ...string) {
 	t.Helper()
 	eventually(t, func(ctx context.Context) error {
-		_, err := client.Curl(ctx, url)
+		_, err := client.Curl(ctx, url, options...)
 		return err
 	})
 }
@@ -284,7 +282,7 @@ func (f *three) unready(t *testing.T) {
 	}
 	want := append(whole("a", f.pods["a"]...), whole("b", f.pods["b"][1])...)
 	for name, client := range f.clients {
-		f.converge(t, client, "web"+zone, want)
+		f.converge(t, name, "web", 80, append(of(f.pods, "a"), f.pods["b"][1])...)
 		t.Run("from "+name, func(t *testing.T) { expectExactly(t, answers(t, client, 100, "web"+zone), want...) })
 	}
 	if err := f.b.SetReady(t.Context(), "shop", held.Name, true); err != nil {
@@ -297,7 +295,7 @@ func (f *three) withdraw(t *testing.T) {
 	kubectl(t, f.b, "delete", "serviceexport", "web", "-n", "shop")
 	want := whole("a", f.pods["a"]...)
 	for name, client := range f.clients {
-		f.converge(t, client, "web"+zone, want)
+		f.converge(t, name, "web", 80, f.pods["a"]...)
 		t.Run("from "+name, func(t *testing.T) { expectExactly(t, answers(t, client, 60, "web"+zone), want...) })
 	}
 	expectExactly(t, answers(t, f.clients["b"], 20, "web.shop"), whole("b", f.pods["b"]...)...) // I7

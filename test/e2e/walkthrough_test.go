@@ -120,8 +120,9 @@ func (w *walkthrough) resolvConf(t *testing.T) {
 var urls = []string{"amcs-service1.provider-ns", "service1.provider-ns.svc.clusterset.local", "service1.provider-ns"}
 
 func (w *walkthrough) threeNames(t *testing.T) {
+	routed(t, w.consumer, "provider-ns", "amcs-service1", w.servers...)
 	for _, url := range urls {
-		eventually(t, func(ctx context.Context) error { // kube-proxy and DNS need a moment, once
+		eventually(t, func(ctx context.Context) error { // DNS needs a moment, once
 			_, err := w.client.Curl(ctx, url)
 			return err
 		})
@@ -135,7 +136,7 @@ func (w *walkthrough) packets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pods := podIPs(t, w.servers)
+	pods := clusterset.PodIPs(w.servers...)
 	found := false
 	for _, ip := range pods {
 		found = found || ip == answer.Local.Addr()
@@ -180,22 +181,13 @@ func (w *walkthrough) unready(t *testing.T) {
 	if err := w.provider.SetReady(t.Context(), "provider-ns", held.Name, false); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func(context.Context) error {
-		if tally := answers(t, w.client, 8, urls[0]); tally[beijing+"/"+held.Name] > 0 {
-			return fmt.Errorf("the unready pod still answers: %v", tally)
-		}
-		return nil
-	})
+	routed(t, w.consumer, "provider-ns", "amcs-service1", other)
 	expectExactly(t, answers(t, w.client, 60, urls[0]), whole(beijing, other)...)
 	if err := w.provider.SetReady(t.Context(), "provider-ns", held.Name, true); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func(context.Context) error {
-		if tally := answers(t, w.client, 8, urls[0]); len(tally) < 2 {
-			return fmt.Errorf("the pod that is ready again does not answer: %v", tally)
-		}
-		return nil
-	})
+	routed(t, w.consumer, "provider-ns", "amcs-service1", w.servers...)
+	expectExactly(t, answers(t, w.client, 60, urls[0]), whole(beijing, w.servers...)...)
 }
 
 // localManifest is a Service of the imported one's name in the importing cluster, with a pod of its own.
@@ -220,7 +212,10 @@ func (w *walkthrough) localService(t *testing.T) {
 	before := kubectl(t, w.consumer, "get", "service", "service1", "-n", "provider-ns", "-o", "yaml")
 	// That the name does not exist in cluster.local is cached for 30 s; a new CoreDNS does not know it.
 	kubectl(t, w.consumer, "delete", "pod", "-l", "k8s-app=kube-dns", "-n", "kube-system", "--force", "--grace-period=0")
-	must[[]*corev1.Pod](t)(w.consumer.ReadyPods(t.Context(), "kube-system", "k8s-app=kube-dns", 1))
+	if err := w.consumer.AwaitDNS(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	routed(t, w.consumer, "provider-ns", "service1", local...)
 	eventually(t, func(ctx context.Context) error {
 		answer, err := w.client.Curl(ctx, "service1.provider-ns")
 		if err == nil && answer.Pod != local[0].Name {
