@@ -59,7 +59,7 @@ func (c *canary) answers(t *testing.T, ip string) {
 // says waits until it answers with the one address, or, for "", that the name has none.
 func (c *canary) says(t *testing.T, name, want string) {
 	t.Helper()
-	await(t, 30*time.Second, func(ctx context.Context) error {
+	await(t, time.Minute, func(ctx context.Context) error {
 		reply, _, err := (&dns.Client{}).ExchangeContext(ctx, new(dns.Msg).SetQuestion(name, dns.TypeA), c.dns)
 		if err != nil {
 			return err

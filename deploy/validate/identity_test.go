@@ -176,7 +176,7 @@ func uninstall(t *testing.T, h *helm, s *server, kubeconfig string) {
 
 func (s *server) awaitToken(t *testing.T) {
 	t.Helper()
-	await(t, 30*time.Second, func(ctx context.Context) error {
+	await(t, time.Minute, func(ctx context.Context) error {
 		secret, err := s.kube.CoreV1().Secrets(namespace).Get(ctx, "mcs-provider-token", metav1.GetOptions{})
 		if err == nil && len(secret.Data[corev1.ServiceAccountTokenKey]) == 0 {
 			err = errors.New("the Secret has no token yet")
@@ -199,7 +199,7 @@ func (s *server) export(t *testing.T, user string) {
 		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": mcs.GroupName + "/v1beta1", "kind": kind,
 			"metadata": map[string]any{"name": "cart"}, "spec": map[string]any{}}}
 	}
-	await(t, 30*time.Second, func(ctx context.Context) error {
+	await(t, time.Minute, func(ctx context.Context) error {
 		_, err := client.Resource(exportResource).Namespace("shop").Create(ctx, object("ServiceExport"), metav1.CreateOptions{})
 		return err
 	})
@@ -237,7 +237,7 @@ func (s *server) awaitImported(t *testing.T) string {
 // awaitVerdict waits until the exporting cluster shows what became of the export: the provider identity's only write.
 func (s *server) awaitVerdict(t *testing.T) {
 	t.Helper()
-	await(t, 30*time.Second, func(ctx context.Context) error {
+	await(t, time.Minute, func(ctx context.Context) error {
 		o, err := s.objects.Resource(exportResource).Namespace("shop").Get(ctx, "cart", metav1.GetOptions{})
 		if err != nil {
 			return err

@@ -104,7 +104,7 @@ func TestServerAccepts(t *testing.T) {
 // awaitPods waits until the pods of a Deployment were admitted.
 func (s *server) awaitPods(t *testing.T, deployment *unstructured.Unstructured) {
 	t.Helper()
-	await(t, 30*time.Second, func(ctx context.Context) error {
+	await(t, time.Minute, func(ctx context.Context) error {
 		d, err := s.kube.AppsV1().Deployments(deployment.GetNamespace()).Get(ctx, deployment.GetName(), metav1.GetOptions{})
 		if err != nil {
 			return err

@@ -10,10 +10,10 @@ import (
 // ErrHopeless, in the error of a condition, ends [Await] at once.
 var ErrHopeless = errors.New("it cannot come true any more")
 
-// Await asks for condition every few milliseconds until it returns nil. It gives up when ctx is done, or after a minute,
+// Await asks for condition every few milliseconds until it returns nil. It gives up when ctx is done, or after two minutes,
 // with the last error that was not of its own making.
 func Await(ctx context.Context, condition func(context.Context) error) error {
-	return AwaitFor(ctx, time.Minute, condition)
+	return AwaitFor(ctx, 2*time.Minute, condition)
 }
 
 // AwaitFor is [Await] for what may take longer, such as what waits for a garbage collector whose watches were broken.

@@ -99,7 +99,7 @@ func questions() error {
 func exchange(network, name string, qtype uint16) (string, error) {
 	client := &dns.Client{Net: network, Timeout: time.Second}
 	question := new(dns.Msg).SetQuestion(name, qtype)
-	giveUp := time.After(30 * time.Second)
+	giveUp := time.After(2 * time.Minute)
 	again := time.NewTicker(25 * time.Millisecond)
 	defer again.Stop()
 	for {

@@ -20,6 +20,9 @@ import (
 	"github.com/clusterset/multicluster/test/programs"
 )
 
+// patience is for what has to happen; nothing is measured by it.
+const patience = time.Minute
+
 var inside = sync.OnceValues(func() (string, error) {
 	built, err := programs.Build(context.Background(), io.Discard, "test/node/inside")
 	if err != nil {
@@ -75,7 +78,7 @@ func webPod(t *testing.T, n *Node, name string) (*Pod, *Container) {
 // output runs a command in a container.
 func output(t *testing.T, c *Container, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	out, err := c.Command(ctx, name, args...).CombinedOutput()
 	if err != nil {
@@ -100,7 +103,7 @@ func TestPacketsBetweenPods(t *testing.T) {
 		for i, ip := range server.pod.IPs() {
 			t.Run(fmt.Sprintf("%s over %s", server.name, FamilyOf(ip)), func(t *testing.T) {
 				address := netip.AddrPortFrom(ip, 8080)
-				line := output(t, shell, "curl", "-sS", "--max-time", "5", "http://"+address.String())
+				line := output(t, shell, "curl", "-sS", "--max-time", "60", "http://"+address.String())
 				got, err := webdemo.Parse(line)
 				if err != nil {
 					t.Fatal(err)
@@ -127,7 +130,7 @@ func TestPacketsBetweenPods(t *testing.T) {
 func ask(t *testing.T, conn net.Conn) webdemo.Answer {
 	t.Helper()
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Write([]byte("who?")); err != nil {
@@ -154,7 +157,7 @@ func TestSingleStack(t *testing.T) {
 		if ips := p.IPs(); len(ips) != 1 || FamilyOf(ips[0]) != family {
 			t.Fatalf("the pod of a node with %s has %s", family, ips)
 		}
-		line := output(t, c, "curl", "-sS", "--max-time", "5", "http://"+netip.AddrPortFrom(p.IPs()[0], 8080).String())
+		line := output(t, c, "curl", "-sS", "--max-time", "60", "http://"+netip.AddrPortFrom(p.IPs()[0], 8080).String())
 		if _, err := webdemo.Parse(line); err != nil {
 			t.Error(err)
 		}
@@ -174,7 +177,7 @@ func TestListenAndDialOnNode(t *testing.T) {
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "from the harness") })}
 		go server.Serve(listener)
 		t.Cleanup(func() { server.Close() })
-		if got := output(t, shell, "curl", "-sS", "--max-time", "5", "http://"+listener.Addr().String()); got != "from the harness" {
+		if got := output(t, shell, "curl", "-sS", "--max-time", "60", "http://"+listener.Addr().String()); got != "from the harness" {
 			t.Errorf("got %q", got)
 		}
 	}
@@ -310,7 +313,7 @@ func TestNodeVanishes(t *testing.T) {
 	for name, gone := range map[string]<-chan struct{}{"node": n.Down(), "container": c.Done()} {
 		select {
 		case <-gone:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("the %s is still there", name)
 		}
 	}
@@ -327,7 +330,7 @@ func TestNodeVanishes(t *testing.T) {
 
 func eventually(t *testing.T, condition func() error) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for ; ; <-tick.C {

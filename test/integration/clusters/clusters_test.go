@@ -29,7 +29,7 @@ import (
 )
 
 // patience is how long a condition may take that normally takes milliseconds.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, condition func() bool) {

@@ -108,12 +108,17 @@ func (m *members) Run(ctx context.Context, update func([]clusters.Registration))
 	}
 }
 
-// grace is how long a provider must be out of reach before its endpoints are withdrawn, probeInterval the time between two
-// looks at it.
+// grace is how long a provider must be out of reach before its endpoints are withdrawn where a test waits for that, and
+// probeInterval the time between two looks at it. Everywhere else the grace period is patientGrace, so that an API server that a
+// busy machine keeps waiting for seconds does not count as one out of reach.
 const (
-	grace         = 3 * time.Second
+	grace         = 6 * time.Second
+	patientGrace  = 20 * time.Second
 	probeInterval = 500 * time.Millisecond
 )
+
+// withdrawing gives a controller the grace period of tests that wait for its end.
+func withdrawing(l *clusters.Liveness) { l.Grace = grace }
 
 // run starts a controller over the members and returns what stops it and waits for its end; the test's end does so too.
 func run(t testing.TB, source clusters.Source, change func(*controller.Options), patience ...func(*clusters.Liveness)) (stop func()) {
@@ -133,7 +138,7 @@ func replica(t testing.TB, source clusters.Source, change func(*controller.Optio
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := controller.New(opts)
-	liveness := clusters.Liveness{Grace: grace, Stable: time.Second}
+	liveness := clusters.Liveness{Grace: patientGrace, Stable: time.Second}
 	for _, f := range patience {
 		f(&liveness)
 	}
@@ -167,7 +172,7 @@ func (l testLog) Write(p []byte) (int, error) {
 // eventually polls until check returns nil, and fails the test with its last error otherwise.
 func eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
-	eventuallyWithin(t, 60*time.Second, what, check)
+	eventuallyWithin(t, 2*time.Minute, what, check)
 }
 
 func eventuallyWithin(t testing.TB, limit time.Duration, what string, check func() error) {
@@ -318,8 +323,6 @@ func (c *cluster) wantCondition(ns, name, kind string, status metav1.ConditionSt
 	}
 }
 
-func sprint(args ...any) string { return fmt.Sprintln(args...) }
-
 // mutations counts the mutating requests that the controller sent to c, Leases apart.
 func mutations(t testing.TB, c *cluster) int {
 	t.Helper()
@@ -349,7 +352,7 @@ func settle(t testing.TB, list ...*cluster) {
 		return n
 	}
 	last, since := count(), time.Now()
-	eventuallyWithin(t, 30*time.Second, "the controller comes to rest", func() error {
+	eventuallyWithin(t, 2*time.Minute, "the controller comes to rest", func() error {
 		if n := count(); n != last {
 			last, since = n, time.Now()
 		}

@@ -113,7 +113,7 @@ func exportBothAndLast(t *testing.T, ns string, a, b, c *cluster) {
 func TestDeadProvider_L1_L2_L7(t *testing.T) {
 	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c"})
 	a, b, c := list[0], list[1], list[2]
-	run(t, register(list...), nil)
+	run(t, register(list...), nil, withdrawing)
 	const ns = "dead"
 	exportBothAndLast(t, ns, a, b, c)
 	eventually(t, "import", c.wantImported(ns, "both"))
@@ -143,7 +143,7 @@ func TestDeadProvider_L1_L2_L7(t *testing.T) {
 func TestCutOff_L2(t *testing.T) {
 	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c"})
 	a, b, c := list[0], list[1], list[2]
-	set, lead, _ := replica(t, register(list...), nil)
+	set, lead, _ := replica(t, register(list...), nil, withdrawing)
 	lead()
 	const ns = "cut-off"
 	namespace(t, ns, a, b, c)

@@ -36,7 +36,7 @@ func TestPolicies_L2_X5(t *testing.T) {
 			source.list[i].Limits.Imports = clusters.Namespaces{string(policy)}
 			source.list[i].ExportStatus = false // one writer per object
 		}
-		run(t, source, func(o *controller.Options) { o.ClusterSet, o.Withdrawal = string(policy), policy })
+		run(t, source, func(o *controller.Options) { o.ClusterSet, o.Withdrawal = string(policy), policy }, withdrawing)
 	}
 	both, last := c.wantAddresses("keep", "both", "a/10.1.0.5", "b/10.2.0.5"), c.wantAddresses("withdraw", "last", "a/10.1.0.6")
 	eventually(t, "both", both)

@@ -16,8 +16,8 @@ import (
 func TestTakeover_L2_L7(t *testing.T) {
 	list := start(t, controlplane.Options{Name: "a"}, controlplane.Options{Name: "b"}, controlplane.Options{Name: "c"})
 	a, b, c := list[0], list[1], list[2]
-	_, lead, stop := replica(t, register(list...), nil)
-	follower, follow, _ := replica(t, register(list...), nil)
+	_, lead, stop := replica(t, register(list...), nil, withdrawing)
+	follower, follow, _ := replica(t, register(list...), nil, withdrawing)
 	lead()
 	const ns = "takeover"
 	exportBothAndLast(t, ns, a, b, c)

@@ -85,7 +85,7 @@ func TestVersionSwitch_A7(t *testing.T) {
 	b.mcs = beta
 	a.service(t, ns, "two")
 	a.export(t, ns, "two")
-	eventuallyWithin(t, 60e9, "v1beta1 only", b.wantImported(ns, "two"))
+	eventually(t, "v1beta1 only", b.wantImported(ns, "two"))
 	must(t, b.wantImported(ns, "one")())
 	eventually(t, "what there was names its owner by the version that is served (S1)", func() error {
 		s, err := b.getService(ns, "amcs-one")

@@ -63,9 +63,9 @@ func TestEveryDay(t *testing.T) {
 	mcsctl(t, at("unexport", "cart.shop")...).wants(t, 1, "has no ServiceExport shop/cart")
 
 	must(t, c1.StopAPIServer())
-	mcsctl(t, at("status", "--timeout", "2s")...).wants(t, 1, "c1 can't be reached from here: ")
-	mcsctl(t, at("explain", "cart.shop", "--no-dns", "--timeout", "2s")...).wants(t, 0, "exported by c1 when it was last seen")
-	mcsctl(t, append(inC1("status"), "--timeout", "2s")...).wants(t, 2, "can't be reached")
+	mcsctl(t, at("status", "--timeout", "10s")...).wants(t, 1, "c1 can't be reached from here: ")
+	mcsctl(t, at("explain", "cart.shop", "--no-dns", "--timeout", "10s")...).wants(t, 0, "exported by c1 when it was last seen")
+	mcsctl(t, append(inC1("status"), "--timeout", "10s")...).wants(t, 2, "can't be reached")
 }
 
 type errText string

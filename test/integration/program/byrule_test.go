@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -141,7 +140,7 @@ func (c *ruled) exports(ns string) (names []string) {
 
 func (c *ruled) awaitExports(ns string, want ...string) {
 	c.t.Helper()
-	eventually(c.t, fmt.Sprintf("the exports of %s in %s are %v", ns, c.Name(), want), time.Minute, func() bool {
+	eventually(c.t, fmt.Sprintf("the exports of %s in %s are %v", ns, c.Name(), want), patience, func() bool {
 		return slices.Equal(c.exports(ns), want)
 	})
 }
@@ -149,7 +148,7 @@ func (c *ruled) awaitExports(ns string, want ...string) {
 // awaitImport waits until a name is imported from the clusters, or, without any, not imported.
 func (c *ruled) awaitImport(ns, name string, from ...string) {
 	c.t.Helper()
-	eventually(c.t, fmt.Sprintf("%s/%s is imported into %s from %v", ns, name, c.Name(), from), time.Minute, func() bool {
+	eventually(c.t, fmt.Sprintf("%s/%s is imported into %s from %v", ns, name, c.Name(), from), patience, func() bool {
 		return slices.Equal(c.imported(ns, name), from)
 	})
 }
@@ -204,7 +203,7 @@ func TestExportByRule_P1(t *testing.T) {
 	a.awaitExports("shop", "hand", "web*")
 	a.awaitExports("team", "front*")
 	b.awaitImport("shop", "web", "a")
-	eventually(t, "who does not permit it is told of", time.Minute, func() bool {
+	eventually(t, "who does not permit it is told of", patience, func() bool {
 		return p.said("level=WARN", "nothing is exported by rule", "cluster=b", "namespace=shop", "forbidden") != ""
 	})
 	b.awaitExports("shop", "hand")
@@ -236,7 +235,7 @@ func TestExportByRule_P1(t *testing.T) {
 	t.Run("an export that is deleted comes back", func(t *testing.T) {
 		was := a.export("shop", "db").UID
 		a.must(a.mcs.Delete().Namespace("shop").Resource("serviceexports").Name("db").Do(t.Context()).Error())
-		eventually(t, "it is made anew", time.Minute, func() bool { e := a.export("shop", "db"); return e != nil && e.UID != was })
+		eventually(t, "it is made anew", patience, func() bool { e := a.export("shop", "db"); return e != nil && e.UID != was })
 	})
 	t.Run("goes with its Service", func(t *testing.T) {
 		a.must(a.kube.CoreV1().Services("shop").Delete(t.Context(), "db", metav1.DeleteOptions{}))
@@ -284,7 +283,7 @@ func (p *process) breaksWatches(a *ruled) {
 	was := a.export("shop", "web").UID
 	a.must(a.KillAPIServer())
 	a.must(a.StartAPIServer(p.t.Context()))
-	eventually(p.t, "the API server is back, and new Services are exported", time.Minute, func() bool {
+	eventually(p.t, "the API server is back, and new Services are exported", patience, func() bool {
 		_, err := a.kube.CoreV1().Services("shop").Get(p.t.Context(), "web", metav1.GetOptions{})
 		return err == nil
 	})

@@ -20,6 +20,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/programs"
 )
 
 // churned is how many services change all the time while leaders come and go.
@@ -196,15 +197,15 @@ func TestFailover_L4(t *testing.T) {
 	args := []string{"--kubeconfig", all[1].Kubeconfig(), "--namespace", "mcs", "--self", "home", "--cluster", "provider=" + all[0].Kubeconfig()}
 	standBy := func(name string) *process {
 		p := start(t, name, args...)
-		eventually(t, name+" is warm", 30*time.Second, func() bool {
+		eventually(t, name+" is warm", patience, func() bool {
 			return p.metric(`mcs_controller_member_synced{cluster="provider",role="provider"} 1`) && p.metric(`mcs_controller_member_synced{cluster="home",role="consumer"} 1`)
 		})
 		return p
 	}
 	first := standBy("the first")
-	eventually(t, "the first leads", 30*time.Second, first.leads)
+	eventually(t, "the first leads", patience, first.leads)
 	second := standBy("the second")
-	eventually(t, "all is imported", 30*time.Second, func() bool { return provider.imported(kubes[1]) })
+	eventually(t, "all is imported", patience, func() bool { return provider.imported(kubes[1]) })
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -221,19 +222,19 @@ func TestFailover_L4(t *testing.T) {
 		eventually(t, what, within, p.leads)
 		led := time.Since(began)
 		seen, _ := w.report()
-		eventually(t, what+" and works", 60*time.Second, func() bool { now, _ := w.report(); return now > seen+churned })
+		eventually(t, what+" and works", patience, func() bool { now, _ := w.report(); return now > seen+churned })
 		t.Logf("%s: led after %v, wrote after %v, %d changes meanwhile", what, led.Round(time.Millisecond), time.Since(began).Round(time.Millisecond), provider.changes()-changes)
 	}
-	eventually(t, "the first follows the changes", 60*time.Second, func() bool { seen, _ := w.report(); return seen > 2*churned })
+	eventually(t, "the first follows the changes", patience, func() bool { seen, _ := w.report(); return seen > 2*churned })
 
 	first.signal(syscall.SIGKILL)
 	<-first.done
 	follows("the second leads after the first was killed", second, 60*time.Second)
 
 	third := standBy("the third")
-	second.signal(syscall.SIGSTOP)
+	must(t, programs.Suspend(second.cmd.Process.Pid))
 	follows("the third leads while the second is suspended", third, 60*time.Second)
-	second.signal(syscall.SIGCONT)
+	must(t, programs.Resume(second.cmd.Process.Pid))
 	woken := time.Now()
 	eventually(t, "the second notices at once that it leads no more", 7500*time.Millisecond, func() bool { // well below the 8 s of its deadline
 		return second.said("this replica leads no more", "lost=true") != ""
@@ -247,11 +248,11 @@ func TestFailover_L4(t *testing.T) {
 	if holder := lease.Spec.HolderIdentity; holder != nil && *holder != "" && third.said("this replica leads", "identity="+*holder) != "" {
 		t.Errorf("the Lease is held by %s, which ended", *holder)
 	}
-	eventually(t, "the second leads again", 60*time.Second, func() bool { return second.metric("mcs_controller_leader 1") })
+	eventually(t, "the second leads again", patience, func() bool { return second.metric("mcs_controller_leader 1") })
 
 	rest()
 	running.Wait()
-	eventually(t, "all is true at rest", 60*time.Second, func() bool { return provider.imported(kubes[1]) })
+	eventually(t, "all is true at rest", patience, func() bool { return provider.imported(kubes[1]) })
 	seen, wrongs := w.report()
 	for _, wrong := range wrongs {
 		t.Errorf("the consumer: %s", wrong)

@@ -45,6 +45,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// patience is for what has to happen; nothing is measured by it.
+const patience = 2 * time.Minute
+
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, within time.Duration, condition func() bool) {
 	t.Helper()
@@ -125,7 +128,7 @@ lines:
 func (p *process) get(flag, path string) (status int, body string) {
 	p.t.Helper()
 	var address string
-	eventually(p.t, "the address of "+flag, 30*time.Second, func() bool {
+	eventually(p.t, "the address of "+flag, patience, func() bool {
 		_, address, _ = strings.Cut(p.said("msg=serving", "flag="+flag+" "), "address=")
 		return address != ""
 	})
@@ -177,7 +180,7 @@ func TestFlagsOnly(t *testing.T) {
 		`mcs_controller_member_reachable{cluster="c3"} 0`,
 		"mcs_controller_leader 1",
 	} {
-		eventually(t, line, 30*time.Second, func() bool { return p.metric(line) })
+		eventually(t, line, patience, func() bool { return p.metric(line) })
 	}
 	if p.said("level=ERROR", "--cluster c3=/nowhere: open /nowhere: no such file or directory; want a readable kubeconfig") == "" {
 		t.Error("the bad member is not named")
@@ -238,15 +241,15 @@ func TestCutOff_L2(t *testing.T) {
 	}
 	namespace(t, c)
 	p := start(t, "the controller", "--kubeconfig", c.Kubeconfig(), "--namespace", "mcs", "--cluster", "c1="+c.Kubeconfig())
-	eventually(t, "it leads", 30*time.Second, func() bool { return p.metric("mcs_controller_leader 1") })
+	eventually(t, "it leads", patience, func() bool { return p.metric("mcs_controller_leader 1") })
 	if err := c.KillAPIServer(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it leads no more", 30*time.Second, func() bool { return p.metric("mcs_controller_leader 0") })
+	eventually(t, "it leads no more", patience, func() bool { return p.metric("mcs_controller_leader 0") })
 	if err := c.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it leads again", 40*time.Second, func() bool { return p.metric("mcs_controller_leader 1") })
+	eventually(t, "it leads again", patience, func() bool { return p.metric("mcs_controller_leader 1") })
 }
 
 // TestMemberRole holds that with --self only the own cluster is written to: the others are providers that are read, with a
@@ -274,7 +277,7 @@ func TestMemberRole(t *testing.T) {
 		`mcs_controller_member_synced{cluster="c1",role="provider"} 1`,
 		`mcs_controller_member_synced{cluster="c2",role="provider"} 1`,
 	} {
-		eventually(t, line, 30*time.Second, func() bool { return p.metric(line) })
+		eventually(t, line, patience, func() bool { return p.metric(line) })
 	}
 	if p.metric(`mcs_controller_member_synced{cluster="c2",role="consumer"} 1`) || p.metric(`mcs_controller_member_synced{cluster="c2",role="consumer"} 0`) {
 		t.Error("another cluster is a consumer")

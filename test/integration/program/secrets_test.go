@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -72,11 +71,11 @@ func TestSecretsStaySecret_X1(t *testing.T) {
 	secret("good", "good", map[string][]byte{clusters.KeyKubeconfig: good})
 
 	p := start(t, "the controller", "-v", "--kubeconfig", c.Kubeconfig(), "--namespace", "mcs")
-	eventually(t, "the good member works", 30*time.Second, func() bool {
+	eventually(t, "the good member works", patience, func() bool {
 		return p.metric(`mcs_controller_member_synced{cluster="good",role="provider"} 1`)
 	})
 	for name := range bad {
-		eventually(t, "the log tells what is wrong with "+name, 30*time.Second, func() bool {
+		eventually(t, "the log tells what is wrong with "+name, patience, func() bool {
 			return p.said("cluster="+name, "err=") != "" || p.said("Secret mcs/"+name, "err=") != ""
 		})
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -55,7 +54,7 @@ func TestSecureMetrics_X1(t *testing.T) {
 	must(t, err)
 	p := start(t, "the controller", "--metrics-secure", "--kubeconfig", kubeconfig, "--leader-elect=false", "--cluster", "c1="+c.Kubeconfig())
 	var address string
-	eventually(t, "it serves metrics", 30*time.Second, func() bool {
+	eventually(t, "it serves metrics", patience, func() bool {
 		_, address, _ = strings.Cut(p.said("msg=serving", "flag=--metrics-bind-address "), "address=")
 		return address != ""
 	})
@@ -76,9 +75,9 @@ func TestSecureMetrics_X1(t *testing.T) {
 	if status, _ := get(reader); status != http.StatusInternalServerError {
 		t.Errorf("without the right to review: %d", status)
 	}
-	eventually(t, "what is missing is said", 60*time.Second, func() bool { return p.said("level=ERROR", "system:auth-delegator") != "" })
+	eventually(t, "what is missing is said", patience, func() bool { return p.said("level=ERROR", "system:auth-delegator") != "" })
 	must(t, c.ApplyYAML(t.Context(), []byte(metricsReader)))
-	eventually(t, "who may read reads", 60*time.Second, func() bool {
+	eventually(t, "who may read reads", patience, func() bool {
 		status, body := get(reader)
 		return status == http.StatusOK && strings.Contains(body, "mcs_controller_members 1")
 	})

@@ -169,16 +169,18 @@ func (w *worker) probe(ctx context.Context) time.Duration {
 		w.now.passed = true
 		return nothingToDo
 	}
-	err := w.agent.Runtime.Probe(ctx, c.ReadinessProbe, c, w.now.ips[0])
-	if err == nil {
+	if err := w.agent.Runtime.Probe(ctx, c.ReadinessProbe, c, w.now.ips[0]); err == nil {
 		w.now.passed, w.now.misses = true, 0
-		return time.Duration(max(c.ReadinessProbe.PeriodSeconds, 1)) * time.Second
+	} else {
+		w.now.misses++
+		if w.now.misses >= max(c.ReadinessProbe.FailureThreshold, 1) { // as a kubelet does
+			w.now.passed = false
+		}
 	}
-	w.now.misses++
-	if w.now.misses >= max(c.ReadinessProbe.FailureThreshold, 1) { // as a kubelet does
-		w.now.passed = false
+	if !w.now.passed {
+		return probePeriod
 	}
-	return probePeriod
+	return time.Duration(max(c.ReadinessProbe.PeriodSeconds, 1)) * time.Second
 }
 
 // finished notes how the container ended, and clears the way for the next one if there is to be one.
