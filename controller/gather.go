@@ -19,6 +19,8 @@ type facts struct {
 	known       []plan.Source             // the slices of those that are synced
 	consumers   map[string][]string       // by cluster: whom an export names that does not go to all (SPEC P2)
 	invalid     map[string]*merge.Invalid // by cluster: exports that take no part
+	keys        map[string][]string       // by cluster: labels and annotations that are not taken from it (SPEC E4, X5)
+	trusted     map[string]merge.Trusted  // what clusters in unsure are trusted with
 	unsure      map[string]bool           // clusters of which nothing is known at present
 	unreachable map[string]bool           // exporting clusters past the grace period (SPEC L2)
 	lost        map[string]bool           // those that are out of reach, but not for long enough
@@ -51,7 +53,7 @@ func (f facts) offer(now time.Time, policy clusters.Policy) *offer {
 func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
 	w := plan.Wanted{
 		Key: key, Service: o.service, Sources: o.sources, UnlessLast: o.unlessLast, Unsure: o.unsure, Unreachable: o.unreachable, Members: o.members,
-		LeftOut: o.leftOut,
+		LeftOut: o.leftOut, RefusedKeys: o.keys,
 	}
 	for _, cluster := range slices.Sorted(maps.Keys(o.invalid)) {
 		w.Refused = append(w.Refused, fmt.Sprintf("%s (%s: %s)", cluster, o.invalid[cluster].Reason, o.invalid[cluster].Message))
@@ -63,6 +65,7 @@ func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
 func gather(key types.NamespacedName, members []*clusters.Member, ids []string) facts {
 	f := facts{
 		members: ids, consumers: map[string][]string{}, invalid: map[string]*merge.Invalid{},
+		keys: map[string][]string{}, trusted: map[string]merge.Trusted{},
 		unsure: map[string]bool{}, unreachable: map[string]bool{}, lost: map[string]bool{},
 	}
 	for _, m := range members {
@@ -97,19 +100,22 @@ func (f *facts) provider(key types.NamespacedName, m *clusters.Member) {
 	}
 	export := m.Export(key)
 	if !m.ProviderSynced() || export != nil && !m.Knows(key) {
-		f.unsure[m.ID()] = true
+		f.unsure[m.ID()], f.trusted[m.ID()] = true, limits.MayExportKey
 		return
 	}
 	if export == nil {
 		return
 	}
-	e, invalid := merge.Of(m.ID(), export, m.Service(key))
+	e, invalid := merge.Of(m.ID(), export, m.Service(key), limits.MayExportKey)
 	if invalid != nil {
 		f.restrict(m.ID(), merge.Consumers(export))
 		f.invalid[m.ID()] = invalid
 		return
 	}
 	f.exports = append(f.exports, e)
+	if refused := merge.RefusedKeys(export, limits.MayExportKey); len(refused) > 0 {
+		f.keys[m.ID()] = refused
+	}
 	f.known = append(f.known, plan.Source{
 		Cluster: m.ID(), Slices: m.SourceSlices(key), CIDRs: limits.EndpointCIDRs,
 	})

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -56,10 +57,11 @@ func (f *facts) without(closed, leftOut []string) facts {
 	}
 	out := facts{
 		consumers: f.consumers, unreachable: f.unreachable, lost: f.lost, members: f.members,
-		invalid: map[string]*merge.Invalid{}, unsure: map[string]bool{},
+		invalid: map[string]*merge.Invalid{}, unsure: map[string]bool{}, trusted: f.trusted, keys: maps.Clone(f.keys),
 		exports: slices.DeleteFunc(slices.Clone(f.exports), func(e merge.Export) bool { return hidden[e.Cluster] }),
 		known:   slices.DeleteFunc(slices.Clone(f.known), func(s plan.Source) bool { return hidden[s.Cluster] }),
 	}
+	maps.DeleteFunc(out.keys, func(id string, _ []string) bool { return hidden[id] })
 	for id, invalid := range f.invalid {
 		if !hidden[id] {
 			out.invalid[id] = invalid

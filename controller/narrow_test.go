@@ -176,6 +176,13 @@ func TestMemoryIsOnesOwn_L9_X4(t *testing.T) {
 			}
 		})
 	}
+	// What is remembered may be older than what its cluster is trusted with now (SPEC X5).
+	keyed := lastKnown
+	keyed.Annotations = map[string]string{"note": "hello", "example.com/a": "x", "example.org/b": "y"}
+	now.trusted = map[string]merge.Trusted{"a": func(key string) bool { return key == "example.org/b" }}
+	if got := pictureOf(now).to("c", remembering("set", keyed)).service.Annotations; len(got) != 2 || got["note"] != "hello" || got["example.org/b"] != "y" {
+		t.Errorf("annotations %v of a remembered export", got)
+	}
 	verdict := p.toAll(func(map[string]bool) []merge.Export { return []merge.Export{lastKnown} })
 	if of := strings.Join(verdict.service.Clusters, " "); of != "a b c" {
 		t.Errorf("the verdict is made of %s", of)

@@ -17,9 +17,9 @@ func (f facts) recalling(exports []merge.Export) facts {
 	if len(exports) == 0 {
 		return f
 	}
-	f.exports = slices.Concat(f.exports, exports)
-	f.consumers = maps.Clone(f.consumers)
+	f.exports, f.consumers = slices.Clone(f.exports), maps.Clone(f.consumers)
 	for i := range exports {
+		f.exports = append(f.exports, exports[i].Trust(f.trusted[exports[i].Cluster]))
 		f.restrict(exports[i].Cluster, exports[i].Consumers)
 	}
 	return f

@@ -142,7 +142,11 @@ func (l *lane) report(ctx context.Context, key types.NamespacedName, p *picture)
 	o := p.toAll(func(unsure map[string]bool) []merge.Export {
 		return anyMemory(key, l.c.set.Members(), unsure, l.c.opts.ClusterSet)
 	})
-	verdict := plan.Verdict{Invalid: o.invalid[l.member.ID()], Refused: merge.RefusedKeys(export), Exported: l.c.reach(key.Namespace, merge.Consumers(export))}
+	limits := l.member.Registration().Limits
+	verdict := plan.Verdict{
+		Invalid: o.invalid[l.member.ID()], Refused: merge.RefusedKeys(export, limits.MayExportKey),
+		Exported: l.c.reach(key.Namespace, merge.Consumers(export)),
+	}
 	if o.service != nil {
 		verdict.Conflicts = o.service.Conflicts
 	}

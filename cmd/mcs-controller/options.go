@@ -77,6 +77,7 @@ func parse(args []string, w io.Writer) (*options, error) {
 		{clusters.LimitServiceCIDRs, "a member that has no ServiceCIDR objects and its ranges of Service addresses, as `id=ranges`; no endpoint can be there. On a Secret: clusterset.dev/service-cidrs"},
 		{clusters.LimitExportNamespaces, "a member and the namespaces that it may export from, as `id=namespaces`, such as c1=shop,team-* (default: all). On a Secret: clusterset.dev/export-namespaces"},
 		{clusters.LimitImportNamespaces, "a member and the namespaces that services are imported into there, as `id=namespaces` (default: all but kube-*, which must be named). On a Secret: clusterset.dev/import-namespaces"},
+		{clusters.LimitExportedKeys, "a member and the labels and annotations with a domain that its ServiceExports may put on imports and derived Services, as `id=keys`: domains, keys, or *.domain, such as c1=example.com,networking.istio.io/exportTo (default: none; keys without a domain always pass). On a Secret: clusterset.dev/exported-keys"},
 	} {
 		o.limits[limit[0]] = f.StringArray(limit[0], nil, limit[1])
 	}

@@ -22,6 +22,8 @@ type Limits struct {
 	// Exports are the namespaces that it may export from; nil: all. Imports are those that services are imported into; nil:
 	// all but kube-system and its like.
 	Exports, Imports Namespaces
+	// Keys are the labels and annotations with a domain that its exports may set on what is made of them; nil: none (SPEC X5).
+	Keys Keys
 }
 
 // Namespaces are names, and prefixes with a * behind, which stands for anything. Namespaces that begin with "kube-" must be
@@ -47,6 +49,25 @@ func (l *Limits) MayImport(namespace string) bool {
 	return l.Imports.match(namespace)
 }
 
+// Keys are keys of labels and annotations such as "example.com/team", domains such as "example.com", which stand for all keys
+// of that domain, and domains below one, such as "*.example.com"; "*" alone is every domain.
+type Keys []string
+
+// MayExportKey reports whether an exported label or annotation of the member with this key reaches the importing clusters.
+// Most domains belong to some controller, which would take its orders from another cluster; a key without a domain belongs
+// to none (SPEC X5). Domains that nobody may export are refused before that (SPEC E4).
+func (l *Limits) MayExportKey(key string) bool {
+	domain, name, qualified := strings.Cut(key, "/")
+	if !qualified {
+		return true
+	}
+	domain = strings.ToLower(domain) // as API servers take that of an annotation
+	return slices.ContainsFunc(l.Keys, func(pattern string) bool {
+		parent, below := strings.CutPrefix(pattern, "*")
+		return pattern == domain || pattern == domain+"/"+name || below && strings.HasSuffix(domain, parent)
+	})
+}
+
 func (n Namespaces) match(namespace string) bool {
 	return slices.ContainsFunc(n, func(pattern string) bool {
 		prefix, open := strings.CutSuffix(pattern, "*")
@@ -64,10 +85,11 @@ const (
 	LimitServiceCIDRs     = "service-cidrs"
 	LimitExportNamespaces = "export-namespaces"
 	LimitImportNamespaces = "import-namespaces"
+	LimitExportedKeys     = "exported-keys"
 )
 
 // LimitNames are all names of limits.
-var LimitNames = []string{LimitEndpointCIDRs, LimitServiceCIDRs, LimitExportNamespaces, LimitImportNamespaces}
+var LimitNames = []string{LimitEndpointCIDRs, LimitServiceCIDRs, LimitExportNamespaces, LimitImportNamespaces, LimitExportedKeys}
 
 // Set sets a limit by its name to a list joined by commas.
 func (l *Limits) Set(name, list string) (err error) {
@@ -80,6 +102,8 @@ func (l *Limits) Set(name, list string) (err error) {
 		l.Exports, err = parseNamespaces(list)
 	case LimitImportNamespaces:
 		l.Imports, err = parseNamespaces(list)
+	case LimitExportedKeys:
+		l.Keys, err = parseKeys(list)
 	default:
 		err = fmt.Errorf("no such limit; want one of %s", strings.Join(LimitNames, ", "))
 	}
@@ -135,6 +159,29 @@ func parseNamespaces(list string) (Namespaces, error) {
 	return out, nil
 }
 
+func parseKeys(list string) (Keys, error) {
+	var out Keys
+	for _, text := range strings.Split(list, ",") {
+		pattern := strings.TrimSpace(text)
+		domain, name, qualified := strings.Cut(pattern, "/")
+		domain = strings.ToLower(domain)
+		bad := qualified && len(validation.IsQualifiedName(domain+"/"+name)) > 0
+		if below, open := strings.CutPrefix(domain, "*."); open && !qualified {
+			bad = len(validation.IsDNS1123Subdomain(below)) > 0
+		} else if domain != "*" || qualified {
+			bad = bad || len(validation.IsDNS1123Subdomain(domain)) > 0
+		}
+		if bad {
+			return nil, fmt.Errorf("want domains, keys, or * before a domain, such as example.com,example.org/team,*.example.net")
+		}
+		if qualified {
+			domain += "/" + name
+		}
+		out = append(out, domain)
+	}
+	return out, nil
+}
+
 // limitsOf reads the limits that a Secret's annotations set. A limit that can't be read must not count as none, so it is an
 // error.
 func limitsOf(secret *corev1.Secret) (Limits, error) {
@@ -151,7 +198,8 @@ func limitsOf(secret *corev1.Secret) (Limits, error) {
 
 func (l *Limits) equal(o *Limits) bool {
 	return slices.Equal(l.EndpointCIDRs, o.EndpointCIDRs) && slices.Equal(l.ServiceCIDRs, o.ServiceCIDRs) &&
-		slices.Equal(l.Exports, o.Exports) && slices.Equal(l.Imports, o.Imports)
+		slices.Equal(l.Exports, o.Exports) && slices.Equal(l.Imports, o.Imports) &&
+		slices.Equal(l.Keys, o.Keys)
 }
 
 // limit takes the limits of a registration, and tells if they are others than before. What can't be read changes none.

@@ -132,3 +132,45 @@ func TestNamespaces_X3(t *testing.T) {
 		}
 	}
 }
+
+// SPEC X5: exported keys with a domain pass only where the registration lists key or domain; keys without one always do.
+func TestExportedKeys_X5(t *testing.T) {
+	const all = "team example.com/a Example.com/a example.com/b deep.example.com/a notexample.com/a example.com.evil.org/a"
+	for list, want := range map[string]string{
+		"none":                        "team",
+		"example.com":                 "team example.com/a Example.com/a example.com/b",
+		"EXAMPLE.com/a":               "team example.com/a Example.com/a",
+		"*.example.com":               "team deep.example.com/a",
+		"example.com/b, *.evil.org":   "team example.com/b example.com.evil.org/a",
+		"*":                           all,
+		"example.com/A,example.com/c": "team",
+	} {
+		set := map[string]string{LimitExportedKeys: list}
+		if list == "none" {
+			set = nil
+		}
+		reg := Registered(secretWith(set))
+		if reg.Err != nil {
+			t.Errorf("%q: %v", list, reg.Err)
+		}
+		var passed []string
+		for _, key := range strings.Fields(all) {
+			if reg.Limits.MayExportKey(key) {
+				passed = append(passed, key)
+			}
+		}
+		if got := strings.Join(passed, " "); got != want {
+			t.Errorf("%q lets %q pass, want %q", list, got, want)
+		}
+	}
+	for _, bad := range []string{"", "a,", "exa mple.com", "*example.com", "*.", "*/a", "*.example.com/a", "example.com/", "example.com/a/b", "/a"} {
+		reg := Registered(secretWith(map[string]string{LimitExportedKeys: bad}))
+		if reg.Err == nil || reg.Config != nil || !strings.Contains(reg.Err.Error(), fmt.Sprintf("annotation clusterset.dev/exported-keys %q: want domains", bad)) {
+			t.Errorf("%q: %v", bad, reg.Err)
+		}
+	}
+	a, b := Limits{}, Limits{Keys: Keys{"example.com"}}
+	if a.equal(&b) {
+		t.Error("a change of the list goes unnoticed")
+	}
+}

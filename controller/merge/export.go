@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,14 +36,19 @@ type Invalid struct {
 	Message string
 }
 
+// Trusted reports whether an exported label or annotation with a key that has a domain is taken from a cluster; nil takes
+// none. It is asked only about keys that pass [RefusedKeys]'s other rules (SPEC X5).
+type Trusted func(key string) bool
+
 // Of returns what cluster offers by export, whose Service is service, or nil if the cluster has no Service of that name.
+// Labels and annotations are those that the cluster is trusted with.
 // What API servers default is brought to one form, so that Services of servers of different age compare equal. A second
 // result that is not nil says that nothing is exported (KEP-1645 "Exporting Services", SPEC E1, E2).
-func Of(cluster string, export *mcs.ServiceExport, service *corev1.Service) (Export, *Invalid) {
+func Of(cluster string, export *mcs.ServiceExport, service *corev1.Service, trusted Trusted) (Export, *Invalid) {
 	if invalid := exportable(export, service); invalid != nil {
 		return Export{}, invalid
 	}
-	labels, annotations, _ := exported(&export.Spec)
+	labels, annotations, _ := exported(&export.Spec, trusted)
 	return Export{
 		Cluster:     cluster,
 		Created:     timestamp(export.CreationTimestamp.Time),
@@ -168,19 +174,36 @@ func families(spec *corev1.ServiceSpec) []corev1.IPFamily {
 const MaxExportedBytes = 32 << 10
 
 // RefusedKeys names, in order, the keys of spec.exportedLabels and spec.exportedAnnotations that are not exported, with the
-// reason, such as "label app.kubernetes.io/name (reserved domain)" (SPEC E4); nil when all are exported.
-func RefusedKeys(export *mcs.ServiceExport) []string {
-	_, _, refused := exported(&export.Spec)
+// reason, such as "label app.kubernetes.io/name (reserved domain)" (SPEC E4, X5); nil when all are exported.
+func RefusedKeys(export *mcs.ServiceExport, trusted Trusted) []string {
+	_, _, refused := exported(&export.Spec, trusted)
 	return refused
 }
 
-func exported(spec *mcs.ServiceExportSpec) (labels, annotations map[string]string, refused []string) {
+// Trust returns e without the labels and annotations that its cluster is not trusted with: a remembered export may be older
+// than that decision.
+func (e Export) Trust(trusted Trusted) Export {
+	untrusted := func(key, _ string) bool { return trusted.refuse(key) != "" }
+	e.Labels, e.Annotations = maps.Clone(e.Labels), maps.Clone(e.Annotations)
+	maps.DeleteFunc(e.Labels, untrusted)
+	maps.DeleteFunc(e.Annotations, untrusted)
+	return e
+}
+
+func (t Trusted) refuse(key string) string {
+	if strings.Contains(key, "/") && (t == nil || !t(key)) {
+		return "not in exported-keys of the cluster's registration"
+	}
+	return ""
+}
+
+func exported(spec *mcs.ServiceExportSpec, trusted Trusted) (labels, annotations map[string]string, refused []string) {
 	size := 0
 	keep := func(kind string, in map[string]string, check func(key, value string) string) map[string]string {
 		var out map[string]string
 		for _, key := range slices.Sorted(maps.Keys(in)) {
 			value := in[key]
-			why := check(key, value)
+			why := cmp.Or(check(key, value), trusted.refuse(key))
 			if why == "" && size+len(key)+len(value) > MaxExportedBytes {
 				why = fmt.Sprintf("more than %d KiB of labels and annotations", MaxExportedBytes>>10)
 			}

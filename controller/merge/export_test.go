@@ -20,7 +20,7 @@ func offered(mutate func(*mcs.ServiceExport, *corev1.Service)) (Export, *Invalid
 		Spec:       corev1.ServiceSpec{ClusterIP: "10.0.0.1", Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
 	}
 	mutate(export, service)
-	return Of("east", export, service)
+	return Of("east", export, service, nil)
 }
 
 // SPEC A6, A7: a Service of an old API server, which defaults little, gives the same as one of a present server.
@@ -134,7 +134,7 @@ func TestExportedSizeIsBounded_E4(t *testing.T) {
 	if want := map[string]string{"a": "small", "z": "small"}; !reflect.DeepEqual(e.Annotations, want) {
 		t.Errorf("exported %d annotations", len(e.Annotations))
 	}
-	refused := RefusedKeys(&mcs.ServiceExport{Spec: mcs.ServiceExportSpec{ExportedAnnotations: map[string]string{"huge": strings.Repeat("x", 1<<20)}}})
+	refused := RefusedKeys(&mcs.ServiceExport{Spec: mcs.ServiceExportSpec{ExportedAnnotations: map[string]string{"huge": strings.Repeat("x", 1<<20)}}}, nil)
 	if len(refused) != 1 || refused[0] != "annotation huge (more than 32 KiB of labels and annotations)" {
 		t.Errorf("refused: %q", refused)
 	}

@@ -22,7 +22,7 @@ type Export struct {
 	Cluster string `json:"cluster"`
 	// Created is the creationTimestamp of the ServiceExport: the oldest wins (SPEC M1).
 	Created time.Time `json:"created"`
-	// Labels and Annotations are spec.exportedLabels and spec.exportedAnnotations, without the keys that are refused (SPEC E4).
+	// Labels and Annotations are spec.exportedLabels and spec.exportedAnnotations, without the keys that are refused (SPEC E4, X5).
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// Consumers are the clusters that may import it, sorted; nil is all of them, empty is none (SPEC P2).

@@ -29,8 +29,14 @@ var exportConditions = []string{
 }
 
 // ConditionRefused is there while something is left out: on a ServiceExport, labels or annotations that are not exported
-// (SPEC E4); on a ServiceImport, endpoints that are not imported (SPEC X2).
+// (SPEC E4, X5); on a ServiceImport, endpoints, labels or annotations that are not imported (SPEC X2).
 const ConditionRefused = "Refused"
+
+// Reasons of [ConditionRefused]; an import may have both, joined by a comma.
+const (
+	EndpointsRefused = "EndpointsRefused"
+	KeysRefused      = "KeysRefused"
+)
 
 // ExportStatus is the write that brings the conditions of e to what v says, with the Events of what changed; false if they
 // are there already. Conditions of other types stay (SPEC E3).
@@ -50,7 +56,7 @@ func (v *Verdict) reports() []report {
 		out[2] = conflict(v.Conflicts)
 	}
 	if len(v.Refused) > 0 {
-		out = append(out, report{ConditionRefused, metav1.ConditionTrue, "KeysRefused", "not exported: " + strings.Join(few(v.Refused), ", "), warning})
+		out = append(out, report{ConditionRefused, metav1.ConditionTrue, KeysRefused, "not exported: " + strings.Join(few(v.Refused), ", "), warning})
 	}
 	return out
 }

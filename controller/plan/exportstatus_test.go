@@ -75,7 +75,7 @@ func TestVerdict_E3(t *testing.T) {
 			foreign := metav1.Condition{Type: "Theirs", Status: "True", Reason: "R", LastTransitionTime: metav1.NewTime(noon)}
 			e.export.Status.Conditions = []metav1.Condition{foreign}
 
-			_, noService := merge.Of("east", e.export, nil)
+			_, noService := merge.Of("east", e.export, nil, nil)
 			e.judge(Verdict{Invalid: noService})
 			e.expect("Theirs=True/R Valid=False/NoService Ready=False/Pending Conflict=False/NoConflicts")
 
@@ -139,7 +139,7 @@ func TestObservedGeneration_E3(t *testing.T) {
 func TestRefusedKeys_E4(t *testing.T) {
 	e := &exporting{t: t, export: export1(), now: noon}
 	e.export.Spec.ExportedLabels = map[string]string{"app.kubernetes.io/name": "web"}
-	events := e.judge(Verdict{Refused: merge.RefusedKeys(e.export)})
+	events := e.judge(Verdict{Refused: merge.RefusedKeys(e.export, nil)})
 	c := e.condition(ConditionRefused)
 	if c.Message != "not exported: label app.kubernetes.io/name (reserved domain)" || c.Reason != "KeysRefused" {
 		t.Errorf("%+v", c)

@@ -74,7 +74,7 @@ func wanted(t testing.TB, exporters ...*exporter) Wanted {
 	for _, e := range exporters {
 		export := &mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, CreationTimestamp: metav1.NewTime(noon.Add(-e.age))}}
 		export.Spec.ExportedLabels = e.labels
-		out, invalid := merge.Of(e.cluster, export, &corev1.Service{ObjectMeta: export.ObjectMeta, Spec: e.service})
+		out, invalid := merge.Of(e.cluster, export, &corev1.Service{ObjectMeta: export.ObjectMeta, Spec: e.service}, nil)
 		if invalid != nil {
 			t.Fatal(invalid)
 		}

@@ -171,7 +171,7 @@ func (c *consumer) tellStep(s state, providers map[string]*offered, write func(*
 		if o.export == nil {
 			continue
 		}
-		e, invalid := merge.Of(cluster, o.export, o.service)
+		e, invalid := merge.Of(cluster, o.export, o.service, nil)
 		if invalid != nil {
 			c.t.Fatalf("%s: %s", cluster, invalid.Message)
 		}

@@ -80,6 +80,8 @@ type Wanted struct {
 	LeftOut []string
 	// Refused are the exports of the name that are not valid, each as the cluster and what is wrong with it, for messages.
 	Refused []string
+	// RefusedKeys are, by cluster, the exported labels and annotations that are not imported, from [merge.RefusedKeys].
+	RefusedKeys map[string][]string
 }
 
 // Source is one exporting cluster's EndpointSlices of the Service, as that cluster has them.

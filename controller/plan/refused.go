@@ -29,8 +29,8 @@ func (r refusals) add(cluster, what, why string) {
 	}
 }
 
-// report is the condition that names what was refused; false if nothing was.
-func (r refusals) report() (report, bool) {
+// clauses are what was refused, by cluster.
+func (r refusals) clauses() string {
 	clusters := make(map[string]bool, len(r))
 	for cluster := range r {
 		clusters[cluster] = true
@@ -39,7 +39,23 @@ func (r refusals) report() (report, bool) {
 	for _, cluster := range sorted(clusters) {
 		clauses = append(clauses, cluster+": "+strings.Join(few(r[cluster]), ", "))
 	}
-	return report{ConditionRefused, metav1.ConditionTrue, "EndpointsRefused", "not imported: " + strings.Join(few(clauses), "; "), warning}, len(clauses) > 0
+	return strings.Join(few(clauses), "; ")
+}
+
+// notImported is the condition that names what of the exporting clusters is refused; false if nothing is.
+func (p *pass) notImported() (report, bool) {
+	var reasons, messages []string
+	for _, part := range []struct {
+		reason, what string
+		refused      refusals
+	}{
+		{EndpointsRefused, "not imported: ", p.refused}, {KeysRefused, "labels and annotations not imported: ", p.RefusedKeys},
+	} {
+		if clauses := part.refused.clauses(); clauses != "" {
+			reasons, messages = append(reasons, part.reason), append(messages, part.what+clauses)
+		}
+	}
+	return report{ConditionRefused, metav1.ConditionTrue, strings.Join(reasons, ","), strings.Join(messages, "; "), warning}, len(reasons) > 0
 }
 
 // acceptable returns those of an endpoint's addresses that are imported from source: the same list if all are.

@@ -90,3 +90,25 @@ func TestRefusedSizes_X2(t *testing.T) {
 		t.Errorf("the import still says %q", got.Message)
 	}
 }
+
+// SPEC X5, E4: the import names the labels and annotations that are not imported, beside endpoints, until there are none.
+func TestRefusedKeysOnImport_X5(t *testing.T) {
+	e := provider("east", time.Hour)
+	c := newConsumer(t, defaultConsumer())
+	w := wanted(t, e)
+	w.RefusedKeys = map[string][]string{"west": {"label a.io/b (x)"}, "east": {"annotation c.io/d (x)", "annotation e.io/f (x)"}}
+	c.settle(w, noon)
+	const keys = "labels and annotations not imported: east: annotation c.io/d (x), annotation e.io/f (x); west: label a.io/b (x)"
+	if got := conditionOf(c.imp, ConditionRefused); got.Message != keys || got.Reason != "KeysRefused" {
+		t.Errorf("the import says %s: %s", got.Reason, got.Message)
+	}
+	w.Sources[0].Slices = []*discoveryv1.EndpointSlice{slice("s", discoveryv1.AddressTypeIPv4, []string{"http"}, "127.0.0.1", "10.1.0.1")}
+	c.settle(w, noon)
+	if got := conditionOf(c.imp, ConditionRefused); got.Message != "not imported: east: 127.0.0.1 (loopback address); "+keys || got.Reason != "EndpointsRefused,KeysRefused" {
+		t.Errorf("the import says %s: %s", got.Reason, got.Message)
+	}
+	c.settle(wanted(t, e), noon)
+	if got := conditionOf(c.imp, ConditionRefused); got.Message != "" {
+		t.Errorf("the import still says %q", got.Message)
+	}
+}

@@ -186,7 +186,7 @@ func (p *pass) reports() []report {
 	if r, ok := p.unreachable(); ok {
 		out = append(out, r)
 	}
-	if r, ok := p.refused.report(); ok {
+	if r, ok := p.notImported(); ok {
 		out = append(out, r)
 	}
 	if r, ok := p.restricted(); ok {

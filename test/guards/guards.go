@@ -70,7 +70,7 @@ var guards = []guard{
 	{"L8", "other credentials sync before they replace the old", "controller/clusters/life.go",
 		"c == m.candidate && err == nil && c.atLeast(old)", "c == m.candidate && err == nil", realClusters, "TestRotation_L8"},
 	{"L9", "the export of a cluster that is away counts", "controller/recall.go",
-		"f.exports = slices.Concat(f.exports, exports)", "", realFleet, "TestAbsentProvider_L3_L9"},
+		"f.exports = append(f.exports, exports[i].Trust(f.trusted[exports[i].Cluster]))", "", realFleet, "TestAbsentProvider_L3_L9"},
 	{"X1", "kubeconfigs from outside name no files", "controller/clusters/kubeconfig.go",
 		"case a.TokenFile != \"\":", "case false:", unitClusters, "TestKubeconfigFromOutside_X1"},
 	{"X1", "metrics are on loopback unless an address is given", "cmd/mcs-controller/options.go",
@@ -96,6 +96,8 @@ var guards = []guard{
 		"if holder != nil && holder != m && (holder.order < m.order || m.conn.Load() != nil) {", "if false {", realClusters, "TestIdentity_X4"},
 	{"X4", "a member takes no other's cluster", "controller/clusters/identity.go",
 		"(holder.order < m.order || m.conn.Load() != nil)", "(holder.order < m.order)", realClusters, "TestWrongCredentials_X4"},
+	{"X5", "exported keys of other controllers need a registration that allows them", "controller/merge/export.go",
+		"cmp.Or(check(key, value), trusted.refuse(key))", "cmp.Or(check(key, value))", realFleet, "TestExportedKeys_X5"},
 	{"X5", "another clusterset's import is left alone", "controller/plan/ownership.go",
 		"if set != \"\" && set != clusterset {", "if false {", unitPlan, "TestTwoClusterSets_X5"},
 }

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -65,7 +66,7 @@ func (d *diagnosis) export(c *Cluster) {
 	if !d.mayExport(c) {
 		return
 	}
-	e, invalid := merge.Of(c.ID, c.Export, c.Service)
+	e, invalid := merge.Of(c.ID, c.Export, c.Service, c.Limits.MayExportKey)
 	if invalid != nil {
 		d.look(c, "export", Wrong, fmt.Sprintf("not valid, %s: %s", invalid.Reason, invalid.Message), d.repair(c, invalid))
 		return
@@ -80,8 +81,9 @@ func derived(s *corev1.Service) bool { return s.Labels[mcsapi.LabelClusterSet] !
 
 // verdict compares what a controller said of a valid export with what should be said.
 func (d *diagnosis) verdict(c *Cluster) {
-	if refused := merge.RefusedKeys(c.Export); len(refused) > 0 {
-		d.look(c, "export", Warning, "valid, but not exported: "+strings.Join(refused, ", "), "take those keys out of spec.exportedLabels and spec.exportedAnnotations")
+	if refused := refusedKeys(c); refused != "" {
+		d.look(c, "export", Warning, "valid, but "+refused,
+			"take those keys out of spec.exportedLabels and spec.exportedAnnotations; a domain that is not reserved can be allowed: "+d.limitOf(clusters.LimitExportedKeys))
 		return
 	}
 	valid := condition(c.Export.Status.Conditions, string(mcs.ServiceExportConditionValid))

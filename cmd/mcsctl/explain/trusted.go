@@ -2,10 +2,12 @@ package explain
 
 import (
 	"fmt"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -23,12 +25,32 @@ func (d *diagnosis) mayExport(c *Cluster) bool {
 
 // trust is how a member is trusted with more.
 func (d *diagnosis) trust(c *Cluster, limit string) string {
-	return fmt.Sprintf("if it shall: annotation %s/%s of its Secret in namespace %s, or the controller's --%s", mcsapi.Domain, limit, d.Namespace, limit)
+	return "if it shall: " + d.limitOf(limit)
+}
+
+// refusedKeys says which of the export's labels and annotations are not exported; "" if all are. Limits that a controller has
+// as flags are known to that controller only, so its word counts first.
+func refusedKeys(c *Cluster) string {
+	if cond := condition(c.Export.Status.Conditions, plan.ConditionRefused); cond != nil && cond.Status == metav1.ConditionTrue {
+		return cond.Message
+	}
+	if refused := merge.RefusedKeys(c.Export, func(string) bool { return true }); len(refused) > 0 {
+		return "not exported: " + strings.Join(refused, ", ")
+	}
+	return ""
+}
+
+// limitOf is where a limit of a member is set.
+func (d *diagnosis) limitOf(limit string) string {
+	return fmt.Sprintf("annotation %s/%s of its Secret in namespace %s, or the controller's --%s", mcsapi.Domain, limit, d.Namespace, limit)
 }
 
 // refused is what the import says was not taken from the exporting clusters, and what to do; "" if all was.
 func (d *diagnosis) refused(c *Cluster) (message, do string) {
 	if cond := condition(c.Import.Status.Conditions, plan.ConditionRefused); cond != nil && cond.Status == metav1.ConditionTrue {
+		if cond.Reason == plan.KeysRefused {
+			return cond.Message, "are those labels and annotations meant to be set here? then " + d.limitOf(clusters.LimitExportedKeys)
+		}
 		return cond.Message, fmt.Sprintf("is that address meant to be reached? then see %s/%s of the exporting member's Secret in namespace %s; docs/security.md says what is never imported",
 			mcsapi.Domain, clusters.LimitEndpointCIDRs, d.Namespace)
 	}

@@ -3,10 +3,12 @@ package fleet
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/test/controlplane"
@@ -145,4 +147,70 @@ func TestNamespaceLimits_X3(t *testing.T) {
 	}
 	eventually(t, "what is closed goes", c.wantGone("shop", "web"))
 	eventually(t, "the export is valid", p.wantCondition("denied", "web", "Valid", metav1.ConditionTrue, "Valid"))
+}
+
+// TestExportedKeys_X5: exported labels and annotations that belong to another controller reach import and derived Service only
+// where the member's registration allows it. What is refused is named on both sides, and what is allowed may change at any
+// time, in both directions, also for a member that is away.
+func TestExportedKeys_X5(t *testing.T) {
+	list := start(t, controlplane.Options{Name: "p"}, controlplane.Options{Name: "c"})
+	p, c := list[0], list[1]
+	provider, consumer := registration(p), registration(c)
+	provider.Consumer, consumer.Provider = false, false
+	source := &members{changed: make(chan struct{}, 1), list: []clusters.Registration{provider, consumer}}
+	run(t, source, nil)
+	const (
+		ns         = "keys"
+		ambassador = "getambassador.io/config"
+		cilium     = "service.cilium.io/global"
+	)
+	namespace(t, ns, p, c)
+	p.service(t, ns, "web")
+	p.slice(t, ns, "web", "x", []string{"10.1.0.5"})
+	p.export(t, ns, "web", func(e *mcs.ServiceExport) {
+		e.Spec.ExportedLabels = map[string]string{"team": "blue", "istio.io/use-waypoint": "other"}
+		e.Spec.ExportedAnnotations = map[string]string{"note": "hello", ambassador: "x", cilium: "true", "prometheus.io/scrape": "true"}
+	})
+	carries := func(want ...string) func() error {
+		return func() error {
+			i, err := c.getImport(ns, "web")
+			if err != nil {
+				return err
+			}
+			derived, err := c.getService(ns, "amcs-web")
+			if err != nil {
+				return err
+			}
+			for what, o := range map[string]metav1.Object{"import": i, "derived Service": derived} {
+				var got []string
+				for _, key := range []string{"team", "note", "istio.io/use-waypoint", ambassador, cilium, "prometheus.io/scrape"} {
+					if o.GetLabels()[key]+o.GetAnnotations()[key] != "" {
+						got = append(got, key)
+					}
+				}
+				if !slices.Equal(got, want) {
+					return fmt.Errorf("%s carries %q, want %q", what, got, want)
+				}
+			}
+			return nil
+		}
+	}
+	const why = " (not in exported-keys of the cluster's registration)"
+	eventually(t, "it is imported", c.wantImported(ns, "web"))
+	eventually(t, "the import names what is refused", c.wantSaid(ns, "web", "Refused",
+		"p: label istio.io/use-waypoint"+why, "annotation "+ambassador+why, "annotation "+cilium+why, "annotation prometheus.io/scrape"+why))
+	eventually(t, "only keys without a domain", carries("team", "note"))
+	eventually(t, "an Event, too", c.wantEvent(t, ns, "web", "KeysRefused", ambassador))
+	eventually(t, "and the export", p.wantVerdict(ns, "web", [4]string{"Refused", "True", "KeysRefused", "annotation " + cilium + why}))
+
+	provider.Limits.Keys = clusters.Keys{"istio.io", ambassador}
+	source.set(provider, consumer)
+	eventually(t, "what is allowed now", carries("team", "note", "istio.io/use-waypoint", ambassador))
+	eventually(t, "the rest is refused still", c.wantSaid(ns, "web", "Refused", "not imported: p: annotation prometheus.io/scrape"+why))
+
+	must(t, p.KillAPIServer())
+	provider.Limits.Keys = nil
+	source.set(provider, consumer)
+	eventually(t, "what is not allowed any longer goes", carries("team", "note"))
+	eventually(t, "and is served still", c.wantAddresses(ns, "web", "p/10.1.0.5"))
 }

@@ -188,7 +188,7 @@ func (w *walk) aProvider(t *testing.T, name string) *provider {
 	}}
 	export.Spec.ExportedLabels = pick(w.r, nil, map[string]string{"team": "a", "bad": "no label value!"})
 	export.Spec.ExportedAnnotations = pick(w.r, nil, map[string]string{"Note.Example.COM/x": "y", "k8s.io/x": "refused"})
-	out, invalid := merge.Of(name, export, service)
+	out, invalid := merge.Of(name, export, service, func(string) bool { return true })
 	if invalid != nil {
 		t.Fatal(invalid)
 	}
