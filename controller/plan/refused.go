@@ -82,18 +82,13 @@ func (p *pass) acceptable(source *Source, family discoveryv1.AddressType, addres
 // unacceptable says why no traffic may go to address on behalf of source, or "" (SPEC X2).
 func (p *pass) unacceptable(source *Source, family discoveryv1.AddressType, address string) string {
 	addr, err := netip.ParseAddr(address)
+	purpose := specialPurpose(addr, source.CIDRs)
 	within := func(prefix netip.Prefix) bool { return prefix.Contains(addr) }
 	switch {
 	case err != nil || addr.Zone() != "" || addr.Is4In6() || addr.Is4() != (corev1.IPFamily(family) == corev1.IPv4Protocol):
 		return "no " + string(family) + " address"
-	case addr.IsUnspecified():
-		return "unspecified address"
-	case addr.IsLoopback():
-		return "loopback address"
-	case addr.IsLinkLocalUnicast():
-		return "link-local address"
-	case addr.IsMulticast():
-		return "multicast address"
+	case purpose != "":
+		return purpose
 	case slices.ContainsFunc(p.ServiceRanges, within):
 		return "in this cluster's service range"
 	case source.Cluster != p.Cluster && p.NodeAddresses[addr]:

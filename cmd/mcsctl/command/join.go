@@ -11,6 +11,7 @@ import (
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/join"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
+	"github.com/clusterset/multicluster/controller/clusters"
 )
 
 // origin is the flags that name the cluster that joins or leaves.
@@ -46,6 +47,7 @@ func (a *app) home(ctx context.Context) (*members.Set, error) {
 func (a *app) join() *cobra.Command {
 	var from origin
 	var podCIDRs []string
+	var endpointCIDRs, exportedKeys string
 	r := &join.Request{}
 	dryRun := false
 	cmd := &cobra.Command{
@@ -55,7 +57,11 @@ func (a *app) join() *cobra.Command {
 the cluster of --context, where the controller finds it at once. In a fleet, where one controller keeps the imports of all
 members, the identity may write those, too.
 
-ID is the cluster id: one DNS label, or two joined by a dot. Joining again renews what is there.
+ID is the cluster id: one DNS label, or two joined by a dot. Joining again renews what is there, and keeps the limits of
+the registration that no flag changes.
+
+It declares the ranges that endpoints must be in where Calico, Cilium or kubeadm wrote them down and no endpoint of the
+cluster lies elsewhere, or as --pod-cidrs and --endpoint-cidrs say. Otherwise it says why not.
 
 It refuses, and says why: an id that another cluster has, a cluster that is a member already, overlapping ranges of pods
 or Services, a cluster that can't be reached or lacks the CRDs (--crds installs them).`,
@@ -76,6 +82,12 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
 			if len(bad) > 0 {
 				return fmt.Errorf("--pod-cidrs %s: want ranges such as 10.1.0.0/16", strings.Join(bad, ","))
 			}
+			r.Limits = map[string]string{clusters.LimitEndpointCIDRs: endpointCIDRs, clusters.LimitExportedKeys: exportedKeys}
+			for name, list := range r.Limits {
+				if err := join.CheckLimit(name, list); err != nil {
+					return err
+				}
+			}
 			var err error
 			if r.From, err = from.cluster(a.members); err != nil {
 				return err
@@ -92,6 +104,8 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
 	f.StringVar(&r.Role, "role", "", "`role` of the member: provider, consumer or both (default: provider where the controller at home is that of one cluster, else both)")
 	f.StringVar(&r.Server, "server", "", "the `URL` at which the controller reaches the API server that joins (default: that of the kubeconfig)")
 	f.StringSliceVar(&podCIDRs, "pod-cidrs", nil, "the `ranges` of the pods of the cluster that joins, where its nodes don't tell")
+	f.StringVar(&endpointCIDRs, clusters.LimitEndpointCIDRs, "", "the `ranges` that endpoints of the cluster that joins must be in, or any (default: what is registered, else what its network's configuration says, if that can be relied on)")
+	f.StringVar(&exportedKeys, clusters.LimitExportedKeys, "", "the `keys` of labels and annotations with a domain that its exports may set elsewhere: domains, keys, or *.domain (default: what is registered, else none)")
 	f.BoolVar(&r.CRDs, "crds", false, "install the CRDs of the API in both clusters, where they are missing")
 	f.DurationVar(&r.Wait, "wait", 20*time.Second, "how long the cluster may take to issue a token")
 	f.BoolVar(&dryRun, "dry-run", false, "print the YAML of what would be applied, and change nothing")

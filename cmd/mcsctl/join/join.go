@@ -45,12 +45,18 @@ type Request struct {
 	Server string
 	// PodCIDRs are the ranges of the pods of the cluster that joins, where its nodes don't tell.
 	PodCIDRs []netip.Prefix
+	// Limits are what flags say of the registration's limits, by name; "" says nothing. [AnyEndpoints] declares no ranges.
+	Limits map[string]string
 	// CRDs installs the CRDs in both clusters, where they are missing.
 	CRDs bool
 	// Wait is how long the cluster may take to issue the token.
 	Wait time.Duration
 	// Progress is told of each step.
 	Progress func(format string, args ...any)
+
+	podCIDRsGiven        bool
+	limits               map[string]string // of the registration
+	declared, undeclared string            // who told the ranges of endpoints, or why none are declared
 }
 
 func (r *Request) role() string {
@@ -82,7 +88,7 @@ func (r *Request) Check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s (%s) can't be reached: %s; want a context that works", r.From.Origin, r.From.Config.Host, members.Brief(err))
 	}
-	if len(r.PodCIDRs) == 0 {
+	if r.podCIDRsGiven = len(r.PodCIDRs) > 0; !r.podCIDRsGiven {
 		if r.PodCIDRs, err = PodCIDRs(ctx, r.From); err != nil {
 			return err
 		}
@@ -92,7 +98,10 @@ func (r *Request) Check(ctx context.Context) error {
 		return fmt.Errorf("asking %s for ServiceExports: %w", r.From.Origin, err)
 	}
 	n := Newcomer{Party: Party{ID: r.ID, Origin: r.From.Origin, UID: uid, Pods: r.PodCIDRs}, ServesExports: err == nil || r.CRDs}
-	return Refuse(n, r.others(ctx))
+	if err := Refuse(n, r.others(ctx)); err != nil {
+		return err
+	}
+	return r.declare(ctx)
 }
 
 // others are the cluster that is joined, and its members, as far as they can be looked at.
@@ -189,7 +198,10 @@ func (r *Request) Do(ctx context.Context) error {
 	}
 	home := r.Set.Home()
 	r.Progress("%s: registering %s by Secret %s/%s", home.Origin, r.ID, r.Set.Namespace, r.ID)
-	secret := Registration(r.Set.Namespace, r.ID, r.role(), r.PodCIDRs, kubeconfig)
+	if r.declared != "" {
+		r.Progress("%s: endpoints must be in %s (%s); --endpoint-cidrs changes it", r.ID, r.limits[clusters.LimitEndpointCIDRs], r.declared)
+	}
+	secret := r.registration(kubeconfig)
 	namespace := &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: r.Set.Namespace}}
 	for _, object := range []runtime.Object{namespace, secret} {
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
@@ -211,6 +223,9 @@ func (r *Request) Warnings() (out []string) {
 	}
 	if len(r.PodCIDRs) == 0 {
 		out = append(out, fmt.Sprintf("the pod ranges of %s are not known, so whether they overlap was not checked; --pod-cidrs tells them", r.ID))
+	}
+	if r.undeclared != "" {
+		out = append(out, fmt.Sprintf("endpoints of %s can have any address: %s; --endpoint-cidrs declares the ranges that they must be in", r.ID, r.undeclared))
 	}
 	return out
 }
@@ -291,7 +306,7 @@ func (r *Request) DryRun(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	secret := Registration(r.Set.Namespace, r.ID, r.role(), r.PodCIDRs, nil)
+	secret := r.registration(nil)
 	secret.Data, secret.StringData = nil, map[string]string{clusters.KeyKubeconfig: string(kubeconfig)}
 	text, err := yaml.Marshal(secret)
 	if err != nil {

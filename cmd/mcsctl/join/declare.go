@@ -1,0 +1,182 @@
+package join
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// This file finds the ranges that a registration declares for the endpoints of its cluster (SPEC X2). A range that is too
+// narrow would refuse endpoints that are meant, so nothing is declared unless the cluster's own network configuration says it
+// and no endpoint that is there now lies elsewhere.
+
+// AnyEndpoints is the value of --endpoint-cidrs that declares no ranges.
+const AnyEndpoints = "any"
+
+// networkRanges are the ranges of a cluster's pods, and who says so.
+type networkRanges struct {
+	ranges []netip.Prefix
+	from   string
+	// assigns says that who says so also gives pods their addresses, or is a person. Anything else is believed only where some
+	// endpoint lies in the ranges: kubeadm writes a range down that many networks ignore.
+	assigns bool
+}
+
+// endpointSeen is an endpoint of the cluster.
+type endpointSeen struct {
+	service string // namespace/name
+	address netip.Addr
+}
+
+// undeclarable says why ranges can't be declared for a cluster whose nodes have, and whose Services have, what is given; ""
+// if they can.
+func (n networkRanges) undeclarable(nodes []netip.Prefix, seen []endpointSeen) string {
+	inside := func(a netip.Addr) bool {
+		return slices.ContainsFunc(n.ranges, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	if !n.assigns {
+		for _, p := range nodes {
+			if !slices.ContainsFunc(n.ranges, func(r netip.Prefix) bool { return r.Bits() <= p.Bits() && r.Contains(p.Addr()) }) {
+				return fmt.Sprintf("%s says %s, but a node has %s", n.from, joined(n.ranges), p)
+			}
+		}
+	}
+	witness := n.assigns
+	for _, e := range seen {
+		namespace, _, _ := strings.Cut(e.service, "/")
+		switch {
+		case inside(e.address):
+			witness = true
+		case strings.HasPrefix(namespace, "kube-") || e.service == apiServer: // on the network of a node, and not exported
+		default:
+			return fmt.Sprintf("%s says %s, but Service %s has endpoint %s", n.from, joined(n.ranges), e.service, e.address)
+		}
+	}
+	if !witness {
+		return fmt.Sprintf("%s says %s, but no endpoint there shows that pods are in it", n.from, joined(n.ranges))
+	}
+	return ""
+}
+
+// apiServer is the Service of the API server itself.
+const apiServer = metav1.NamespaceDefault + "/kubernetes"
+
+// declare finds the limits of the registration: what the flags say, then what it has, and for endpoints what the cluster's
+// network says. What can't be found is left out, and r.undeclared says why.
+func (r *Request) declare(ctx context.Context) error {
+	limits := map[string]string{}
+	for i := range r.Set.Secrets {
+		s := &r.Set.Secrets[i]
+		for _, name := range clusters.LimitNames {
+			if list, ok := s.Annotations[mcsapi.Domain+"/"+name]; ok && s.Labels[clusters.LabelMember] == r.ID {
+				limits[name] = list
+			}
+		}
+	}
+	for name, list := range r.Limits {
+		if list != "" {
+			limits[name] = list
+		}
+	}
+	r.limits = limits
+	switch given, ok := limits[clusters.LimitEndpointCIDRs]; {
+	case given == AnyEndpoints:
+		delete(limits, clusters.LimitEndpointCIDRs)
+		return nil
+	case ok || r.role() == "consumer":
+		return nil
+	}
+	found, why, err := r.findRanges(ctx)
+	if err != nil {
+		return err
+	}
+	r.undeclared = why
+	if why == "" {
+		limits[clusters.LimitEndpointCIDRs], r.declared = joined(found.ranges), found.from
+	}
+	return nil
+}
+
+// findRanges returns the ranges that can be declared, or why there are none.
+func (r *Request) findRanges(ctx context.Context) (found networkRanges, why string, err error) {
+	nodes, err := PodCIDRs(ctx, r.From)
+	if err != nil {
+		return found, "", err
+	}
+	switch {
+	case r.podCIDRsGiven:
+		found = networkRanges{ranges: r.PodCIDRs, from: "--pod-cidrs", assigns: true}
+	default:
+		found = network(ctx, r.From)
+	}
+	switch {
+	case len(found.ranges) == 0 && len(nodes) > 0:
+		return found, fmt.Sprintf("the nodes have %s now, but nodes that come later have other ranges", joined(nodes)), nil
+	case len(found.ranges) == 0:
+		return found, "nothing in the cluster tells the ranges of its pods", nil
+	}
+	seen, err := endpointsOf(ctx, r)
+	if err != nil {
+		return found, fmt.Sprintf("%s says %s, but its endpoints can't be read to check that: %s", found.from, joined(found.ranges), err), nil
+	}
+	return found, found.undeclarable(nodes, seen), nil
+}
+
+// endpointsOf lists the cluster's own endpoints.
+func endpointsOf(ctx context.Context, r *Request) (seen []endpointSeen, err error) {
+	opts := metav1.ListOptions{Limit: 500, LabelSelector: "!" + mcsapi.LabelSourceCluster}
+	for {
+		list, err := r.From.Kube.DiscoveryV1().EndpointSlices(metav1.NamespaceAll).List(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			s := &list.Items[i]
+			if s.AddressType == discoveryv1.AddressTypeFQDN {
+				continue
+			}
+			service := s.Namespace + "/" + cmp.Or(s.Labels[discoveryv1.LabelServiceName], s.Name)
+			for _, e := range s.Endpoints {
+				for _, text := range e.Addresses {
+					if a, err := netip.ParseAddr(text); err == nil {
+						seen = append(seen, endpointSeen{service, a})
+					}
+				}
+			}
+		}
+		if opts.Continue = list.Continue; opts.Continue == "" {
+			return seen, nil
+		}
+	}
+}
+
+// registration is the Secret that makes the cluster a member.
+func (r *Request) registration(kubeconfig []byte) *corev1.Secret {
+	s := Registration(r.Set.Namespace, r.ID, r.role(), r.PodCIDRs, kubeconfig)
+	for name, list := range r.limits {
+		s.Annotations[mcsapi.Domain+"/"+name] = list
+	}
+	return s
+}
+
+// CheckLimit says what is wrong with a limit that a flag gives.
+func CheckLimit(name, list string) error {
+	if list == "" || name == clusters.LimitEndpointCIDRs && list == AnyEndpoints {
+		return nil
+	}
+	if err := (&clusters.Limits{}).Set(name, list); err != nil {
+		return errors.New("--" + err.Error())
+	}
+	return nil
+}

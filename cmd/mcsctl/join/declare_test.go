@@ -1,0 +1,69 @@
+package join
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+)
+
+// SPEC X2: ranges are declared only where nothing that is there contradicts them.
+func TestUndeclarable_X2(t *testing.T) {
+	seen := func(list ...string) (out []endpointSeen) {
+		for _, text := range list {
+			service, address, _ := strings.Cut(text, " ")
+			out = append(out, endpointSeen{service, netip.MustParseAddr(address)})
+		}
+		return out
+	}
+	kubeadm := networkRanges{ranges("10.244.0.0/16", "fd00:244::/56"), "kubeadm-config", false}
+	calico := networkRanges{ranges("10.244.0.0/16"), "Calico's IPPools", true}
+	server := "default/kubernetes 172.18.0.2"
+	for name, c := range map[string]struct {
+		n     networkRanges
+		nodes []netip.Prefix
+		seen  []endpointSeen
+		want  string
+	}{
+		"pods are where they should be":           {kubeadm, ranges("10.244.0.0/23", "fd00:244::/63"), seen(server, "kube-system/kube-dns 10.244.0.2", "shop/web fd00:244::9"), ""},
+		"a pod elsewhere":                         {kubeadm, nil, seen("kube-system/kube-dns 10.244.0.2", "shop/web 10.1.0.5"), "kubeadm-config says 10.244.0.0/16,fd00:244::/56, but Service shop/web has endpoint 10.1.0.5"},
+		"another family":                          {calico, nil, seen("shop/web fd00:244::9"), "Service shop/web has endpoint fd00:244::9"},
+		"on a node's network, not exported":       {kubeadm, nil, seen("kube-system/proxy 172.18.0.3", "shop/web 10.244.1.5"), ""},
+		"on a node's network":                     {kubeadm, nil, seen("monitoring/node-exporter 172.18.0.3", "shop/web 10.244.1.5"), "but Service monitoring/node-exporter has endpoint 172.18.0.3"},
+		"nobody shows that the network heeds it":  {kubeadm, ranges("10.244.0.0/24"), seen(server), "kubeadm-config says 10.244.0.0/16,fd00:244::/56, but no endpoint there shows that pods are in it"},
+		"a node has another range":                {kubeadm, ranges("10.245.0.0/24"), seen("shop/web 10.244.1.5"), "but a node has 10.245.0.0/24"},
+		"a node has a wider one":                  {kubeadm, ranges("10.244.0.0/15"), seen("shop/web 10.244.1.5"), "but a node has 10.244.0.0/15"},
+		"who assigns addresses needs no witness":  {calico, ranges("10.245.0.0/24"), seen(server), ""},
+		"but is contradicted by endpoints":        {calico, nil, seen("shop/web 10.1.0.5"), "Calico's IPPools says 10.244.0.0/16, but Service shop/web has endpoint 10.1.0.5"},
+		"a namespace that only begins like kube-": {calico, nil, seen("kubeflow/web 10.1.0.5"), "Service kubeflow/web"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := c.n.undeclarable(c.nodes, c.seen)
+			if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestRangesIn(t *testing.T) {
+	for text, want := range map[string]string{
+		"10.0.0.0/8": "10.0.0.0/8", "10.1.0.0/16,fd00::/48": "10.1.0.0/16,fd00::/48", "10.0.0.0/16 10.1.0.0/16": "10.0.0.0/15", "": "", "10.0.0.0/16,auto": "",
+	} {
+		if got := joined(rangesIn([]string{text, ""})); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestCheckLimit(t *testing.T) {
+	for list, want := range map[string]string{"": "", "any": "", "10.0.0.0/8": "", "10.0.0.0": "--endpoint-cidrs \"10.0.0.0\": want ranges"} {
+		if err := CheckLimit(clusters.LimitEndpointCIDRs, list); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", list, err)
+		}
+	}
+	if CheckLimit(clusters.LimitExportedKeys, "any") != nil || CheckLimit(clusters.LimitExportedKeys, "*/x") == nil {
+		t.Error("keys are not checked as keys")
+	}
+}
