@@ -21,6 +21,7 @@ type facts struct {
 	invalid     map[string]*merge.Invalid // by cluster: exports that take no part
 	keys        map[string][]string       // by cluster: labels and annotations that are not taken from it (SPEC E4, X5)
 	trusted     map[string]merge.Trusted  // what clusters in unsure are trusted with
+	met         map[string]acquaintance   // the exporting clusters
 	unsure      map[string]bool           // clusters of which nothing is known at present
 	unreachable map[string]bool           // exporting clusters past the grace period (SPEC L2)
 	lost        map[string]bool           // those that are out of reach, but not for long enough
@@ -65,7 +66,7 @@ func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
 func gather(key types.NamespacedName, members []*clusters.Member, ids []string) facts {
 	f := facts{
 		members: ids, consumers: map[string][]string{}, invalid: map[string]*merge.Invalid{},
-		keys: map[string][]string{}, trusted: map[string]merge.Trusted{},
+		keys: map[string][]string{}, trusted: map[string]merge.Trusted{}, met: map[string]acquaintance{},
 		unsure: map[string]bool{}, unreachable: map[string]bool{}, lost: map[string]bool{},
 	}
 	for _, m := range members {
@@ -91,6 +92,10 @@ func (f *facts) provider(key types.NamespacedName, m *clusters.Member) {
 		f.lost[m.ID()] = true
 	}
 	limits := m.Registration().Limits
+	var since time.Time
+	if export := m.Export(key); export != nil {
+		since = m.ExportedSince(export) // noted whatever becomes of the export here
+	}
 	if !limits.MayExport(key.Namespace) {
 		if export := m.Export(key); export != nil {
 			f.restrict(m.ID(), merge.Consumers(export))
@@ -112,7 +117,8 @@ func (f *facts) provider(key types.NamespacedName, m *clusters.Member) {
 		f.invalid[m.ID()] = invalid
 		return
 	}
-	f.exports = append(f.exports, e)
+	f.exports = append(f.exports, e.FirstSeen(since))
+	f.met[m.ID()] = acquaintanceOf(m)
 	if refused := merge.RefusedKeys(export, limits.MayExportKey); len(refused) > 0 {
 		f.keys[m.ID()] = refused
 	}

@@ -30,6 +30,9 @@ type lane struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
+	// served reports, once for the lane, that a controller before it served this cluster: some import remembers exports.
+	served func() bool
+
 	mu      sync.Mutex
 	version string      // of ServiceImport that drops are learnt of, "" while the cluster's are not synced
 	drops   plan.Fields // what this cluster's ServiceImport schema does not keep (SPEC A7); replaced, never changed
@@ -43,12 +46,23 @@ func newLane(ctx context.Context, c *Controller, m *clusters.Member) *lane {
 			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](retryFirst, retryMost)),
 		events: newRecorder(ctx, m.Kube, c.opts.Log),
 	}
+	l.served = sync.OnceValue(l.anyMemory)
 	l.lookAtSchema()
 	c.metrics.watchQueue(m.ID(), l.queue.Len)
 	for range max(c.opts.Workers, 1) {
 		l.done.Go(func() { l.work(ctx) })
 	}
 	return l
+}
+
+// anyMemory reports whether some import in the cluster remembers exports.
+func (l *lane) anyMemory() bool {
+	for _, key := range l.member.Keys() {
+		if remembered(l.member.Import(key), l.c.opts.ClusterSet) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *lane) add(key types.NamespacedName) { l.queue.Add(key) }

@@ -57,7 +57,7 @@ func (f *facts) without(closed, leftOut []string) facts {
 	}
 	out := facts{
 		consumers: f.consumers, unreachable: f.unreachable, lost: f.lost, members: f.members,
-		invalid: map[string]*merge.Invalid{}, unsure: map[string]bool{}, trusted: f.trusted, keys: maps.Clone(f.keys),
+		invalid: map[string]*merge.Invalid{}, unsure: map[string]bool{}, trusted: f.trusted, met: f.met, keys: maps.Clone(f.keys),
 		exports: slices.DeleteFunc(slices.Clone(f.exports), func(e merge.Export) bool { return hidden[e.Cluster] }),
 		known:   slices.DeleteFunc(slices.Clone(f.known), func(s plan.Source) bool { return hidden[s.Cluster] }),
 	}

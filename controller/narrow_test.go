@@ -81,7 +81,7 @@ func TestNarrow_P2(t *testing.T) {
 				f.unsure[id] = true
 			}
 			all := pictureOf(f)
-			got := all.to(c.consumer, c.imported)
+			got := all.to(c.consumer, c.imported, false)
 			w := got.wanted(web)
 			var of, from, refused []string
 			if w.Service != nil {
@@ -108,7 +108,7 @@ func TestNarrow_P2(t *testing.T) {
 			if whole := all.toAll(nobodyRemembers); len(whole.service.Clusters) != 3 || len(whole.sources) != 3 {
 				t.Errorf("the offer to all was changed: %v", whole.service.Clusters)
 			}
-			if again := all.to(c.consumer, c.imported); again != got {
+			if again := all.to(c.consumer, c.imported, false); again != got {
 				t.Error("computed again instead of shared")
 			}
 		})
@@ -123,7 +123,7 @@ func TestLastIsJudgedByWhatIsSeen_P2_L2(t *testing.T) {
 	f.consumers["b"] = []string{"b"}
 	all := pictureOf(f)
 	for consumer, withdrawn := range map[string]bool{"a": false, "b": true} {
-		if got := all.to(consumer, nil).sources[0]; got.Cluster != "a" || got.Withdrawn != withdrawn {
+		if got := all.to(consumer, nil, false).sources[0]; got.Cluster != "a" || got.Withdrawn != withdrawn {
 			t.Errorf("in %s: %+v, want withdrawn %t", consumer, got, withdrawn)
 		}
 	}
@@ -152,7 +152,7 @@ func TestMemoryIsOnesOwn_L9_X4(t *testing.T) {
 	forged := &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{mcsapi.AnnotationExports: "all"}}}
 	p := pictureOf(now)
 	p.toAll(func(map[string]bool) []merge.Export { return []merge.Export{forOthers} })
-	p.to("d", remembering("set", forOthers))
+	p.to("d", remembering("set", forOthers), false)
 	for name, c := range map[string]struct {
 		imported *mcs.ServiceImport
 		want     string
@@ -167,11 +167,11 @@ func TestMemoryIsOnesOwn_L9_X4(t *testing.T) {
 		"left out by the import":               {providers("b"), "b"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := p.to("c", c.imported)
+			got := p.to("c", c.imported, false)
 			if of := strings.Join(got.service.Clusters, " "); of != c.want {
 				t.Errorf("made of %s, want %s", of, c.want)
 			}
-			if p.to("c", c.imported) != got {
+			if p.to("c", c.imported, false) != got {
 				t.Error("computed again instead of shared")
 			}
 		})
@@ -180,11 +180,65 @@ func TestMemoryIsOnesOwn_L9_X4(t *testing.T) {
 	keyed := lastKnown
 	keyed.Annotations = map[string]string{"note": "hello", "example.com/a": "x", "example.org/b": "y"}
 	now.trusted = map[string]merge.Trusted{"a": func(key string) bool { return key == "example.org/b" }}
-	if got := pictureOf(now).to("c", remembering("set", keyed)).service.Annotations; len(got) != 2 || got["note"] != "hello" || got["example.org/b"] != "y" {
+	if got := pictureOf(now).to("c", remembering("set", keyed), false).service.Annotations; len(got) != 2 || got["note"] != "hello" || got["example.org/b"] != "y" {
 		t.Errorf("annotations %v of a remembered export", got)
 	}
 	verdict := p.toAll(func(map[string]bool) []merge.Export { return []merge.Export{lastKnown} })
 	if of := strings.Join(verdict.service.Clusters, " "); of != "a b c" {
 		t.Errorf("the verdict is made of %s", of)
+	}
+}
+
+// TestAges_M1: an export that appeared while nobody looked counts from when it was seen, in consumers that were served before;
+// an import keeps what was found, and those that agree share one offer.
+func TestAges_M1(t *testing.T) {
+	f := exportedBy("b", "a") // b is older
+	for i := range f.exports {
+		e := &f.exports[i]
+		e.SessionAffinity, e.InternalTrafficPolicy = corev1.ServiceAffinityNone, corev1.ServiceInternalTrafficPolicyCluster
+	}
+	seen := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+	f.met = map[string]acquaintance{"a": {seen, true}, "b": {seen, true}}
+	remembering := func(exports ...merge.Export) *mcs.ServiceImport {
+		text, err := json.Marshal(exports)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{
+			Labels: map[string]string{mcsapi.LabelClusterSet: "set"}, Annotations: map[string]string{mcsapi.AnnotationExports: string(text)}}}
+	}
+	b, a := f.exports[0], f.exports[1]
+	late := b.FirstSeen(seen)
+	p := pictureOf(f)
+	for name, c := range map[string]struct {
+		imported *mcs.ServiceImport
+		served   bool
+		want     string
+		since    time.Time // of b
+	}{
+		"no import":                             {nil, true, "b a", time.Time{}},
+		"remembered":                            {remembering(a, b), true, "b a", time.Time{}},
+		"not remembered":                        {remembering(a), true, "a b", seen},
+		"not remembered, in a new consumer":     {remembering(a), false, "b a", time.Time{}},
+		"remembered as late":                    {remembering(a, late), false, "a b", seen},
+		"remembered with another creation time": {remembering(a, merge.Export{Cluster: "b", Created: seen, Service: b.Service}), false, "a b", seen},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := p.to("c", c.imported, c.served)
+			if got := strings.Join(o.service.Clusters, " "); got != c.want {
+				t.Errorf("by age %s, want %s", got, c.want)
+			}
+			for _, e := range o.service.Exports {
+				if e.Cluster == "b" && !e.Since.Equal(c.since) {
+					t.Errorf("b counts from %s", e.Since)
+				}
+			}
+		})
+	}
+	if p.to("c", remembering(a), true) != p.to("d", remembering(a, late), false) {
+		t.Error("consumers that agree do not share an offer")
+	}
+	if got := p.toAll(func(map[string]bool) []merge.Export { return []merge.Export{a, late} }).service.Clusters; got[0] != "a" {
+		t.Errorf("the verdict is by %s", got)
 	}
 }

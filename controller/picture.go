@@ -19,12 +19,16 @@ type picture struct {
 
 	mu     sync.Mutex
 	offers map[sight]*offer
+
+	once  sync.Once
+	whole *offer // see toAll
 }
 
 // sight is what tells one offer of a picture from another: the exports that are not seen, and what is remembered.
 type sight struct {
 	closed, leftOut string // clusters
 	memory          string // as an import keeps it
+	ages            string // where memory has others
 	anyMemory       bool
 }
 
@@ -35,28 +39,38 @@ func (c *Controller) look(key types.NamespacedName) *picture {
 	})
 }
 
-// toAll returns the offer of all exports, with those that memory returns.
+// toAll returns the offer of all exports, with the ages and the last known exports that memory returns. It is asked once.
 func (p *picture) toAll(memory func(unsure map[string]bool) []merge.Export) *offer {
-	if len(p.unsure) == 0 {
-		return p.offer(sight{}, p.facts, nil, nil)
-	}
-	return p.offer(sight{anyMemory: true}, p.recalling(memory(p.unsure)), nil, nil)
+	p.once.Do(func() {
+		var by sight
+		seen := p.facts
+		if len(p.exports)+len(p.unsure) > 1 { // one export alone wins whatever its age
+			kept := memory(p.unsure)
+			seen, by.ages = seen.aged(kept, false)
+			seen, by.anyMemory = seen.recalling(of(kept, p.unsure)), len(p.unsure) > 0
+		}
+		p.whole = p.offer(by, seen, nil, nil)
+	})
+	return p.whole
 }
 
 // to returns what a consumer may see, by its own import, which may be nil: not the exports that name their consumers and not
 // this one, and not those that the import leaves out (SPEC P2). Of clusters of which nothing is known at present it sees what
 // its own import remembers (SPEC L9): what others remember may be older, or forged, and is nobody's word but theirs (SPEC X4).
-// Consumers that see the same share one offer.
-func (p *picture) to(consumer string, i *mcs.ServiceImport) *offer {
+// Consumers that see the same share one offer. served says that a controller before this one served the consumer, so that an
+// export which its import does not remember appeared since (SPEC M1).
+func (p *picture) to(consumer string, i *mcs.ServiceImport, served bool) *offer {
 	var providers []string
 	if i != nil {
 		providers = mcsapi.ClustersIn(i.Annotations, mcsapi.AnnotationProviders)
 	}
 	var by sight
-	seen := p.facts
-	if known := remembered(i, p.unsure, p.opts.ClusterSet); len(known) > 0 {
+	memory := remembered(i, p.opts.ClusterSet)
+	seen, ages := p.aged(memory, served)
+	by.ages = ages
+	if known := of(memory, p.unsure); len(known) > 0 {
 		by.memory = i.Annotations[mcsapi.AnnotationExports]
-		seen = p.recalling(known)
+		seen = seen.recalling(known)
 	}
 	closed, leftOut := seen.unseen(consumer, providers)
 	by.closed, by.leftOut = strings.Join(closed, ","), strings.Join(leftOut, ",")

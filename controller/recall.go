@@ -1,8 +1,11 @@
 package controller
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -25,32 +28,77 @@ func (f facts) recalling(exports []merge.Export) facts {
 	return f
 }
 
-// remembered returns the last known exports of the clusters in unsure, from what an import keeps (SPEC L9). It may be nil; one
-// of another clusterset says nothing.
-func remembered(i *mcs.ServiceImport, unsure map[string]bool, clusterset string) []merge.Export {
-	if i == nil || len(unsure) == 0 || plan.OtherSet(i, clusterset) != "" {
+// acquaintance is since when a member is known, see [clusters.Member.Met].
+type acquaintance struct {
+	at    time.Time
+	known bool
+}
+
+func acquaintanceOf(m *clusters.Member) (a acquaintance) {
+	a.at, a.known = m.Met()
+	return a
+}
+
+// aged returns the facts with the ages of exports as memory has them, and what tells those ages from others (SPEC M1). For
+// served see [picture.to].
+func (f facts) aged(memory []merge.Export, served bool) (facts, string) {
+	var differs strings.Builder
+	for i := range f.exports {
+		e := &f.exports[i]
+		met := f.met[e.Cluster]
+		recalled := e.Recall(memory, met.at, served && met.known)
+		if recalled.Since.Equal(e.Since) {
+			continue
+		}
+		if differs.Len() == 0 {
+			f.exports = slices.Clone(f.exports)
+		}
+		f.exports[i] = recalled
+		fmt.Fprintf(&differs, "%s %d,", recalled.Cluster, recalled.Since.Unix())
+	}
+	return f, differs.String()
+}
+
+// remembered returns what an import keeps of the exports of its name, as they were last known (SPEC L9). It may be nil; one of
+// another clusterset says nothing.
+func remembered(i *mcs.ServiceImport, clusterset string) []merge.Export {
+	if i == nil || plan.OtherSet(i, clusterset) != "" {
 		return nil
 	}
 	kept, err := plan.Remembered(i)
 	if err != nil {
 		return nil // hostile or from another version: as good as nothing remembered
 	}
-	return slices.DeleteFunc(kept, func(e merge.Export) bool { return !unsure[e.Cluster] })
+	return kept
 }
 
-// anyMemory returns the last known exports of the clusters in unsure, from the first consumer that remembers each. Verdicts
-// on the exports of others are made with it; what a consumer holds only with what it remembers itself, see [picture.to].
+// of returns the exports of some clusters.
+func of(exports []merge.Export, clusters map[string]bool) []merge.Export {
+	if len(clusters) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(exports), func(e merge.Export) bool { return !clusters[e.Cluster] })
+}
+
+// anyMemory returns the exports of a name as consumers remember them: those of the clusters in unsure each from the first that
+// remembers it, the others from the first that remembers any. Verdicts on the exports of others are made with it; what a
+// consumer holds only with what it remembers itself, see [picture.to].
 func anyMemory(key types.NamespacedName, members []*clusters.Member, unsure map[string]bool, clusterset string) []merge.Export {
 	var exports []merge.Export
-	found := map[string]bool{}
+	found, missing := map[string]bool{}, len(unsure)
 	for _, m := range members {
-		if !m.Registration().Consumer {
+		if !m.Registration().Consumer || missing == 0 && len(exports) > 0 {
 			continue
 		}
-		for _, e := range remembered(m.Import(key), unsure, clusterset) {
-			if !found[e.Cluster] {
-				found[e.Cluster] = true
-				exports = append(exports, e)
+		first := len(exports) == 0
+		for _, e := range remembered(m.Import(key), clusterset) {
+			if found[e.Cluster] || !first && !unsure[e.Cluster] {
+				continue
+			}
+			found[e.Cluster] = true
+			exports = append(exports, e)
+			if unsure[e.Cluster] {
+				missing--
 			}
 		}
 	}

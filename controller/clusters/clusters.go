@@ -47,6 +47,8 @@ type Registration struct {
 	ExportStatus bool
 	// Limits are what the member is trusted with.
 	Limits Limits
+	// Registered is when the registration was made; zero if the source does not know.
+	Registered time.Time
 
 	// Pin stores the id that the cluster gave at first contact, so that it is known before contact ever after. A member
 	// whose id can't be stored is not admitted: after a restart it would be taken for one that left.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -109,6 +110,9 @@ func (m *Member) refuse(c *connection) {
 // owner references name (SPEC S1), or always with force.
 func (m *Member) tellSynced(force bool) {
 	provider, consumer, version := m.ProviderSynced(), m.ConsumerSynced(), m.ImportVersion()
+	if provider {
+		m.arrivals.meet(time.Now(), m.eachExport)
+	}
 	m.mu.Lock()
 	differs := provider != m.provider || consumer != m.consumer
 	force = force || version != m.version
@@ -223,6 +227,9 @@ func (t *track[T]) problem(resource string) error {
 // What changes of objects concern.
 
 func (m *Member) exportChanged(before, after *mcs.ServiceExport) {
+	if after == nil {
+		m.arrivals.forget(keyOf(before))
+	}
 	m.handler.Changed(m, keyOf(either(before, after)))
 }
 

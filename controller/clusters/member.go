@@ -34,6 +34,7 @@ type Member struct {
 	// conn is the connection that readers use; nil until the first contact.
 	conn     atomic.Pointer[connection]
 	standing atomic.Int32
+	arrivals arrivals
 
 	mu        sync.Mutex
 	reg       Registration
@@ -80,6 +81,15 @@ func (m *Member) Export(key types.NamespacedName) *mcs.ServiceExport {
 		}
 	}
 	return nil
+}
+
+// eachExport calls f for every export of the member. f must not use the member.
+func (m *Member) eachExport(f func(types.NamespacedName, *mcs.ServiceExport)) {
+	if c := m.conn.Load(); c != nil {
+		if s := c.exports.read(); s != nil {
+			s.each(f)
+		}
+	}
 }
 
 // ExportDoubted says that an export which Export returns is absent from the cluster, as far as is known, but not for long

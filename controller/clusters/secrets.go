@@ -132,7 +132,7 @@ func (s Secrets) registrations(secrets *store[*corev1.Secret], last map[string]R
 // registration reads one Secret. What is wrong with it is in the registration's Err, which never quotes its data.
 func (s Secrets) registration(secret *corev1.Secret) Registration {
 	reg := s.Registration
-	reg.ID = secret.Labels[LabelMember]
+	reg.ID, reg.Registered = secret.Labels[LabelMember], secret.CreationTimestamp.Time
 	reg.Origin = fmt.Sprintf("Secret %s/%s", secret.Namespace, secret.Name)
 	if err := applyRole(&reg, secret.Annotations[AnnotationRole]); err != nil {
 		reg.Err = fmt.Errorf("%s: %w", reg.Origin, err)

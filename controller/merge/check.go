@@ -17,6 +17,9 @@ func (e *Export) Check() error {
 	if e.Created != timestamp(e.Created) {
 		return fmt.Errorf("cluster %s: created %s is not a timestamp in UTC", e.Cluster, e.Created)
 	}
+	if e.Since != timestamp(e.Since) || !e.Since.IsZero() && e.Since.Sub(e.Created) <= unseenAge {
+		return fmt.Errorf("cluster %s: since %s is not when an export was first seen that was created %s", e.Cluster, e.Since, e.Created)
+	}
 	for i := range e.Ports {
 		if e.Ports[i].Protocol == "" {
 			return fmt.Errorf("cluster %s: port %d has no protocol", e.Cluster, e.Ports[i].Number)

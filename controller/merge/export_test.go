@@ -151,6 +151,8 @@ func TestCheck(t *testing.T) {
 		"no cluster":          func(e *Export) { e.Cluster = "" },
 		"cluster with slash":  func(e *Export) { e.Cluster = "a/b" },
 		"long cluster":        func(e *Export) { e.Cluster = strings.Repeat("a", 64) },
+		"seen without need":   func(e *Export) { e.Since = e.Created.Add(time.Minute) },
+		"seen in local time":  func(e *Export) { e.Since = e.Created.AddDate(1, 0, 0).In(time.FixedZone("", 3600)) },
 		"local time":          func(e *Export) { e.Created = e.Created.In(time.FixedZone("", 3600)) },
 		"no protocol":         func(e *Export) { e.Ports = []Port{{Number: 80}} },
 		"port 0":              func(e *Export) { e.Ports = []Port{{Protocol: "TCP"}} },

@@ -22,6 +22,8 @@ type Export struct {
 	Cluster string `json:"cluster"`
 	// Created is the creationTimestamp of the ServiceExport: the oldest wins (SPEC M1).
 	Created time.Time `json:"created"`
+	// Since is when the export was first seen, where that is what its age counts from; zero where Created is. See [Export.Age].
+	Since time.Time `json:"since,omitzero"`
 	// Labels and Annotations are spec.exportedLabels and spec.exportedAnnotations, without the keys that are refused (SPEC E4, X5).
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`

@@ -192,9 +192,13 @@ func (p *pass) precedence() []Event {
 	if was == is || !slices.Contains(p.Service.Clusters, was) {
 		return nil
 	}
+	winner, counts := &p.Service.Exports[0], "created"
+	if !winner.Since.IsZero() {
+		counts = "first seen"
+	}
 	return []Event{{Warning: true, Reason: "PrecedenceChanged", Message: fmt.Sprintf(
-		"the export of %s, created %s, is older than that of %s: its properties win from now on",
-		is, p.Service.Exports[0].Created.Format("2006-01-02 15:04:05 MST"), was)}}
+		"the export of %s, %s %s, is older than that of %s: its properties win from now on",
+		is, counts, winner.Age().Format("2006-01-02 15:04:05 MST"), was)}}
 }
 
 // replacement announces that the derived Service is made anew, which costs the import its addresses.

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,4 +106,33 @@ func FuzzRemembered(f *testing.F) {
 			t.Errorf("what was read is not what is written: %v", err)
 		}
 	})
+}
+
+// SPEC M1: the age that was found is remembered with the export, and announced as what it is.
+func TestRememberedAge_M1(t *testing.T) {
+	east, west := provider("east", time.Hour), provider("west", 100*24*time.Hour)
+	c := newConsumer(t, defaultConsumer())
+	c.settle(wanted(t, east), noon)
+	both := func(seen time.Time) Wanted {
+		w := wanted(t, east, west)
+		exports := slices.Clone(w.Service.Exports)
+		for i := range exports {
+			if exports[i].Cluster == "west" {
+				exports[i] = exports[i].FirstSeen(seen)
+			}
+		}
+		*w.Service = merge.Merge(exports, noon)
+		return w
+	}
+	c.settle(both(noon), noon)
+	kept, err := Remembered(c.imp)
+	if err != nil || len(kept) != 2 || kept[0].Cluster != "east" || !kept[1].Since.Equal(noon) {
+		t.Errorf("remembered %+v, %v", kept, err)
+	}
+	w := both(noon.Add(-2 * time.Hour))
+	p := newPass(c.Consumer, w, c.held(), noon)
+	events := p.precedence()
+	if len(events) != 1 || !strings.Contains(events[0].Message, "the export of west, first seen 2026-03-01 10:00:00 UTC, is older than that of east") {
+		t.Errorf("events %+v", events)
+	}
 }

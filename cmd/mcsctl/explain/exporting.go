@@ -186,6 +186,9 @@ func (d *diagnosis) remembered() {
 		if err != nil {
 			continue // garbled: as good as nothing remembered
 		}
+		for n := range d.exports { // their ages, too
+			d.exports[n] = d.exports[n].Recall(kept, time.Time{}, false)
+		}
 		for n := range kept {
 			if at := slices.Index(silent, kept[n].Cluster); at >= 0 {
 				silent = slices.Delete(silent, at, at+1)

@@ -55,7 +55,11 @@ func (c *Cluster) meta(kind, name string, version int) metav1.ObjectMeta {
 }
 
 func (c *Cluster) export(t metav1.TypeMeta, name string, at change) object {
-	return &mcs.ServiceExport{TypeMeta: t, ObjectMeta: c.meta("export", name, at.version)}
+	e := &mcs.ServiceExport{TypeMeta: t, ObjectMeta: c.meta("export", name, at.version)}
+	if created, ok := c.created.Load(name); ok {
+		e.CreationTimestamp = metav1.NewTime(time.Unix(created.(int64), 0))
+	}
+	return e
 }
 
 func (c *Cluster) service(t metav1.TypeMeta, name string, at change) object {

@@ -26,6 +26,7 @@ type Cluster struct {
 	down     atomic.Bool
 	watches  atomic.Int64
 	requests atomic.Int64
+	created  sync.Map // by name: creationTimestamps of exports that are not the cluster's own, in Unix time
 
 	mu      sync.Mutex
 	version int               // the resource version of the last event
@@ -116,6 +117,19 @@ func (c *Cluster) Export(service string) {
 	defer c.mu.Unlock()
 	c.exports[service] = c.version + 1
 	c.happens("ServiceExport", "ADDED", service, "")
+}
+
+// ExportAs creates the export of a Service, or changes it, with a creationTimestamp that no API server would give it.
+func (c *Cluster) ExportAs(service string, created int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	verb := "ADDED"
+	if c.exports[service] > 0 {
+		verb = "MODIFIED"
+	}
+	c.created.Store(service, created)
+	c.exports[service] = c.version + 1
+	c.happens("ServiceExport", verb, service, "")
 }
 
 // Unexport deletes the export of a Service.
