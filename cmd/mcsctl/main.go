@@ -5,11 +5,15 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
+	"k8s.io/klog/v2"
+
 	"github.com/clusterset/multicluster/cmd/mcsctl/command"
+	"github.com/clusterset/multicluster/cmd/mcsctl/screen"
 )
 
 // version is set by the linker.
@@ -18,5 +22,7 @@ var version = "unknown"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	// What client-go says, such as the warnings of API servers, is no less theirs.
+	klog.SetSlogLogger(slog.New(slog.NewTextHandler(screen.NewWriter(os.Stderr), nil)))
 	os.Exit(command.Run(ctx, version, os.Args, os.Stdout, os.Stderr))
 }

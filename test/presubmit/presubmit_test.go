@@ -137,3 +137,36 @@ func run(t *testing.T, name string, args ...string) string {
 	}
 	return string(out)
 }
+
+// TestScreen: all that mcsctl prints passes the writer that escapes what clusters say to a terminal. Only main knows the real
+// standard output, and Run wraps it before anything is said.
+func TestScreen(t *testing.T) {
+	around := regexp.MustCompile(`\bos\.Std(out|err)\b|\bfmt\.Print(|f|ln)\(|(^|[^\w.])print(|ln)\(|"log"|\bslog\.(Debug|Info|Warn|Error)\(|/dev/(std|tty)`)
+	files, allowed := 0, 0
+	for _, name := range strings.Fields(run(t, "git", "ls-files", "--cached", "--others", "--exclude-standard", "cmd/mcsctl/*.go")) {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		body, err := os.ReadFile(filepath.Join(root(t), name))
+		if err != nil {
+			continue
+		}
+		files++
+		for n, line := range strings.Split(string(body), "\n") {
+			switch {
+			case !around.MatchString(line):
+			case name == "cmd/mcsctl/main.go" && (strings.Contains(line, "command.Run(") || strings.Contains(line, "screen.NewWriter(os.Stderr)")):
+				allowed++
+			default:
+				t.Errorf("%s:%d prints around package screen: %s", name, n+1, strings.TrimSpace(line))
+			}
+		}
+	}
+	if files < 10 || allowed != 2 {
+		t.Errorf("%d files were read, with %d places that may know standard output", files, allowed)
+	}
+	wraps, err := os.ReadFile(filepath.Join(root(t), "cmd/mcsctl/command/root.go"))
+	if err != nil || !strings.Contains(string(wraps), "\n\tstdout, stderr = screen.NewWriter(stdout), screen.NewWriter(stderr)\n") {
+		t.Errorf("Run does not wrap its writers: %v", err)
+	}
+}

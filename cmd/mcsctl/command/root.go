@@ -45,6 +45,7 @@ type app struct {
 
 // Run runs the program with the arguments args, args[0] being its name, and returns its exit code.
 func Run(ctx context.Context, version string, args []string, stdout, stderr io.Writer) int {
+	stdout, stderr = screen.NewWriter(stdout), screen.NewWriter(stderr)
 	a := &app{version: version}
 	root := a.root(filepath.Base(args[0]), stdout, stderr)
 	root.SetArgs(args[1:])

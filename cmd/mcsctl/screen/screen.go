@@ -1,5 +1,7 @@
 // Package screen writes what commands found: tables and marks for people, JSON or YAML for programs.
 //
+// All that is written passes a [Writer], which escapes what could act on a terminal: error texts and objects come from clusters.
+//
 // Colours are used on a terminal only, and not where the variable NO_COLOR is set (https://no-color.org). Nothing is ever
 // said by colour alone.
 package screen
@@ -11,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf16"
 
 	"golang.org/x/term"
 	"sigs.k8s.io/yaml"
@@ -37,17 +40,16 @@ func ParseFormat(s string) (Format, error) {
 
 // Screen is where a command writes.
 type Screen struct {
-	Out    io.Writer // what was found
-	Err    io.Writer // progress, and what went wrong
+	Out    *Writer // what was found
+	Err    *Writer // progress, and what went wrong
 	Format Format
-	color  bool
 }
 
 // New returns a screen that colours what it writes if out is a terminal and the environment has nothing against it.
 func New(out, err io.Writer, format Format) *Screen {
-	s := &Screen{Out: out, Err: err, Format: format}
-	if file, ok := out.(*os.File); ok && format == Text {
-		s.color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+	s := &Screen{Out: NewWriter(out), Err: NewWriter(err), Format: format}
+	if file, ok := s.Out.raw.(*os.File); ok && format == Text {
+		s.Out.color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
 	}
 	return s
 }
@@ -58,13 +60,38 @@ func (s *Screen) Data(v any) error {
 	if err != nil {
 		return err
 	}
+	text = []byte(s.escapeData(string(text)))
 	if s.Format == YAML {
-		if text, err = yaml.JSONToYAML(text); err != nil {
+		asYAML, err := yaml.JSONToYAML(text)
+		if err != nil {
 			return err
+		}
+		// What has to be escaped is written as JSON, which is YAML, too: a plain scalar can't be escaped.
+		if strings.IndexFunc(string(asYAML), func(r rune) bool { return r != '\n' && !printable(r) }) < 0 {
+			text = asYAML
 		}
 	}
 	_, err = fmt.Fprintln(s.Out, strings.TrimSuffix(string(text), "\n"))
 	return err
+}
+
+// escapeData escapes, in JSON, what is not printable, which can only be in strings.
+func (s *Screen) escapeData(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		high, low := utf16.EncodeRune(r)
+		switch {
+		case r == '\n' || printable(r):
+			b.WriteRune(r)
+		case r <= 0xffff:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		case s.Format == YAML: // which has no pairs
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return b.String()
 }
 
 // Tone is how something is to be taken.
@@ -79,34 +106,26 @@ const (
 	Bad
 )
 
-var tones = map[Tone]struct{ mark, code string }{
-	Good: {"✔", "32"}, Quiet: {"-", "90"}, Unsure: {"?", "36"}, Odd: {"!", "33"}, Bad: {"✘", "31"},
+var tones = map[Tone]struct{ mark, style string }{
+	Good: {"✔", "2"}, Quiet: {"-", "9"}, Unsure: {"?", "6"}, Odd: {"!", "3"}, Bad: {"✘", "4"},
 }
 
 // Mark is the mark of a tone, coloured.
-func (s *Screen) Mark(t Tone) string { return s.Paint(t, tones[t].mark) }
+func (s *Screen) Mark(t Tone) Styled { return s.Paint(t, tones[t].mark) }
 
 // Paint colours text, if colours are used.
-func (s *Screen) Paint(t Tone, text string) string {
-	if !s.color {
-		return text
-	}
-	return "\x1b[" + tones[t].code + "m" + text + "\x1b[0m"
-}
+func (s *Screen) Paint(t Tone, text string) Styled { return Styled{tones[t].style, text} }
 
 // Bold makes text stand out, if colours are used.
-func (s *Screen) Bold(text string) string {
-	if !s.color {
-		return text
-	}
-	return "\x1b[1m" + text + "\x1b[0m"
-}
+func (s *Screen) Bold(text string) Styled { return Styled{"1", text} }
 
-// Line writes one line.
-func (s *Screen) Line(format string, args ...any) { fmt.Fprintf(s.Out, format+"\n", args...) }
+// Line writes one line. What the format breaks into lines stays so; a line break in an argument is escaped.
+func (s *Screen) Line(format string, args ...any) { fmt.Fprintf(s.Out, format+"\n", values(args)...) }
 
 // Progress writes one line about work under way, which is not part of the result.
-func (s *Screen) Progress(format string, args ...any) { fmt.Fprintf(s.Err, format+"\n", args...) }
+func (s *Screen) Progress(format string, args ...any) {
+	fmt.Fprintf(s.Err, format+"\n", values(args)...)
+}
 
 // Table writes rows under a header, in columns; empty cells show as "-".
 func (s *Screen) Table(header []string, rows [][]string) {
@@ -115,7 +134,7 @@ func (s *Screen) Table(header []string, rows [][]string) {
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = cell
+			cells[i] = Escape(cell)
 			if cell == "" {
 				cells[i] = "-"
 			}
