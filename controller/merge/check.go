@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/clusterset/multicluster/controller/accept"
 )
 
 // Check says what in e can't have come from [Of]. It is for exports that were kept where others can write.
@@ -25,7 +27,7 @@ func (e *Export) Check() error {
 			return fmt.Errorf("cluster %s: port %d has no protocol", e.Cluster, e.Ports[i].Number)
 		}
 	}
-	if why := badPorts(e.servicePorts()); why != "" {
+	if _, why := acceptPorts(e.servicePorts()); why != "" {
 		return fmt.Errorf("cluster %s: %s", e.Cluster, why)
 	}
 	if err := e.checkScalars(); err != nil {
@@ -60,20 +62,20 @@ func (s *Service) checkScalars() error {
 			return fmt.Errorf("a timeout without session affinity")
 		}
 	case corev1.ServiceAffinityClientIP:
-		if s.AffinityTimeout == nil || !affinityTimeout(*s.AffinityTimeout) {
+		if s.AffinityTimeout == nil || !accept.AffinityTimeout(*s.AffinityTimeout) {
 			return fmt.Errorf("no valid timeout of the session affinity")
 		}
 	default:
 		return fmt.Errorf("session affinity %q", clip(string(s.SessionAffinity), 80))
 	}
-	if !trafficPolicy(s.InternalTrafficPolicy) {
+	if !accept.TrafficPolicy(s.InternalTrafficPolicy) {
 		return fmt.Errorf("internal traffic policy %q", clip(string(s.InternalTrafficPolicy), 80))
 	}
-	if len(s.TrafficDistribution) > maxDistribution {
-		return fmt.Errorf("traffic distribution of %d bytes", len(s.TrafficDistribution))
+	if !accept.TrafficDistribution(s.TrafficDistribution) {
+		return fmt.Errorf("traffic distribution %q", clip(s.TrafficDistribution, 80))
 	}
 	for i, f := range s.IPFamilies {
-		if !family(f) || slices.Contains(s.IPFamilies[:i], f) {
+		if !accept.Family(f) || slices.Contains(s.IPFamilies[:i], f) {
 			return fmt.Errorf("IP families %q", s.IPFamilies)
 		}
 	}
@@ -87,22 +89,6 @@ func (s *Service) servicePorts() []corev1.ServicePort {
 	}
 	return out
 }
-
-// affinityTimeout is what an API server takes: a second to a day.
-func affinityTimeout(seconds int32) bool {
-	return seconds > 0 && seconds <= 86400
-}
-
-func trafficPolicy(p corev1.ServiceInternalTrafficPolicy) bool {
-	return p == corev1.ServiceInternalTrafficPolicyCluster || p == corev1.ServiceInternalTrafficPolicyLocal
-}
-
-func family(f corev1.IPFamily) bool {
-	return f == corev1.IPv4Protocol || f == corev1.IPv6Protocol
-}
-
-// maxDistribution bounds trafficDistribution, of which newer servers may know values that this code does not.
-const maxDistribution = 128
 
 // timestamp is t as it survives being kept: in UTC, whole seconds as API servers have them, and zero if it is in no year
 // that RFC 3339 can write.

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/accept"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -28,7 +29,11 @@ const (
 
 // MaxPorts is how many ports an exported Service may have. It bounds what one exporting cluster makes every importing
 // cluster store.
-const MaxPorts = 1000
+const MaxPorts = accept.MaxServicePorts
+
+// maxPortText bounds the names and protocols of an export's ports together, in bytes, because importing clusters keep each
+// export on their import.
+const maxPortText = 64 << 10
 
 // Invalid says why a ServiceExport exports nothing (condition Valid=False).
 type Invalid struct {
@@ -48,7 +53,14 @@ func Of(cluster string, export *mcs.ServiceExport, service *corev1.Service, trus
 	if invalid := exportable(export, service); invalid != nil {
 		return Export{}, invalid
 	}
+	ports, why := acceptPorts(service.Spec.Ports)
+	if why != "" {
+		return Export{}, &Invalid{InvalidPorts, fmt.Sprintf("Service %s/%s: %s", export.Namespace, export.Name, why)}
+	}
 	labels, annotations, _ := exported(&export.Spec, trusted)
+	var refused []Refusal
+	judge := accept.Judge{Refused: func(what, why string) { refused = append(refused, Refusal{what, why}) }}
+	accepted := judge.Service(service)
 	return Export{
 		Cluster:     cluster,
 		Created:     timestamp(export.CreationTimestamp.Time),
@@ -56,7 +68,8 @@ func Of(cluster string, export *mcs.ServiceExport, service *corev1.Service, trus
 		Annotations: annotations,
 		Consumers:   Consumers(export),
 		Prefer:      mcsapi.ClustersIn(export.Annotations, mcsapi.AnnotationPrefer),
-		Service:     properties(&service.Spec),
+		Service:     properties(&accepted.Spec, ports),
+		Refused:     refused,
 	}, nil
 }
 
@@ -66,7 +79,7 @@ func exportable(export *mcs.ServiceExport, service *corev1.Service) *Invalid {
 		return &Invalid{mcs.ServiceExportReasonNoService, fmt.Sprintf("Service %s does not exist; create it, or delete this export", name)}
 	}
 	if len(validation.IsDNS1123Label(export.Name)) != 0 {
-		return &Invalid{InvalidName, fmt.Sprintf("%q is not a DNS label", export.Name)}
+		return &Invalid{InvalidName, fmt.Sprintf("%q is not a DNS label", clip(export.Name, 80))}
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
 		return &Invalid{mcs.ServiceExportReasonInvalidServiceType,
@@ -74,75 +87,63 @@ func exportable(export *mcs.ServiceExport, service *corev1.Service) *Invalid {
 	}
 	if set, derived := service.Labels[mcsapi.LabelClusterSet]; derived {
 		return &Invalid{mcs.ServiceExportReasonInvalidServiceType,
-			fmt.Sprintf("Service %s is itself derived from a ServiceImport of clusterset %s; imported services are not exported again", name, set)}
-	}
-	if why := badPorts(service.Spec.Ports); why != "" {
-		return &Invalid{InvalidPorts, fmt.Sprintf("Service %s: %s", name, why)}
+			fmt.Sprintf("Service %s is itself derived from a ServiceImport of clusterset %s; imported services are not exported again", name, accept.Show(set, 80))}
 	}
 	return badChoice(export)
 }
 
-// badPorts says what no API server would have let pass: a consumer's would refuse the derived Service for it.
-func badPorts(ports []corev1.ServicePort) string {
-	if len(ports) > MaxPorts {
-		return fmt.Sprintf("%d ports, of which at most %d can be exported", len(ports), MaxPorts)
+// acceptPorts returns ports in the form that they have after the defaulting of a present API server, or says why they can't
+// be exported: a consumer's API server would refuse the derived Service for it, or its kube-proxy every Service.
+func acceptPorts(list []corev1.ServicePort) (ports []Port, why string) {
+	if len(list) > MaxPorts {
+		return nil, fmt.Sprintf("%d ports, of which at most %d can be exported", len(list), MaxPorts)
 	}
-	for i := range ports {
-		p := &ports[i]
-		switch {
-		case p.Port < 1 || p.Port > 65535:
-			return fmt.Sprintf("port %d is not between 1 and 65535", p.Port)
-		case p.Name != "" && len(validation.IsDNS1123Label(p.Name)) != 0:
-			return fmt.Sprintf("port name %q is not a DNS label", p.Name)
-		case !slices.Contains([]corev1.Protocol{"", corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}, p.Protocol):
-			return fmt.Sprintf("protocol %q is none of TCP, UDP, SCTP", p.Protocol)
-		case p.AppProtocol != nil && *p.AppProtocol != "" && len(validation.IsQualifiedName(*p.AppProtocol)) != 0:
-			return fmt.Sprintf("appProtocol %q is not a qualified name", *p.AppProtocol)
+	judge := accept.Judge{Refused: func(what, reason string) { why = accept.Show(what, 80) + " is " + reason }}
+	size := 0
+	ports = slices.Grow(ports, len(list))
+	for i := range list {
+		var accepted corev1.ServicePort
+		if !judge.ServicePort(&accepted, &list[i]) {
+			return nil, why
 		}
+		port := Port{Name: accepted.Name, Protocol: accepted.Protocol, Number: accepted.Port}
+		if accepted.AppProtocol != nil {
+			port.AppProtocol = *accepted.AppProtocol
+		}
+		ports = append(ports, port)
+		size += len(port.Name) + len(port.AppProtocol)
 	}
-	return ""
+	if size > maxPortText {
+		return nil, fmt.Sprintf("more than %d KiB of port names and appProtocols", maxPortText>>10)
+	}
+	return ports, ""
 }
 
-// properties brings a Service's global properties to the form that they have after the defaulting of a present API server.
-func properties(spec *corev1.ServiceSpec) Service {
+// properties brings a Service's global properties, as far as they are acceptable, to the form that they have after the
+// defaulting of a present API server.
+func properties(spec *corev1.ServiceSpec, ports []Port) Service {
 	s := Service{
 		Headless:              spec.ClusterIP == corev1.ClusterIPNone,
+		Ports:                 ports,
 		SessionAffinity:       corev1.ServiceAffinityNone,
 		InternalTrafficPolicy: corev1.ServiceInternalTrafficPolicyCluster,
 		IPFamilies:            families(spec),
 	}
-	if len(spec.Ports) > 0 {
-		s.Ports = make([]Port, len(spec.Ports))
-	}
-	for i := range spec.Ports {
-		s.Ports[i] = port(&spec.Ports[i])
-	}
 	if spec.SessionAffinity == corev1.ServiceAffinityClientIP {
 		s.SessionAffinity = corev1.ServiceAffinityClientIP
 		timeout := int32(corev1.DefaultClientIPServiceAffinitySeconds)
-		if c := spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil && affinityTimeout(*c.ClientIP.TimeoutSeconds) {
+		if c := spec.SessionAffinityConfig; c != nil {
 			timeout = *c.ClientIP.TimeoutSeconds
 		}
 		s.AffinityTimeout = &timeout
 	}
-	if p := spec.InternalTrafficPolicy; p != nil && trafficPolicy(*p) {
+	if p := spec.InternalTrafficPolicy; p != nil {
 		s.InternalTrafficPolicy = *p
 	}
-	if d := spec.TrafficDistribution; d != nil && len(*d) <= maxDistribution {
-		s.TrafficDistribution = *spec.TrafficDistribution
+	if d := spec.TrafficDistribution; d != nil {
+		s.TrafficDistribution = *d
 	}
 	return s
-}
-
-func port(p *corev1.ServicePort) Port {
-	out := Port{Name: p.Name, Protocol: p.Protocol, Number: p.Port}
-	if out.Protocol == "" {
-		out.Protocol = corev1.ProtocolTCP
-	}
-	if p.AppProtocol != nil {
-		out.AppProtocol = *p.AppProtocol
-	}
-	return out
 }
 
 // families are spec.ipFamilies, or what the address says where a server older than dual-stack left them out.
@@ -154,9 +155,7 @@ func families(spec *corev1.ServiceSpec) []corev1.IPFamily {
 		}
 	}
 	for _, f := range spec.IPFamilies {
-		if family(f) {
-			add(f)
-		}
+		add(f)
 	}
 	if len(out) > 0 || spec.ClusterIP == "" || spec.ClusterIP == corev1.ClusterIPNone {
 		return out

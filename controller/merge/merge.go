@@ -32,7 +32,12 @@ type Export struct {
 	// Prefer are the clusters whose endpoints are used first, in order; nil says nothing of that, empty no preference (SPEC P3).
 	Prefer []string `json:"prefer,omitzero"`
 	Service
+	// Refused are the fields of the Service that are left out, for the import to report; they are not kept (SPEC X2).
+	Refused []Refusal `json:"-"`
 }
+
+// Refusal is something that is left out, and why.
+type Refusal struct{ What, Why string }
 
 // Service is the set of global properties (KEP-1645 "Global Properties") of a Service, exported or merged.
 type Service struct {

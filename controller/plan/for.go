@@ -22,6 +22,7 @@ type pass struct {
 
 func newPass(c Consumer, w Wanted, h Held, now Now) *pass {
 	p := &pass{Consumer: c, Wanted: w, Held: h, now: now, derived: DerivedName(w.Key.Name), refused: make(refusals), withheld: make(map[string]bool)}
+	p.acceptPorts()
 	p.own = p.possessions()
 	p.Sources = p.counted()
 	return p

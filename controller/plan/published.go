@@ -29,31 +29,31 @@ func (p *pass) routes(cluster string) map[string][]string {
 	return out
 }
 
-// slicePorts are the source's ports under their published names; those that no merged port stands for are left out.
-func (p *pass) slicePorts(from *discoveryv1.EndpointSlice, routes map[string][]string) []discoveryv1.EndpointPort {
+// slicePorts are the source's ports, as far as they are acceptable (SPEC X2), under their published names; those that no
+// merged port stands for are left out.
+func (p *pass) slicePorts(source *Source, from *discoveryv1.EndpointSlice, routes map[string][]string) []discoveryv1.EndpointPort {
+	judge := p.judge(source, from.AddressType)
 	out := make([]discoveryv1.EndpointPort, 0, len(from.Ports))
 	for i := range from.Ports {
-		port := &from.Ports[i]
-		for _, name := range routes[portName(port)] {
+		names := routes[portName(&from.Ports[i])]
+		if len(names) == 0 {
+			continue
+		}
+		var accepted discoveryv1.EndpointPort
+		if !judge.EndpointPort(&accepted, &from.Ports[i]) {
+			continue
+		}
+		for _, name := range names {
 			if hasPort(out, name) {
 				continue // no API server lets a name appear twice
 			}
-			protocol := corev1.ProtocolTCP
-			if port.Protocol != nil {
-				protocol = *port.Protocol
-			}
-			if !slices.Contains(protocols, protocol) {
-				continue
-			}
-			to := discoveryv1.EndpointPort{Name: &name, Port: port.Port, Protocol: &protocol}
-			to.AppProtocol = p.appProtocol(name)
+			to := accepted
+			to.Name, to.AppProtocol = &name, p.appProtocol(name)
 			out = append(out, to)
 		}
 	}
 	return out
 }
-
-var protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
 
 func (p *pass) appProtocol(published string) *string {
 	for i := range p.shape.ports {
@@ -78,6 +78,9 @@ func (p *pass) republish(ports []discoveryv1.EndpointPort) []discoveryv1.Endpoin
 	now, next := p.publishedNow(), p.publishedNext()
 	out := make([]discoveryv1.EndpointPort, 0, len(ports))
 	for _, port := range ports {
+		if !acceptablePort(&port) {
+			continue // an earlier version carried it
+		}
 		name := portName(&port)
 		was, onService := now[name]
 		is, stays := next[name]

@@ -9,7 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/clusterset/multicluster/controller/accept"
 )
 
 // The limits of an API server for one EndpointSlice.
@@ -23,7 +24,7 @@ const (
 type refusals map[string][]string
 
 func (r refusals) add(cluster, what, why string) {
-	entry := fmt.Sprintf("%s (%s)", clip(what, 80), why)
+	entry := fmt.Sprintf("%s (%s)", accept.Show(what, 80), why)
 	if !slices.Contains(r[cluster], entry) {
 		r[cluster] = append(r[cluster], entry)
 	}
@@ -97,15 +98,6 @@ func (p *pass) unacceptable(source *Source, family discoveryv1.AddressType, addr
 		return "outside the cluster's declared CIDRs"
 	}
 	return ""
-}
-
-// acceptableHostname is the hostname, if a name can be made of it.
-func (p *pass) acceptableHostname(source *Source, hostname *string) *string {
-	if hostname == nil || len(validation.IsDNS1123Label(*hostname)) == 0 {
-		return hostname
-	}
-	p.refused.add(source.Cluster, "hostname "+*hostname, "no DNS label")
-	return nil
 }
 
 func clip(text string, n int) string {

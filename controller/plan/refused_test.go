@@ -80,7 +80,7 @@ func TestRefusedSizes_X2(t *testing.T) {
 			t.Errorf("%d endpoints, %d addresses", len(s.Endpoints), len(s.Endpoints[0].Addresses))
 		}
 	}
-	want := "not imported: east: 1400 addresses of one endpoint (too many), hostname Not A Label (no DNS label), 2000 endpoints of slice s (too many)"
+	want := "not imported: east: 1400 addresses of one endpoint (too many), hostname Not A Label (no DNS label), zone not a label value! (not a label's value), 2000 endpoints of slice s (too many)"
 	if got := conditionOf(c.imp, ConditionRefused); got.Message != want {
 		t.Errorf("the import says %q", got.Message)
 	}

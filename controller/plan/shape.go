@@ -48,6 +48,8 @@ func (p *pass) decide() shape {
 	case p.Derived != nil && p.own.derived == nil:
 		s.refuse(mcs.ServiceImportReasonPending, fmt.Sprintf(
 			"a Service %s that this controller did not create is in the way; rename or delete it", p.derived))
+	case !s.headless && len(p.Service.Ports) == 0:
+		s.refuse(mcs.ServiceImportReasonPending, "none of the exported ports can be imported")
 	case !s.headless && len(s.ports) == 0:
 		s.refuse(mcs.ServiceImportReasonPending, "none of the ports in spec.ports is exported")
 	}

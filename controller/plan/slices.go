@@ -9,8 +9,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/clusterset/multicluster/controller/accept"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -59,6 +59,7 @@ func (p *pass) targets() (targets []target, gone []Action) {
 		}
 		for _, from := range inOrder(source.Slices) {
 			if !p.mirrors(from, routes) {
+				p.reportUnused(source, from, routes)
 				continue
 			}
 			name := SliceName(p.derived, source.Cluster, from.Name, from.AddressType)
@@ -66,8 +67,13 @@ func (p *pass) targets() (targets []target, gone []Action) {
 				p.refused.add(source.Cluster, "slice "+from.Name, "an EndpointSlice "+name+" that this controller did not create is in the way; delete it")
 				continue
 			}
+			t := p.mirror(source, from, held[name], name, routes)
+			if accept.TooLarge(t.to) {
+				p.refused.add(source.Cluster, "slice "+from.Name, fmt.Sprintf("more than %d KiB", accept.MaxSliceBytes>>10))
+				continue
+			}
 			wanted[name] = true
-			targets = append(targets, p.mirror(source, from, held[name], name, routes))
+			targets = append(targets, t)
 		}
 	}
 	for _, s := range p.own.slices {
@@ -149,7 +155,7 @@ func (p *pass) mirrors(from *discoveryv1.EndpointSlice, routes map[string][]stri
 		return false
 	}
 	return p.shape.headless || slices.ContainsFunc(from.Ports, func(port discoveryv1.EndpointPort) bool {
-		return len(routes[portName(&port)]) > 0
+		return len(routes[portName(&port)]) > 0 && acceptablePort(&port)
 	})
 }
 
@@ -160,7 +166,7 @@ func (p *pass) mirror(source *Source, from, held *discoveryv1.EndpointSlice, nam
 		to.ObjectMeta = held.ObjectMeta // shared: label and rank replace what they change
 	}
 	to.AddressType = from.AddressType
-	to.Ports = p.slicePorts(from, routes)
+	to.Ports = p.slicePorts(source, from, routes)
 	to.Endpoints = p.endpoints(source, from)
 	p.label(to, source.Cluster)
 	return target{to: to, held: held, from: from}
@@ -208,28 +214,23 @@ func (p *pass) label(s *discoveryv1.EndpointSlice, cluster string) {
 	s.OwnerReferences = p.owned(s.OwnerReferences)
 }
 
-// endpoints are the source's, with what means something in another cluster: addresses, conditions, hostname and zone, the
-// node only if it is this cluster's (SPEC S2). What can't be imported is left out and noted (SPEC X2).
+// endpoints are the source's, as far as they are acceptable (SPEC S2, X2), with hints made of their zones. What is left out
+// is noted.
 func (p *pass) endpoints(source *Source, from *discoveryv1.EndpointSlice) []discoveryv1.Endpoint {
+	judge := p.judge(source, from.AddressType)
 	hinted := knownDistribution(p.Service.TrafficDistribution)
 	out := make([]discoveryv1.Endpoint, 0, min(len(from.Endpoints), maxEndpoints))
 	for i := range from.Endpoints {
-		e := &from.Endpoints[i]
-		addresses := p.acceptable(source, from.AddressType, e.Addresses)
-		if len(addresses) == 0 {
+		var to discoveryv1.Endpoint
+		if !judge.Endpoint(&to, &from.Endpoints[i]) {
 			continue
 		}
 		if len(out) == maxEndpoints {
 			p.refused.add(source.Cluster, fmt.Sprintf("%d endpoints of slice %s", len(from.Endpoints)-i, from.Name), "too many")
 			break
 		}
-		to := discoveryv1.Endpoint{Addresses: addresses, Conditions: e.Conditions, Zone: e.Zone}
-		to.Hostname = p.acceptableHostname(source, e.Hostname)
-		if source.Cluster == p.Cluster {
-			to.NodeName = e.NodeName
-		}
-		if hinted && e.Zone != nil && *e.Zone != "" && len(validation.IsValidLabelValue(*e.Zone)) == 0 {
-			to.Hints = &discoveryv1.EndpointHints{ForZones: []discoveryv1.ForZone{{Name: *e.Zone}}}
+		if hinted && to.Zone != nil && *to.Zone != "" {
+			to.Hints = &discoveryv1.EndpointHints{ForZones: []discoveryv1.ForZone{{Name: *to.Zone}}}
 		}
 		out = append(out, to)
 	}

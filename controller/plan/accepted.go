@@ -1,0 +1,93 @@
+package plan
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/clusterset/multicluster/controller/accept"
+	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// judge decides about the slices of source of one family, and notes what is left out of them.
+func (p *pass) judge(source *Source, family discoveryv1.AddressType) *accept.Judge {
+	return &accept.Judge{
+		Own:       source.Cluster == p.Cluster,
+		Addresses: func(addresses []string) []string { return p.acceptable(source, family, addresses) },
+		Refused:   func(what, why string) { p.refused.add(source.Cluster, what, why) },
+	}
+}
+
+// acceptPorts leaves those ports of the merged service out that no Service here should have, and notes what was left out of
+// the exports before (SPEC X2).
+func (p *pass) acceptPorts() {
+	if p.Service == nil {
+		return
+	}
+	for i := range p.Service.Exports {
+		for _, r := range p.Service.Exports[i].Refused {
+			p.refused.add(p.Service.Exports[i].Cluster, r.What, r.Why)
+		}
+	}
+	var accepted []merge.Port
+	for i := range p.Service.Ports {
+		port := &p.Service.Ports[i]
+		why := p.unacceptablePort(port)
+		if why == "" && len(accepted) == accept.MaxServicePorts {
+			why = "too many"
+		}
+		if why == "" {
+			accepted = append(accepted, *port)
+		} else {
+			p.refused.add(p.exporterOf(port), "port "+title(*port), why)
+		}
+	}
+	if len(accepted) < len(p.Service.Ports) {
+		service := *p.Service // shared with other consumers
+		service.Ports = accepted
+		p.Service = &service
+	}
+}
+
+// unacceptablePort says why the derived Service must not have the port, or "". A headless one is nothing to kube-proxy.
+func (p *pass) unacceptablePort(port *merge.Port) string {
+	if p.Service.Headless {
+		return ""
+	}
+	return accept.ServicePortName(p.Key.Namespace, p.derived, port.Published)
+}
+
+// exporterOf is the cluster of highest precedence that has the port.
+func (p *pass) exporterOf(port *merge.Port) string {
+	for _, cluster := range p.Service.Clusters {
+		for _, published := range p.Service.Routes[cluster] {
+			if published == port.Published {
+				return cluster
+			}
+		}
+	}
+	return p.Service.Clusters[0]
+}
+
+// acceptablePort says whether a slice may have the port, whatever becomes of its name.
+func acceptablePort(port *discoveryv1.EndpointPort) bool {
+	var judge accept.Judge
+	return judge.EndpointPort(new(discoveryv1.EndpointPort), port)
+}
+
+// reportUnused notes what of a slice keeps it from being imported: ports that are exported, and not acceptable, and a type of
+// address that is none here (SPEC S3).
+func (p *pass) reportUnused(source *Source, from *discoveryv1.EndpointSlice, routes map[string][]string) {
+	if _, imported := from.Labels[mcsapi.LabelSourceCluster]; imported {
+		return
+	}
+	if !slices.Contains([]discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6}, from.AddressType) {
+		p.refused.add(source.Cluster, "slice "+from.Name, "of addressType "+accept.Show(string(from.AddressType), 20))
+		return
+	}
+	if slices.Contains(p.shape.families, corev1.IPFamily(from.AddressType)) {
+		p.slicePorts(source, from, routes)
+	}
+}
