@@ -89,6 +89,8 @@ var guards = []guard{
 		"case source.Cluster != p.Cluster && p.NodeAddresses[addr]:", "case false:", realFleet, "TestHostileMember_X2_X3_X4_X5"},
 	{"X2", "declared ranges bind", "controller/plan/refused.go",
 		"case len(source.CIDRs) > 0 && !slices.ContainsFunc(source.CIDRs, within):", "case false:", realFleet, "TestRanges_X2"},
+	{"X2", "a port that there is not breaks no rules of kube-proxy", "controller/accept/accept.go",
+		"return n >= 1 && n <= 65535", "return n >= 1", realFleet, "TestKubeProxy_X2"},
 	{"X2", "a slice that etcd refuses is left out", "controller/accept/accept.go",
 		"return s.Size() > MaxSliceBytes", "return false", unitPlan, "TestHostileRows_X2"},
 	{"X2", "no port's name is too long for kube-proxy", "controller/accept/accept.go",

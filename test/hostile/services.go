@@ -53,7 +53,7 @@ var Services = map[string]Row{
 	"affinity-86401":    {Field: "Service spec.sessionAffinityConfig.clientIP.timeoutSeconds", Home: true, Endpoints: one, Refused: "sessionAffinityConfig of 86401 s (not between a second and a day)", Service: affinity(86401)},
 	"affinity-day":      {Field: "Service spec.sessionAffinityConfig.clientIP.timeoutSeconds", Endpoints: one, Service: affinity(86400)},
 	"affinity-second":   {Field: "Service spec.sessionAffinityConfig.clientIP.timeoutSeconds", Endpoints: one, Service: affinity(1)},
-	"affinity-nothing": {Field: "Service spec.sessionAffinityConfig.clientIP.timeoutSeconds", Home: true, Endpoints: one, Service: spec(func(s *corev1.ServiceSpec) {
+	"affinity-nothing": {Field: "Service spec.sessionAffinityConfig.clientIP.timeoutSeconds", Endpoints: one, Service: spec(func(s *corev1.ServiceSpec) {
 		s.SessionAffinity, s.SessionAffinityConfig = corev1.ServiceAffinityClientIP, &corev1.SessionAffinityConfig{}
 	})},
 

@@ -10,7 +10,7 @@ if [ "$(uname -s)" != Linux ] || [ "$(id -u)" != 0 ]; then
 fi
 
 missing=
-pairs="ip:iproute2 nft:nftables nsenter:util-linux curl:curl"
+pairs="ip:iproute2 nft:nftables iptables-save:iptables nsenter:util-linux curl:curl"
 [ "${1-}" != images ] || pairs="$pairs buildah:buildah"
 for pair in $pairs; do
 	command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
