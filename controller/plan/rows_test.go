@@ -37,7 +37,7 @@ func hostileName(t *testing.T, name string, row hostile.Row) (Wanted, *merge.Inv
 	if row.Slice != nil {
 		row.Slice(slice)
 	}
-	e, invalid := merge.Of("evil", export, service)
+	e, invalid := merge.Of("evil", export, service, nil)
 	if invalid != nil {
 		return w, invalid
 	}

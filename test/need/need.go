@@ -60,6 +60,15 @@ var (
 		return nil
 	})
 
+	// IPTables is what a kube-proxy in that mode needs.
+	IPTables = declare("iptables", func() error {
+		const what = "kube-proxy in iptables mode"
+		if err := asRoot(what); err != nil {
+			return err
+		}
+		return programs(what, "iptables-save:iptables")
+	})
+
 	// Images is what building container images without a daemon or a base image needs.
 	Images = declare("images", func() error {
 		const what = "container images"

@@ -39,8 +39,8 @@ var mayImport = map[string][]string{
 	"cmd/mcsctl/check": {"cmd/mcsctl/corefile", "cmd/mcsctl/explain", "cmd/mcsctl/join", "cmd/mcsctl/members", "cmd/mcsctl/nameserver",
 		"controller/clusters", "internal/"},
 	"cmd/mcsctl/command": {"cmd/mcsctl/check", "cmd/mcsctl/explain", "cmd/mcsctl/join", "cmd/mcsctl/members", "cmd/mcsctl/objects",
-		"cmd/mcsctl/screen", "cmd/mcsctl/stub", "cmd/mcsctl/survey"},
-	"cmd/mcsctl": {"cmd/mcsctl/command"},
+		"cmd/mcsctl/screen", "cmd/mcsctl/stub", "cmd/mcsctl/survey", "controller/clusters"},
+	"cmd/mcsctl": {"cmd/mcsctl/command", "cmd/mcsctl/screen"},
 
 	"deploy":               {}, // the manifests, embedded
 	"deploy/image/netbind": {},

@@ -41,7 +41,9 @@ func TestSuspend(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Kill()
-	for deadline := time.Now().Add(time.Minute); p.Log() != "computing\n"; <-time.After(time.Millisecond) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); p.Log() != "computing\n"; <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("it printed %q", p.Log())
 		}
@@ -80,7 +82,9 @@ func TestSuspendEnded(t *testing.T) {
 		t.Error("a process that has ended was suspended")
 	}
 	zombie := must(os.StartProcess("/bin/true", []string{"true"}, &os.ProcAttr{}))
-	for err := error(nil); !errors.Is(err, errEnded); <-time.After(time.Millisecond) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for err := error(nil); !errors.Is(err, errEnded); <-tick.C {
 		_, err = threads(zombie.Pid)
 	}
 	if err := Suspend(zombie.Pid); !errors.Is(err, errEnded) {

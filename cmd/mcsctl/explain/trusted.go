@@ -51,7 +51,7 @@ func (d *diagnosis) refused(c *Cluster) (message, do string) {
 		if cond.Reason == plan.KeysRefused {
 			return cond.Message, "are those labels and annotations meant to be set here? then " + d.limitOf(clusters.LimitExportedKeys)
 		}
-		return cond.Message, fmt.Sprintf("is that address meant to be reached? then see %s/%s of the exporting member's Secret in namespace %s; docs/security.md says what is never imported",
+		return cond.Message, fmt.Sprintf("docs/security.md lists what is never imported; correct it in the exporting cluster, or, to allow an address, change %s/%s of that member's Secret in namespace %s",
 			mcsapi.Domain, clusters.LimitEndpointCIDRs, d.Namespace)
 	}
 	return "", ""

@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +30,7 @@ import (
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 	rows "github.com/clusterset/multicluster/test/hostile"
+	"github.com/clusterset/multicluster/test/need"
 	"github.com/clusterset/multicluster/test/node"
 	"github.com/clusterset/multicluster/test/node/container"
 	"github.com/clusterset/multicluster/test/programs"
@@ -187,9 +187,7 @@ func (p *kubeProxy) follows(t *testing.T, c *cluster, number int) bool {
 // TestKubeProxy_X2: whatever a member has in its objects, kube-proxy of the importing cluster goes on following changes that
 // have nothing to do with it, in each mode. What is refused is said, and the rest is imported.
 func TestKubeProxy_X2(t *testing.T) {
-	if err := node.Check(); err != nil {
-		t.Skip(err)
-	}
+	need.Packets.OrSkip(t)
 	inside, err := programs.Build(t.Context(), io.Discard, "test/node/inside")
 	must(t, err)
 	network, err := node.NewNetwork(inside[0])
@@ -224,8 +222,8 @@ func TestKubeProxy_X2(t *testing.T) {
 			"kubeproxy_sync_proxy_rules_iptables_restore_failures_total", "kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total"}},
 	} {
 		t.Run(proxy.mode, func(t *testing.T) {
-			if _, err := exec.LookPath(proxy.rules[0]); err != nil {
-				t.Skipf("%v; make prerequisites installs it", err)
+			if proxy.mode == "iptables" {
+				need.IPTables.OrSkip(t)
 			}
 			startProxy(t, network, c, i, proxy)
 			eventually(t, "kube-proxy is up", func() error { _, _, err := proxy.metrics(); return err })
