@@ -63,7 +63,7 @@ func TestOrSkip(t *testing.T) {
 		"not met and required":      {need: absent, require: "root,absent", want: `failed: this test must run here, because MCS_REQUIRE names "absent", but ` + why},
 		"not met and all required":  {need: absent, require: "all", want: `failed: this test must run here, because MCS_REQUIRE names "absent", but ` + why},
 		"an unknown name": {need: present, require: "presnt",
-			want: `failed: MCS_REQUIRE names "presnt", which no test needs; the names are absent, images, packets, present, root, and "all" for every one of them`},
+			want: `failed: MCS_REQUIRE names "presnt", which no test needs; the names are absent, images, iptables, packets, present, root, and "all" for every one of them`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			record := filepath.Join(t.TempDir(), "skipped")

@@ -87,18 +87,21 @@ func TestLyingAge_M1(t *testing.T) {
 		[4]string{"Conflict", "True", "SessionAffinityConflict", "ClientIP from g (oldest export) wins over None of p"}))
 	liar.Change(changes, "100.64.9.9")
 	eventually(t, "what changed arrived", c.wantAddresses(ns, changes, "g/10.1.0.5", "p/100.64.9.9"))
-	holds(t, "the name stays what it was", unharmed)
+	sentinel(t, ns, g, c)
+	must(t, unharmed()) // the name stays what it was
 
 	stop()
 	liar.ExportAs(meanwhile, ancient.Unix())
 	stop = run(t, source, nil)
 	eventually(t, "what appeared meanwhile", c.wantAddresses(ns, meanwhile, "g/10.1.0.5", "p/100.64.0.2"))
-	holds(t, "the verdict outlives the process", unharmed)
+	sentinel(t, ns, g, c)
+	must(t, unharmed()) // the verdict outlives the process
 	stop()
 	run(t, source, nil)
 	liar.Change(appears, "100.64.9.8")
 	eventually(t, "and another", c.wantAddresses(ns, appears, "g/10.1.0.5", "p/100.64.9.8"))
-	holds(t, "the verdict outlives that, too", unharmed)
+	sentinel(t, ns, g, c)
+	must(t, unharmed()) // the verdict outlives that, too
 
 	fresh, met := simulated("q")
 	fresh.ExportAs(appears, ancient.Unix())
