@@ -1,7 +1,6 @@
 package multicluster
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -44,16 +43,16 @@ func convertImport(si *mcs.ServiceImport) (*view.Import, oddities) {
 		addr, err := parseAddr(ip)
 		if err != nil {
 			odd.add("spec.ips: %q is not an IP address", ip)
-		} else if !slices.Contains(imp.IPs, addr) {
-			imp.IPs = append(imp.IPs, addr)
+			continue
 		}
+		imp.IPs = append(imp.IPs, addr)
 	}
 	for i := range si.Spec.Ports {
 		p := &si.Spec.Ports[i]
 		imp.Ports = appendPort(imp.Ports, p.Name, p.Protocol, p.Port, &odd)
 	}
 	slices.SortFunc(imp.IPs, netip.Addr.Compare) // their order shows in no answer, nor does that of ports
-	slices.SortFunc(imp.Ports, comparePorts)
+	imp.IPs, imp.Ports = slices.Compact(imp.IPs), distinct(imp.Ports)
 	return imp, odd
 }
 
@@ -74,9 +73,8 @@ func convertSlice(es *discoveryv1.EndpointSlice) (service string, slice *view.Sl
 	for _, p := range es.Ports {
 		ports = appendSlicePort(ports, p, &odd)
 	}
-	slices.SortFunc(ports, comparePorts)
 	endpoints := readyEndpoints(es, &odd)
-	return service, view.NewSlice(es.Name, cluster, rankOf(es, &odd), slices.Clip(ports), endpoints), odd
+	return service, view.NewSlice(es.Name, cluster, rankOf(es, &odd), distinct(ports), endpoints), odd
 }
 
 // clusterOf returns the cluster that a slice comes from, or "": its endpoints have no names of their own then.
@@ -138,16 +136,15 @@ func appendPort(ports []view.Port, name string, protocol corev1.Protocol, number
 	case number <= 0 || number > maxPort:
 		odd.add("port %q: %d is no port number", name, number)
 	default:
-		p := view.Port{Name: intern(name), Protocol: intern(proto), Number: uint16(number)}
-		if !slices.Contains(ports, p) {
-			ports = append(ports, p)
-		}
+		ports = append(ports, view.Port{Name: intern(name), Protocol: intern(proto), Number: uint16(number)})
 	}
 	return ports
 }
 
-func comparePorts(a, b view.Port) int {
-	return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Number, b.Number))
+// distinct sorts ports and leaves each once.
+func distinct(ports []view.Port) []view.Port {
+	slices.SortFunc(ports, view.Port.Compare)
+	return slices.Clip(slices.Compact(ports))
 }
 
 func readyEndpoints(es *discoveryv1.EndpointSlice, odd *oddities) []view.Endpoint {

@@ -165,7 +165,7 @@ func TestRotation_D7(t *testing.T) {
 	for _, q := range []struct {
 		qtype   uint16
 		answers int
-	}{{dns.TypeA, 300/73 + 1}, {dns.TypeSRV, 900/14 + 2}} {
+	}{{dns.TypeA, 300/73 + 1}, {dns.TypeSRV, 900/13 + 2}} {
 		seen := map[string]bool{}
 		for range q.answers {
 			reply, _ := f.ask(client{size: 1232}, big, q.qtype)

@@ -2,11 +2,11 @@ package view
 
 import (
 	"bytes"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
-
-	"github.com/miekg/dns"
+	"sync/atomic"
 )
 
 // MaxName is the length of the longest name that fits into 255 octets (RFC 1035 section 2.3.4): each label of a name is
@@ -69,21 +69,10 @@ func (n Node) addresses(width int) (found *RRset) {
 		case found == nil:
 			found = s.endpoint(n.records, at, n.host)
 		default:
-			found = join(found, s.endpoint(n.records, at, n.host))
+			return n.records.shared.get(n, width)
 		}
 	}
 	return found
-}
-
-// join returns the address records of both, each once.
-func join(a, b *RRset) *RRset {
-	all := slices.Clone(a.All())
-	for _, rr := range b.All() {
-		if !slices.ContainsFunc(all, func(other dns.RR) bool { return dns.IsDuplicate(rr, other) }) {
-			all = append(all, rr)
-		}
-	}
-	return NewRRset(all, nil)
 }
 
 // SRV returns the service records at the name of a port, none at the name of an endpoint.
@@ -92,9 +81,45 @@ func (n Node) SRV() *RRset {
 	if p == nil {
 		return nil
 	}
-	return p.srv.get(func() *RRset {
-		return n.records.services(p.name, func(q Port) bool { return q.Name == p.Name && q.Protocol == p.Protocol })
-	})
+	return p.srv.get(func() *RRset { return n.records.keeper.keep(n.records.serviceSet(p.name, called(p.Port))) })
+}
+
+// shared are the addresses at names that several slices have. There are few such names.
+type shared struct {
+	p atomic.Pointer[map[sharedName]*RRset]
+}
+
+type sharedName struct {
+	host, cluster string
+	width         int
+}
+
+// maxShared is how many such names are remembered.
+const maxShared = 64
+
+func (t *shared) get(n Node, width int) *RRset {
+	name := sharedName{n.host.label, n.slices[0].cluster, width}
+	known := t.p.Load()
+	if known != nil && (*known)[name] != nil {
+		return (*known)[name]
+	}
+	r := n.records
+	name.host = strings.Clone(name.host) // of a question
+	a := r.at(name.host+"."+name.cluster+"."+r.owner, width)
+	var all []endpoint
+	for _, s := range n.slices {
+		if at := s.find(n.host); at >= 0 {
+			all = s.appendEndpoints(all, at, n.host)
+		}
+	}
+	a.collect(all)
+	next := map[sharedName]*RRset{}
+	if known != nil && len(*known) < maxShared {
+		next = maps.Clone(*known)
+	}
+	next[name] = r.keeper.keep(a.set())
+	t.p.CompareAndSwap(known, &next)
+	return next[name]
 }
 
 // frame returns the names below that of the service that are not those of endpoints: ports, and parents without records.
@@ -110,13 +135,14 @@ func (r *Records) frame() map[string]*portName {
 				nameParents(m, s.cluster)
 			}
 		}
-		var last []Port
+		lists := map[uint64]struct{}{} // slices of one service mostly have the same ports
 		for _, s := range r.service.preferred() {
-			if !slices.Equal(s.ports, last) && r.hasNames(s) {
+			if _, known := lists[s.digest]; !known && r.hasNames(s) {
 				r.namePorts(m, s.ports)
-				last = s.ports
+				lists[s.digest] = struct{}{}
 			}
 		}
+		r.keeper.add(2 * setBytes * len(m))
 		return &m
 	})
 }
@@ -239,41 +265,4 @@ func appendHostname(buf, octets []byte) []byte {
 		buf = append(buf, '0')
 	}
 	return buf
-}
-
-// Walk calls yield with every set of records of the service in the zone, each once.
-func (r *Records) Walk(yield func([]dns.RR)) {
-	if !r.Exist() {
-		return
-	}
-	all := func(sets ...*RRset) {
-		for _, set := range sets {
-			if set.Len() > 0 {
-				yield(set.All())
-			}
-		}
-	}
-	all(r.A(), r.AAAA(), r.SRV())
-	for _, name := range r.below() {
-		if node, ok := r.Below(name); ok {
-			all(node.A(), node.AAAA(), node.SRV())
-		}
-	}
-}
-
-// below returns the names below that of the service, sorted.
-func (r *Records) below() []string {
-	var names []string
-	for name := range r.frame() {
-		names = append(names, name)
-	}
-	if r.service.Headless {
-		for _, s := range r.service.slices {
-			for i := range s.len() {
-				names = append(names, string(s.appendName(nil, i)))
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -1,8 +1,8 @@
 package view
 
 import (
-	"bytes"
 	"net"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 
@@ -28,12 +28,14 @@ type Records struct {
 	service *Service
 	zone    Zone
 	next    *Records // the same service in another zone
+	keeper  *keeper  // nil where they are dropped after use
 	owner   string
 	exist   bool
 
 	a, aaaa, srv lazy[RRset]
 	names        lazy[map[string]*portName]
-	targets      lazy[[]*target]
+	targets      lazy[targets]
+	shared       shared
 }
 
 // lazy is a value that is built on first use. Two readers may build it at the same time; one of the two is kept.
@@ -55,9 +57,17 @@ func (s *Service) In(z Zone) *Records {
 			return r
 		}
 	}
-	r := &Records{service: s, zone: z, next: head, owner: z.Name(s.key + ".svc")}
-	r.exist = len(r.owner) <= MaxName && (!s.Headless || slices.ContainsFunc(s.slices, func(t *Slice) bool { return t.len() > 0 }))
+	r := s.in(z)
+	r.next, r.keeper = head, s.keeper
+	r.keeper.add(setBytes)
 	s.records.CompareAndSwap(head, r) // who loses builds it once more, next time
+	return r
+}
+
+// in returns the records of the service in a zone, for the caller alone.
+func (s *Service) in(z Zone) *Records {
+	r := &Records{service: s, zone: z, owner: z.Name(s.key + ".svc")}
+	r.exist = len(r.owner) <= MaxName && (!s.Headless || slices.ContainsFunc(s.slices, func(t *Slice) bool { return t.len() > 0 }))
 	return r
 }
 
@@ -67,230 +77,168 @@ func (r *Records) Exist() bool { return r.exist }
 
 // A returns the IPv4 addresses at the name of the service.
 func (r *Records) A() *RRset {
-	return r.a.get(func() *RRset { return r.addresses(net.IPv4len) })
+	return r.a.get(func() *RRset { return r.keeper.keep(r.addresses(net.IPv4len).set()) })
 }
 
 // AAAA returns the IPv6 addresses at the name of the service.
 func (r *Records) AAAA() *RRset {
-	return r.aaaa.get(func() *RRset { return r.addresses(net.IPv6len) })
+	return r.aaaa.get(func() *RRset { return r.keeper.keep(r.addresses(net.IPv6len).set()) })
 }
 
 // SRV returns the service records at the name of the service: one for each target and port number.
 func (r *Records) SRV() *RRset {
-	return r.srv.get(func() *RRset { return r.services(r.owner, func(Port) bool { return true }) })
+	return r.srv.get(func() *RRset { return r.keeper.keep(r.serviceSet(r.owner, everyPort)) })
 }
 
-func (r *Records) addresses(width int) *RRset {
-	var found [][]byte
+func (r *Records) addresses(width int) *addresses {
+	a := r.at(r.owner, width)
 	if r.service.Headless {
-		seen := map[string]struct{}{}
-		for _, e := range r.service.ready() {
-			octets := e.slice.addr(e.at)
-			if _, dup := seen[string(octets)]; !dup && len(octets) == width {
-				seen[string(octets)] = struct{}{}
-				found = append(found, octets)
-			}
-		}
-	} else {
-		for _, ip := range r.service.IPs {
-			if ip.BitLen() == width*8 {
-				found = append(found, ip.AsSlice())
-			}
-		}
+		a.collect(r.service.ready())
+		return a
 	}
-	return addressSet(r.owner, r.zone.TTL, found)
-}
-
-// services builds the SRV records for the ports that want names.
-func (r *Records) services(owner string, want func(Port) bool) *RRset {
-	if len(owner) > MaxName {
-		return NewRRset(nil, nil)
-	}
-	if r.service.Headless {
-		return r.endpointServices(owner, want)
-	}
-	extra := append(r.A().All(), r.AAAA().All()...)
-	if len(extra) == 0 {
-		return NewRRset(nil, nil) // nothing to reach yet
-	}
-	var numbers []uint16
-	for _, p := range r.service.Ports {
-		if want(p) && !slices.Contains(numbers, p.Number) {
-			numbers = append(numbers, p.Number)
-		}
-	}
-	if len(numbers) == 1 {
-		return newSingleService(owner, r.zone.TTL, r.owner, numbers[0], extra)
-	}
-	rrs := serviceRecords(owner, r.zone.TTL, len(numbers), func(i int) (string, uint16) { return r.owner, numbers[i] })
-	return NewRRset(rrs, extra)
-}
-
-// target is the name of an endpoint, as SRV records have it.
-type target struct {
-	name   string
-	octets [][]byte // its addresses
-	ports  []Port
-}
-
-// endpointServices builds the SRV records of a headless service: for each name of an endpoint the numbers that its slices
-// give to the wanted ports, and its addresses.
-func (r *Records) endpointServices(owner string, want func(Port) bool) *RRset {
-	type service struct {
-		name   string
-		number uint16
-	}
-	var (
-		services []service
-		extra    []dns.RR
-		from     []int32
-	)
-	for _, t := range r.named() {
-		var numbers []uint16
-		for _, p := range t.ports {
-			if want(p) && !slices.Contains(numbers, p.Number) {
-				numbers = append(numbers, p.Number)
-				services = append(services, service{t.name, p.Number})
-				from = append(from, int32(len(extra)))
-			}
-		}
-		if len(numbers) > 0 {
-			// All its addresses come with its first port: a client needs them once.
-			extra = append(extra, addressRecords(t.name, r.zone.TTL, t.octets)...)
-			for i := len(from) - len(numbers) + 1; i < len(from); i++ {
-				from[i] = int32(len(extra))
-			}
-		}
-	}
-	from = append(from, int32(len(extra)))
-	rrs := serviceRecords(owner, r.zone.TTL, len(services), func(i int) (string, uint16) {
-		return services[i].name, services[i].number
-	})
-	return newServiceSet(rrs, extra, from)
-}
-
-// named returns the names of the endpoints that stand behind the service, the clusters by turns.
-func (r *Records) named() []*target {
-	return *r.targets.get(func() *[]*target {
-		var all []*target
-		byName := map[string]*target{}
-		buf := make([]byte, 0, 2*MaxName)
-		for _, e := range r.service.ready() {
-			if buf = e.slice.appendName(buf[:0], e.at); len(buf) == 0 || !r.fits(len(buf)) {
-				continue
-			}
-			t := byName[string(buf)]
-			if t == nil {
-				sub := len(buf)
-				t = &target{name: string(append(append(buf, '.'), r.owner...))}
-				byName[t.name[:sub]] = t
-				all = append(all, t)
-			}
-			octets := e.slice.addr(e.at)
-			if !slices.ContainsFunc(t.octets, func(o []byte) bool { return bytes.Equal(o, octets) }) {
-				t.octets = append(t.octets, octets)
-			}
-			t.ports = union(t.ports, e.slice.ports)
-		}
-		return &all
-	})
-}
-
-// union returns the ports of both, one of the two itself where the other has nothing to add.
-func union(a, b []Port) []Port {
-	if len(a) == 0 {
-		return b
-	}
-	for _, p := range b {
-		if !slices.Contains(a, p) {
-			a = append(slices.Clip(a), p)
+	for _, ip := range r.service.IPs {
+		if ip.BitLen() == width*8 {
+			a.octets = appendAddr(a.octets, ip)
 		}
 	}
 	return a
 }
 
-// addressSet builds the set of A or AAAA records at a name.
-func addressSet(owner string, ttl uint32, found [][]byte) *RRset {
-	if len(found) == 1 && len(found[0]) == net.IPv4len && len(owner) <= MaxName {
-		return newSingleAddress(owner, ttl, found[0])
-	}
-	return NewRRset(addressRecords(owner, ttl, found), nil)
+// at returns the addresses at a name, none yet.
+func (r *Records) at(owner string, width int) *addresses {
+	return &addresses{owner: owner, ttl: r.zone.TTL, width: width}
 }
 
-// addressRecords builds A and AAAA records in one block each.
-func addressRecords(owner string, ttl uint32, found [][]byte) []dns.RR {
-	if len(owner) > MaxName {
-		return nil
+// addresses are A or AAAA records at one name.
+type addresses struct {
+	owner  string
+	ttl    uint32
+	width  int
+	octets []byte // width of them each
+}
+
+// collect takes over the addresses of endpoints, each once.
+func (a *addresses) collect(all []endpoint) {
+	if !slices.ContainsFunc(all, func(e endpoint) bool { return e.slice.width == a.width }) {
+		return
 	}
-	rrs := make([]dns.RR, 0, len(found))
-	as, aaaas := []dns.A(nil), []dns.AAAA(nil)
-	for i, octets := range found {
-		hdr := dns.RR_Header{Name: owner, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: ttl}
-		if len(octets) == net.IPv4len {
-			if as == nil {
-				as = make([]dns.A, 0, len(found)-i)
-			}
-			as = append(as, dns.A{Hdr: hdr, A: octets})
-			rrs = append(rrs, &as[len(as)-1])
+	a.octets = make([]byte, 0, len(all)*a.width)
+	seen := make(map[netip.Addr]struct{}, len(all))
+	for _, e := range all {
+		if e.slice.width != a.width {
 			continue
 		}
-		if aaaas == nil {
-			aaaas = make([]dns.AAAA, 0, len(found)-i)
+		octets := e.octets()
+		addr, _ := netip.AddrFromSlice(octets)
+		before := len(seen)
+		if seen[addr] = struct{}{}; len(seen) > before {
+			a.octets = append(a.octets, octets...)
 		}
-		hdr.Rrtype = dns.TypeAAAA
-		aaaas = append(aaaas, dns.AAAA{Hdr: hdr, AAAA: octets})
-		rrs = append(rrs, &aaaas[len(aaaas)-1])
 	}
-	return rrs
+	a.octets = slices.Clip(a.octets)
 }
 
-// maxWeight is what the SRV records of a set weigh together, as far as each weighs anything.
-const maxWeight = 100
+func (a *addresses) len() int { return len(a.octets) / a.width }
 
-// serviceRecords builds n SRV records of equal weight in one block, as other plugins of CoreDNS weigh them.
-func serviceRecords(owner string, ttl uint32, n int, at func(int) (string, uint16)) []dns.RR {
-	block := make([]dns.SRV, n)
-	rrs := make([]dns.RR, n)
-	for i := range block {
-		target, port := at(i)
-		block[i] = dns.SRV{
-			Hdr:    dns.RR_Header{Name: owner, Rrtype: dns.TypeSRV, Class: dns.ClassINET, Ttl: ttl},
-			Weight: uint16(max(maxWeight/n, 1)), Port: port, Target: target,
-		}
-		rrs[i] = &block[i]
+func (a *addresses) largest() int { return fixedSize + a.width }
+
+func (a *addresses) at(i int) []byte {
+	return a.octets[i*a.width : (i+1)*a.width : (i+1)*a.width]
+}
+
+func (a *addresses) make(first, most, room int) []dns.RR {
+	n := min(most, room/a.largest())
+	rrs := newAddressRecords(n, n*(net.IPv6len-a.width)/(net.IPv6len-net.IPv4len))
+	for i := range n {
+		rrs.add(a.owner, a.ttl, a.at((first+i)%a.len()))
 	}
-	return rrs
+	return rrs.rrs
+}
+
+// set returns the records as a set.
+func (a *addresses) set() *RRset {
+	switch n := a.len(); {
+	case n == 0 || len(a.owner) > MaxName:
+		return NewRRset(nil, nil)
+	case n == 1 && a.width == net.IPv4len:
+		return newSingleAddress(a.owner, a.ttl, a.octets)
+	case n*a.largest() > maxSet:
+		return newWindowedSet(a)
+	default:
+		return newRRset(a.make(0, n, maxSet), nil)
+	}
+}
+
+// addressRecords are A and AAAA records, in one block each.
+type addressRecords struct {
+	rrs   []dns.RR
+	as    []dns.A
+	aaaas []dns.AAAA
+}
+
+// newAddressRecords returns a place for n records, as of them A.
+func newAddressRecords(n, as int) *addressRecords {
+	r := &addressRecords{rrs: make([]dns.RR, 0, n)}
+	if as > 0 {
+		r.as = make([]dns.A, 0, as)
+	}
+	if n > as {
+		r.aaaas = make([]dns.AAAA, 0, n-as)
+	}
+	return r
+}
+
+func (r *addressRecords) add(owner string, ttl uint32, octets []byte) {
+	hdr := dns.RR_Header{Name: owner, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: ttl}
+	if len(octets) == net.IPv4len {
+		r.as = append(r.as, dns.A{Hdr: hdr, A: octets})
+		r.rrs = append(r.rrs, &r.as[len(r.as)-1])
+		return
+	}
+	hdr.Rrtype = dns.TypeAAAA
+	r.aaaas = append(r.aaaas, dns.AAAA{Hdr: hdr, AAAA: octets})
+	r.rrs = append(r.rrs, &r.aaaas[len(r.aaaas)-1])
 }
 
 // endpoint is one address of a ready endpoint.
 type endpoint struct {
 	slice *Slice
-	at    int
+	at    int32
 }
+
+func (e endpoint) octets() []byte { return e.slice.addr(int(e.at)) }
 
 // ready returns the ready endpoints that stand behind a headless service, the clusters by turns, so that any few in a row
 // come from as many clusters as possible.
 func (s *Service) ready() []endpoint {
-	var clusters [][]endpoint
+	type cluster struct {
+		slices []*Slice
+		at     int // in the first of them
+	}
+	var clusters []cluster
 	total := 0
 	preferred := s.preferred()
-	for i, slice := range preferred {
-		if i == 0 || preferred[i-1].cluster != slice.cluster {
-			clusters = append(clusters, nil)
+	for i, from := 0, 0; i < len(preferred); i++ {
+		total += preferred[i].len()
+		if i+1 == len(preferred) || preferred[i+1].cluster != preferred[i].cluster {
+			clusters = append(clusters, cluster{slices: preferred[from : i+1]})
+			from = i + 1
 		}
-		last := &clusters[len(clusters)-1]
-		for j := range slice.len() {
-			*last = append(*last, endpoint{slice, j})
-		}
-		total += slice.len()
 	}
 	all := make([]endpoint, 0, total)
-	for turn := 0; len(all) < total; turn++ {
+	for len(clusters) > 0 {
+		left := clusters[:0]
 		for _, c := range clusters {
-			if turn < len(c) {
-				all = append(all, c[turn])
+			for len(c.slices) > 0 && c.at == c.slices[0].len() {
+				c.slices, c.at = c.slices[1:], 0
+			}
+			if len(c.slices) > 0 {
+				all = append(all, endpoint{c.slices[0], int32(c.at)})
+				c.at++
+				left = append(left, c)
 			}
 		}
+		clusters = left
 	}
 	return all
 }

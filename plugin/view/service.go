@@ -14,6 +14,7 @@ type Service struct {
 	imported bool
 	Import
 	slices  []*Slice // by cluster, then by name
+	keeper  *keeper  // of the view that it was made for
 	records atomic.Pointer[Records]
 }
 
@@ -150,14 +151,22 @@ func differ(old, next *Service) bool {
 		lost(old.slices, next.slices, false) || lost(next.slices, old.slices, false) // at those of endpoints
 }
 
-// lost reports whether an endpoint of a is missing in b, or has other ports there, where they matter.
+// lost reports whether an endpoint of a is missing in b, or has other ports there, where they matter. Both are sorted.
 func lost(a, b []*Slice, ports bool) bool {
+	var others []*Slice
 	for _, s := range a {
-		if slices.ContainsFunc(b, func(t *Slice) bool { return t == s }) || !ports && s.cluster == "" {
+		at, _ := slices.BinarySearchFunc(b, s, compareSlices)
+		if at < len(b) && b[at] == s || !ports && s.cluster == "" {
 			continue
 		}
+		others = others[:0]
+		for _, t := range b {
+			if t.width == s.width && (s.cluster == "" || t.cluster == s.cluster && (!ports || t.samePorts(s))) {
+				others = append(others, t)
+			}
+		}
 		for i := range s.len() {
-			if !slices.ContainsFunc(b, func(t *Slice) bool { return t.holds(s, i, ports) }) {
+			if !slices.ContainsFunc(others, func(t *Slice) bool { return t.holds(s, i) }) {
 				return true
 			}
 		}

@@ -20,7 +20,7 @@ func newSingleAddress(owner string, ttl uint32, octets []byte) *RRset {
 	copy(s.octets[:], octets)
 	s.a = dns.A{Hdr: dns.RR_Header{Name: owner, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: ttl}, A: s.octets[:]}
 	s.rrs[0] = &s.a
-	s.RRset = RRset{rrs: s.rrs[:], n: 1, size: aSize, step: aSize}
+	s.RRset = RRset{rrs: s.rrs[:], n: 1, size: aSize, largest: aSize}
 	return &s.RRset
 }
 
@@ -36,6 +36,6 @@ func newSingleService(owner string, ttl uint32, target string, port uint16, extr
 	s.srv = dns.SRV{Hdr: dns.RR_Header{Name: owner, Rrtype: dns.TypeSRV, Class: dns.ClassINET, Ttl: ttl}, Weight: maxWeight, Port: port, Target: target}
 	s.rrs[0] = &s.srv
 	size := recordSize(&s.srv)
-	s.RRset = RRset{rrs: s.rrs[:], n: 1, size: size, step: size, extra: extra, extraSize: sizeOf(extra)}
+	s.RRset = RRset{rrs: s.rrs[:], n: 1, size: size, largest: size, extra: extra, extraSize: sizeOf(extra)}
 	return &s.RRset
 }

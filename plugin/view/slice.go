@@ -3,6 +3,7 @@ package view
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/maphash"
 	"net/netip"
 	"slices"
 	"sort"
@@ -23,13 +24,14 @@ type Endpoint struct {
 type Slice struct {
 	name    string
 	cluster string
-	rank    int // where its cluster stands in the order of preference, 0 first
-	ports   []Port
+	rank    int      // where its cluster stands in the order of preference, 0 first
+	ports   []Port   // sorted
+	digest  uint64   // of ports
 	octets  []byte   // the addresses, width octets each, ascending
 	hosts   []string // their hostnames, or nil where none has one
 	width   int      // 4 or 16
 
-	index     lazy[map[string]int] // the first endpoint of each hostname
+	index     lazy[hostnames]
 	endpoints atomic.Pointer[endpoints]
 }
 
@@ -47,7 +49,8 @@ type endpoints struct {
 // preference, from 0 on. Addresses of another family than the first one are left out, as are duplicates. The given
 // endpoints are sorted in place.
 func NewSlice(name, cluster string, rank int, ports []Port, endpoints []Endpoint) *Slice {
-	s := &Slice{name: name, cluster: cluster, rank: rank, ports: ports, width: 4}
+	s := &Slice{name: name, cluster: cluster, rank: rank, ports: sortedPorts(ports), width: 4}
+	s.digest = digest(s.ports)
 	if len(endpoints) == 0 {
 		return s
 	}
@@ -112,7 +115,7 @@ func (s *Slice) host(i int) string {
 
 func (s *Slice) equal(t *Slice) bool {
 	return s.name == t.name && s.cluster == t.cluster && s.rank == t.rank && s.width == t.width &&
-		bytes.Equal(s.octets, t.octets) && slices.Equal(s.hosts, t.hosts) && slices.Equal(s.ports, t.ports)
+		bytes.Equal(s.octets, t.octets) && slices.Equal(s.hosts, t.hosts) && s.samePorts(t)
 }
 
 // search returns the first endpoint that has an address, or one past where it would be.
@@ -126,19 +129,30 @@ func (s *Slice) search(octets []byte) (at int, found bool) {
 	return at, at < n && binary.BigEndian.Uint32(s.octets[4*at:]) == want
 }
 
-// holds reports whether s has the i-th endpoint of t, with the same name and, where they matter, the same ports. An endpoint of
-// an unknown cluster has no name, and so no ports: it is held where its address is.
-func (s *Slice) holds(t *Slice, i int, ports bool) bool {
-	if s.width != t.width {
-		return false
+// samePorts reports whether both have the same ports.
+func (s *Slice) samePorts(t *Slice) bool {
+	return s.digest == t.digest && slices.Equal(s.ports, t.ports)
+}
+
+// digest returns a number that hardly any other ports have.
+func digest(ports []Port) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, p := range ports {
+		maphash.WriteComparable(&h, p)
 	}
+	return h.Sum64()
+}
+
+var seed = maphash.MakeSeed()
+
+// holds reports whether s has the i-th endpoint of t, another slice of the same family, with the same name. An endpoint of an
+// unknown cluster has no name, and so no ports: it is held where its address is.
+func (s *Slice) holds(t *Slice, i int) bool {
 	want := t.addr(i)
 	if t.cluster == "" {
 		_, found := s.search(want)
 		return found
-	}
-	if s.cluster != t.cluster || ports && !slices.Equal(s.ports, t.ports) {
-		return false
 	}
 	for j, _ := s.search(want); j < s.len() && bytes.Equal(s.addr(j), want); j++ {
 		if s.host(j) == t.host(i) {
@@ -175,8 +189,9 @@ func (s *Slice) LongestName() (longest int) {
 // find returns the first endpoint that has a name, -1 if none has.
 func (s *Slice) find(h hostname) int {
 	if s.hosts != nil {
-		if at, ok := s.byHostname()[h.label]; ok {
-			return at
+		names := s.byHostname()
+		if in, ok := names.rows[h.label]; ok {
+			return int(names.order[in.from])
 		}
 	}
 	return s.findNameless(h.addr)
@@ -195,31 +210,65 @@ func (s *Slice) findNameless(addr netip.Addr) int {
 	return at
 }
 
-func (s *Slice) byHostname() map[string]int {
-	return *s.index.get(func() *map[string]int {
-		m := make(map[string]int, len(s.hosts))
+// hostnames are the endpoints of each hostname, which are in a row in order.
+type hostnames struct {
+	order []int32
+	rows  map[string]row
+}
+
+type row struct{ from, to int32 }
+
+func (s *Slice) byHostname() *hostnames {
+	return s.index.get(func() *hostnames {
+		h := &hostnames{rows: make(map[string]row, len(s.hosts))}
 		for i, host := range s.hosts {
-			if _, ok := m[host]; !ok && host != "" {
-				m[host] = i
+			if host != "" {
+				h.order = append(h.order, int32(i))
 			}
 		}
-		return &m
+		slices.SortStableFunc(h.order, func(a, b int32) int { return strings.Compare(s.hosts[a], s.hosts[b]) })
+		for i, at := range h.order {
+			host := s.hosts[at]
+			in, known := h.rows[host]
+			if !known {
+				in.from = int32(i)
+			}
+			in.to = int32(i + 1)
+			h.rows[host] = in
+		}
+		return h
 	})
+}
+
+// appendEndpoints appends the endpoints at a name that find found, each address once.
+func (s *Slice) appendEndpoints(all []endpoint, at int, h hostname) []endpoint {
+	if s.host(at) == "" {
+		return append(all, endpoint{s, int32(at)})
+	}
+	names := s.byHostname()
+	in := names.rows[h.label]
+	held := false
+	nameless := s.findNameless(h.addr)
+	for _, i := range names.order[in.from:in.to] {
+		all = append(all, endpoint{s, i})
+		held = held || nameless >= 0 && bytes.Equal(s.addr(int(i)), s.addr(nameless))
+	}
+	if nameless >= 0 && !held {
+		all = append(all, endpoint{s, int32(nameless)})
+	}
+	return all
 }
 
 // endpoint returns the addresses at a name that find found.
 func (s *Slice) endpoint(r *Records, at int, h hostname) *RRset {
 	return s.in(r).sets[at].get(func() *RRset {
-		var octets [][]byte
-		for i, host := range s.hosts {
-			if host == h.label {
-				octets = append(octets, s.addr(i))
-			}
+		a := r.at(h.label+"."+s.cluster+"."+r.owner, s.width)
+		all := s.appendEndpoints(nil, at, h)
+		a.octets = make([]byte, 0, len(all)*s.width)
+		for _, e := range all {
+			a.octets = append(a.octets, e.octets()...)
 		}
-		if i := s.findNameless(h.addr); i >= 0 && !slices.ContainsFunc(octets, func(o []byte) bool { return bytes.Equal(o, s.addr(i)) }) {
-			octets = append(octets, s.addr(i))
-		}
-		return addressSet(h.label+"."+s.cluster+"."+r.owner, r.zone.TTL, octets)
+		return r.keeper.keep(a.set())
 	})
 }
 
@@ -232,6 +281,7 @@ func (s *Slice) in(r *Records) *endpoints {
 		}
 	}
 	e := &endpoints{service: r.owner, ttl: r.zone.TTL, next: head, sets: make([]lazy[RRset], s.len())}
+	r.keeper.add(setBytes + 8*s.len())
 	s.endpoints.CompareAndSwap(head, e) // who loses builds it once more, next time
 	return e
 }

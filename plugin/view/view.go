@@ -23,6 +23,8 @@ type View struct {
 	// namespaces holds the namespaces with at least one import: <ns>.svc.<zone> exists while it does (RFC 4592).
 	namespaces atomic.Pointer[set]
 	changes    atomic.Uint64
+	keeper     *keeper
+	forgotten  atomic.Uint64 // its age when everything was forgotten last
 
 	mu         sync.Mutex          // held by writers; guards what follows
 	owners     map[SliceKey]string // which service a slice belongs to, for slices that change their label
@@ -39,7 +41,7 @@ type SliceKey struct{ Namespace, Name string }
 
 // New returns an empty view.
 func New() *View {
-	v := &View{services: newTable(), owners: map[SliceKey]string{}, population: map[string]int{}}
+	v := &View{services: newTable(), keeper: &keeper{}, owners: map[SliceKey]string{}, population: map[string]int{}}
 	v.namespaces.Store(&set{})
 	return v
 }
@@ -50,8 +52,9 @@ func (v *View) Clone() *View {
 	defer v.mu.Unlock()
 	c := &View{
 		services: v.services.clone(), owners: maps.Clone(v.owners), population: maps.Clone(v.population),
-		imports: v.imports, headless: v.headless, endpoints: v.endpoints,
+		imports: v.imports, headless: v.headless, endpoints: v.endpoints, keeper: v.keeper,
 	}
+	c.forgotten.Store(v.forgotten.Load())
 	c.namespaces.Store(v.namespaces.Load())
 	c.changes.Store(v.changes.Load())
 	return c
@@ -59,6 +62,9 @@ func (v *View) Clone() *View {
 
 // Service returns the service that key names ("name.namespace", lower case), or nil where nothing imports it.
 func (v *View) Service(key string) *Service {
+	if age, last := v.keeper.age(), v.forgotten.Load(); age != last && v.forgotten.CompareAndSwap(last, age) {
+		go v.Forget()
+	}
 	if s := v.services.get(key); s != nil && s.imported {
 		return s
 	}
@@ -98,7 +104,7 @@ func (v *View) Snapshot() []*Service {
 	return all
 }
 
-// Forget drops the records that were built for zones which nobody asks any more.
+// Forget drops the records that were built: zones of them may have gone, or they are too many to keep.
 func (v *View) Forget() {
 	for s := range v.services.all() {
 		s.records.Store(nil)
@@ -113,6 +119,7 @@ func (v *View) SetImport(namespace, name string, imp Import) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	key := serviceKey(namespace, name)
+	imp.Ports = sortedPorts(imp.Ports)
 	old := v.services.get(key)
 	if old != nil && old.imported && old.Import.equal(&imp) {
 		return
@@ -189,6 +196,7 @@ func (v *View) dropSlice(id SliceKey, owner string) {
 
 // put replaces old by next, which have the same key; old may be nil, next may be of no use any more.
 func (v *View) put(old, next *Service) {
+	next.keeper = v.keeper
 	v.services.set(next)
 	if was, is := old != nil && old.imported, next.imported; is != was {
 		v.populate(next.Namespace(), is)
