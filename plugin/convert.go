@@ -26,7 +26,15 @@ type oddities []string
 
 func (o *oddities) add(format string, args ...any) { *o = append(*o, fmt.Sprintf(format, args...)) }
 
-func (o oddities) String() string { return strings.Join(o, "; ") }
+// maxTold is how much of what is wrong with one object is told: it may be as much as fits into an object.
+const maxTold = 10
+
+func (o oddities) String() string {
+	if more := len(o) - maxTold; more > 0 {
+		return fmt.Sprintf("%s; and %d more", strings.Join(o[:maxTold], "; "), more)
+	}
+	return strings.Join(o, "; ")
+}
 
 // convertImport takes from a ServiceImport what DNS needs. It returns nil where the whole object has to be ignored.
 func convertImport(si *mcs.ServiceImport) (*view.Import, oddities) {

@@ -38,7 +38,7 @@ func (m *Multicluster) Transfer(origin string, serial uint32) (<-chan []dns.RR, 
 			}
 		}
 		for _, s := range services {
-			s.In(z.Zone).Walk(func(rrs []dns.RR) { ch <- rrs })
+			s.Walk(z.Zone, func(rrs []dns.RR) { ch <- rrs })
 		}
 		ch <- soa
 	}()

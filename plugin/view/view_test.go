@@ -22,7 +22,7 @@ func contents(v *View) []string {
 	services := v.Snapshot()
 	for _, s := range services {
 		all = append(all, s.Key())
-		s.In(zone).Walk(func(rrs []dns.RR) {
+		s.Walk(zone, func(rrs []dns.RR) {
 			for _, rr := range rrs {
 				all = append(all, rr.String())
 			}

@@ -11,12 +11,12 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Walk calls yield with all records of the service in the zone, each once, some at a time. It keeps none of them.
-func (r *Records) Walk(yield func([]dns.RR)) {
+// Walk calls yield with all records of the service in a zone, each once, some at a time. It keeps none of them.
+func (s *Service) Walk(z Zone, yield func([]dns.RR)) {
+	r := s.in(z)
 	if !r.Exist() {
 		return
 	}
-	r = r.service.in(r.zone)
 	for _, width := range []int{net.IPv4len, net.IPv6len} {
 		stream(r.addresses(width), yield)
 	}
@@ -27,7 +27,7 @@ func (r *Records) Walk(yield func([]dns.RR)) {
 			stream(r.services(p.name, called(p.Port)), yield)
 		}
 	}
-	if r.service.Headless {
+	if s.Headless {
 		r.walkEndpoints(yield)
 	}
 }
