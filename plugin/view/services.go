@@ -143,22 +143,22 @@ func (s *services) get(c cursor) (target int32, number uint16) {
 }
 
 func (s *services) make(first, most, room int) []dns.RR {
-	var buf [2 * MaxName]byte
-	guess := min(most, s.records, room/(srvSize+len(s.targets.owner)+1)+1)
-	which, numbers := make([]int32, 0, guess), make([]uint16, 0, guess)
-	for c := s.place(first); len(which) < min(most, s.records); s.next(&c) {
+	most = min(most, s.records)
+	guess := min(most, room/(srvSize+s.targets.least+1)+1)
+	names, numbers := s.targets.newSpeller(guess), make([]uint16, 0, guess)
+	for c := s.place(first); len(numbers) < most; s.next(&c) {
 		target, number := s.get(c)
-		if room -= srvSize + s.targets.size(target, buf[:]) + 1; room < 0 {
+		if room -= srvSize + names.add(target) + 1; room < 0 {
 			break
 		}
-		which, numbers = append(which, target), append(numbers, number)
+		numbers = append(numbers, number)
 	}
-	names := s.targets.spell(which)
-	block, rrs := make([]dns.SRV, len(which)), make([]dns.RR, len(which))
+	targets := names.all()
+	block, rrs := make([]dns.SRV, len(numbers)), make([]dns.RR, len(numbers))
 	for i := range block {
 		block[i] = dns.SRV{
 			Hdr:    dns.RR_Header{Name: s.owner, Rrtype: dns.TypeSRV, Class: dns.ClassINET, Ttl: s.ttl},
-			Weight: uint16(max(maxWeight/s.records, 1)), Port: numbers[i], Target: names[i],
+			Weight: uint16(max(maxWeight/s.records, 1)), Port: numbers[i], Target: targets[i],
 		}
 		rrs[i] = &block[i]
 	}

@@ -19,7 +19,7 @@ type targets struct {
 	more   map[int32][]endpoint // all with the name, where several addresses have it
 	names  []string             // unless there are too many to be in one message
 
-	longest int
+	least, longest int // octets of a name
 }
 
 // maxNames is the greatest number of targets that one message can have.
@@ -33,7 +33,7 @@ func (r *Records) named() *targets {
 			t.collect(r)
 		} else {
 			t.names, t.list, t.lists, t.count = []string{r.owner}, []int32{0}, [][]Port{r.service.Ports}, []int{1}
-			t.longest, t.octets = len(r.owner), []int{len(r.owner)}
+			t.least, t.longest, t.octets = len(r.owner), len(r.owner), []int{len(r.owner)}
 		}
 		r.keeper.add(setBytes + recordBytes*len(t.list))
 		return t
@@ -65,20 +65,22 @@ func (t *targets) collect(r *Records) {
 		c.lists.budget += len(s.ports)
 	}
 	t.first, t.list = make([]endpoint, 0, len(all)), make([]int32, 0, len(all))
+	t.least = MaxName
 	buf := make([]byte, 0, 2*MaxName)
 	for _, e := range all {
 		if buf = e.slice.appendName(buf[:0], int(e.at)); len(buf) > 0 && r.fits(len(buf)) {
 			c.add(e)
-			t.longest = max(t.longest, len(buf)+1+len(t.owner))
+			length := len(buf) + 1 + len(t.owner)
+			t.least, t.longest = min(t.least, length), max(t.longest, length)
 		}
 	}
 	t.lists, t.first, t.list = c.lists.all, slices.Clip(t.first), slices.Clip(t.list)
 	if t.len() <= maxNames {
-		every := make([]int32, t.len())
-		for i := range every {
-			every[i] = int32(i)
+		every := t.newSpeller(t.len())
+		for i := range t.len() {
+			every.add(int32(i))
 		}
-		t.names = t.spell(every)
+		t.names = every.all()
 	}
 	t.count, t.octets = make([]int, len(t.lists)), make([]int, len(t.lists))
 	for i, list := range t.list {
@@ -137,26 +139,41 @@ func (t *targets) size(i int32, buf []byte) int {
 	return len(e.slice.appendName(buf[:0], int(e.at))) + 1 + len(t.owner)
 }
 
-// spell returns names, as parts of one text.
-func (t *targets) spell(which []int32) []string {
-	names := make([]string, len(which))
-	if t.names != nil {
-		for i, target := range which {
-			names[i] = t.names[target]
-		}
-		return names
+// speller collects names, as parts of one text.
+type speller struct {
+	*targets
+	names []string
+	buf   []byte
+	ends  []int
+}
+
+func (t *targets) newSpeller(n int) *speller {
+	s := &speller{targets: t, names: make([]string, 0, n)}
+	if t.names == nil {
+		s.buf, s.ends = make([]byte, 0, n*t.longest), make([]int, 0, n)
 	}
-	buf, ends := make([]byte, 0, len(which)*min(t.longest, MaxName)), make([]int, len(which))
-	for i, target := range which {
-		e := t.first[target]
-		buf = append(append(e.slice.appendName(buf, int(e.at)), '.'), t.owner...)
-		ends[i] = len(buf)
+	return s
+}
+
+// add adds the name of a target and returns its octets, with the dot at its end.
+func (s *speller) add(target int32) int {
+	if known := s.targets.names; known != nil {
+		s.names = append(s.names, known[target])
+		return len(known[target])
 	}
-	text, from := string(buf), 0
-	for i, end := range ends {
-		names[i], from = text[from:end], end
+	e, before := s.first[target], len(s.buf)
+	s.buf = append(append(e.slice.appendName(s.buf, int(e.at)), '.'), s.owner...)
+	s.ends = append(s.ends, len(s.buf))
+	return len(s.buf) - before
+}
+
+// all returns the names.
+func (s *speller) all() []string {
+	text, from := string(s.buf), 0
+	for _, end := range s.ends {
+		s.names, from = append(s.names, text[from:end]), end
 	}
-	return names
+	return s.names
 }
 
 // portLists are the different lists of ports that endpoints have. Slices of one cluster mostly have the same one.

@@ -33,9 +33,17 @@ func (p *Process) CPU() (time.Duration, error) {
 
 // Memory returns the resident memory of the process, now and at its peak, in octets. It fails when the process has ended.
 func (p *Process) Memory() (now, peak int, err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+	if now, peak, err = MemoryOf(p.PID()); err != nil {
+		err = errors.Join(err, p.Err())
+	}
+	return now, peak, err
+}
+
+// MemoryOf is [Process.Memory] of a process that something else started.
+func MemoryOf(pid int) (now, peak int, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, 0, errors.Join(err, p.Err())
+		return 0, 0, err
 	}
 	for line := range strings.Lines(string(status)) {
 		fields := strings.Fields(line)
