@@ -149,8 +149,12 @@ func (a *addresses) at(i int) []byte {
 func (a *addresses) make(first, most, room int) []dns.RR {
 	n := min(most, room/a.largest())
 	rrs := newAddressRecords(n, n*(net.IPv6len-a.width)/(net.IPv6len-net.IPv4len))
-	for i := range n {
-		rrs.add(a.owner, a.ttl, a.at((first+i)%a.len()))
+	last := a.len() - 1
+	for i := first; len(rrs.rrs) < n; i++ {
+		rrs.add(a.owner, a.ttl, a.at(i))
+		if i == last {
+			i = -1
+		}
 	}
 	return rrs.rrs
 }
