@@ -15,8 +15,12 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
+
+// maxNote is the length of an Event's note, in bytes; API servers refuse more than 1 KiB.
+const maxNote = 1000
 
 // recorder writes Events into one cluster, off the reconciling path; what the cluster refuses is dropped.
 type recorder struct {
@@ -40,7 +44,7 @@ func (r *recorder) record(about *corev1.ObjectReference, what []plan.Event) {
 		if e.Warning {
 			kind = corev1.EventTypeWarning
 		}
-		r.events.Eventf(about, nil, kind, e.Reason, "Reconcile", "%s", e.Message)
+		r.events.Eventf(about, nil, kind, e.Reason, "Reconcile", "%s", excerpt.Of(e.Message, maxNote))
 	}
 }
 

@@ -20,7 +20,6 @@ func clientConfig(cfg *rest.Config) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
 	cfg.QPS = -1 // requests are few, and failures have a back-off of their own
 	cfg.UserAgent = "coredns-" + pluginName
-	cfg.WarningHandlerWithContext = rest.NoWarnings{}
 	cfg.DisableCompression = true // it costs either side more than it saves on the way between them, for each event anew
 	// HTTP/2 shares a connection between many streams, at the price of a goroutine that hands each event over and of messages
 	// to tell the server that it may go on. That a connection is dead is noticed by its silence (stream.go).

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -101,7 +102,7 @@ func (h *health) failed(kind string, err error) {
 	if !h.synced.Load() {
 		consequence = "answering SERVFAIL"
 	}
-	log.Warningf("can't read %s: %v; %s until it can be read, trying again", kind, err, consequence)
+	log.Warningf("can't read %s: %s; %s until it can be read, trying again", kind, excerpt.Of(err.Error(), excerpt.Line), consequence)
 }
 
 // away reports whether some kind gets no answer.

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/clusterset/multicluster/internal/kubeclient"
+
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,7 +19,6 @@ import (
 )
 
 const (
-	pageSize     = 500 // objects per page, where the server can't stream
 	firstBackoff = 200 * time.Millisecond
 	maxBackoff   = 5 * time.Second
 	minWatch     = 5 * time.Minute  // the server ends a watch after this to twice this
@@ -49,7 +50,7 @@ type stream struct {
 
 	version string // resourceVersion seen last; empty: everything has to be read
 	doubt   bool   // whether the server still counts from there
-	paged   bool   // the server can't stream what exists
+	paged   bool   // the server can't stream what exists, this time
 }
 
 // run follows the objects until ctx ends.
@@ -120,27 +121,32 @@ func (s *stream) checkPlace(ctx context.Context, client *api) error {
 	return nil
 }
 
-// list reads all objects page by page.
+// list reads all objects page by page. Next time they are streamed again: what kept a server from it may have passed.
 func (s *stream) list(ctx context.Context, client *api) error {
 	s.sink.begin()
-	opts := metav1.ListOptions{LabelSelector: s.selector, Limit: pageSize}
-	for {
+	all, err := kubeclient.Pages(ctx, metav1.ListOptions{LabelSelector: s.selector}, func(ctx context.Context, opts metav1.ListOptions) (int, metav1.ListMeta, error) {
 		page, err := client.page(ctx, &opts)
 		if err != nil {
-			return err
-		}
-		if err := meta.EachListItem(page, func(o runtime.Object) error { s.sink.set(o); return nil }); err != nil {
-			return err
+			return 0, metav1.ListMeta{}, err
 		}
 		list, err := meta.ListAccessor(page)
 		if err != nil {
-			return err
+			return 0, metav1.ListMeta{}, err
 		}
-		if opts.Continue = list.GetContinue(); opts.Continue == "" {
-			s.complete(list.GetResourceVersion())
+		objects := 0
+		err = meta.EachListItem(page, func(o runtime.Object) error {
+			objects++
+			s.sink.set(o)
 			return nil
-		}
+		})
+		return objects, metav1.ListMeta{ResourceVersion: list.GetResourceVersion(), Continue: list.GetContinue()}, err
+	})
+	if err != nil {
+		return err
 	}
+	s.paged = false
+	s.complete(all.ResourceVersion)
+	return nil
 }
 
 // streamAll reads all objects as events of a watch, then their changes (KEP-3157), if the server can do that.

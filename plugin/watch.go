@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/clusterset/multicluster/internal/excerpt"
+	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/plugin/view"
 
@@ -47,8 +49,12 @@ func newStreams(s *source, cfg *rest.Config) []*stream {
 func importClient(cfg *rest.Config) func(context.Context) (*api, error) {
 	const resource = "serviceimports"
 	clients := map[string]*api{}
+	c, failed := kubeclient.New(cfg)
 	return func(ctx context.Context) (*api, error) {
-		d, err := discovery.NewDiscoveryClientForConfig(cfg)
+		if failed != nil {
+			return nil, failed
+		}
+		d, err := discovery.NewDiscoveryClientForConfigAndClient(c.Config, c.HTTP)
 		if err != nil {
 			return nil, err
 		}
@@ -57,9 +63,9 @@ func importClient(cfg *rest.Config) func(context.Context) (*api, error) {
 			return nil, err
 		}
 		if clients[version] == nil {
-			cfg := mcsapi.Config(cfg, version)
+			cfg := mcsapi.Config(c.Config, version)
 			cfg.NegotiatedSerializer = leanImports(cfg.NegotiatedSerializer)
-			client, err := rest.RESTClientFor(cfg)
+			client, err := rest.RESTClientForConfigAndClient(cfg, c.HTTP)
 			if err != nil {
 				return nil, err
 			}
@@ -71,13 +77,17 @@ func importClient(cfg *rest.Config) func(context.Context) (*api, error) {
 
 // sliceClient returns a function that returns a client for EndpointSlices.
 func sliceClient(cfg *rest.Config) func(context.Context) (*api, error) {
-	cfg = rest.CopyConfig(cfg)
+	c, err := kubeclient.New(cfg)
+	if err != nil {
+		return func(context.Context) (*api, error) { return nil, err }
+	}
+	cfg = rest.CopyConfig(c.Config)
 	cfg.APIPath = "/apis"
 	cfg.GroupVersion = &discoveryv1.SchemeGroupVersion
 	cfg.ContentType = runtime.ContentTypeProtobuf
 	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf
 	cfg.NegotiatedSerializer = leanSlices(sliceCodecs())
-	client, err := rest.RESTClientFor(cfg)
+	client, err := rest.RESTClientForConfigAndClient(cfg, c.HTTP)
 	a := &api{client, "endpointslices", newSliceFeed(cfg.NegotiatedSerializer)}
 	return func(context.Context) (*api, error) { return a, err }
 }
@@ -223,7 +233,7 @@ func (t told) tell(kind, namespace, name string, odd oddities) {
 		return
 	}
 	t[key] = text
-	log.Warningf("%s %s: %s", kind, key, text)
+	log.Warningf("%s %s: %s", kind, excerpt.Of(key, excerpt.Line), excerpt.Of(text, excerpt.Line))
 }
 
 func (t told) forget(namespace, name string) { delete(t, namespace+"/"+name) }

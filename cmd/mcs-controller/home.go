@@ -6,8 +6,11 @@ import (
 	"os"
 	"strings"
 
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/clusterset/multicluster/internal/kubeclient"
 )
 
 // namespaceFile says which namespace a pod is in.
@@ -22,6 +25,15 @@ type home struct {
 
 // known says whether Secrets can be read and Leases held.
 func (h *home) known() bool { return h.config != nil && h.namespace != "" }
+
+// client returns a client of the own cluster, for cfg, which is config or what was made of it.
+func (h *home) client(cfg *rest.Config) (kubernetes.Interface, error) {
+	client, err := kubeclient.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.NewForConfigAndClient(client.Config, client.HTTP)
+}
 
 // findHome looks for the own cluster: --kubeconfig, else that of the pod.
 func findHome(o *options) (*home, error) {

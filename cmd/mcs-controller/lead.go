@@ -12,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -55,7 +54,7 @@ func newLeadership(o *options, h *home, log *slog.Logger, metrics prometheus.Reg
 	}
 	cfg := rest.CopyConfig(h.config)
 	cfg.Timeout = renewDeadline / 2 // a request that hangs must not use up the time to renew
-	client, err := kubernetes.NewForConfig(cfg)
+	client, err := h.client(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the leader election: %w", err)
 	}

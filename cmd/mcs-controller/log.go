@@ -5,6 +5,8 @@ import (
 	"log/slog"
 
 	"k8s.io/klog/v2"
+
+	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
 // newLog makes the program's log, to which that of client-go also goes.
@@ -18,7 +20,9 @@ func newLog(w io.Writer, opts *options) *slog.Logger {
 	if opts.logFormat == "json" {
 		handler = slog.NewJSONHandler(w, handlerOptions)
 	}
-	log := slog.New(handler)
+	log := slog.New(excerpt.NewHandler(handler))
+	// Go's own HTTP client reports what servers send unasked to the standard log.
+	slog.SetDefault(log.With("logger", "net/http"))
 	klog.SetSlogLogger(log.With("logger", "client-go"))
 	return log
 }

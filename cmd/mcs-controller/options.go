@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/rules"
@@ -239,7 +238,7 @@ func (o *options) sources(h *home, log *slog.Logger) ([]clusters.Source, error) 
 		sources = append(sources, dir)
 	}
 	if h.known() {
-		client, err := kubernetes.NewForConfig(h.config)
+		client, err := h.client(h.config)
 		if err != nil {
 			return nil, fmt.Errorf("--kubeconfig: %w", err)
 		}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/clusterset/multicluster/controller/clusters"
 )
@@ -49,7 +48,7 @@ func (s *servers) openMetrics(o *options, home *home, m http.Handler, log *slog.
 	if !o.metricsSecure {
 		return s.open(flag, o.metricsAddr, m, nil, log)
 	}
-	kube, err := kubernetes.NewForConfig(home.config)
+	kube, err := home.client(home.config)
 	if err != nil {
 		return fmt.Errorf("--metrics-secure: %w", err)
 	}

@@ -20,6 +20,7 @@ import (
 var version = "unknown"
 
 func main() {
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // client-go returns what it logs
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	// What client-go says, such as the warnings of API servers, is no less theirs.

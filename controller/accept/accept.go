@@ -12,11 +12,11 @@ package accept
 import (
 	"slices"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
 // rule decides about one field of T.
@@ -82,31 +82,8 @@ func (j *Judge) refuse(what, why string) {
 	}
 }
 
-// Show is text from another cluster as it may stand in a message: in printable characters, and at most n bytes.
-func Show(text string, n int) string {
-	var b strings.Builder
-	cut := 0 // how much is shown if the rest is not
-	for i, width := 0, 0; i < len(text); i += width {
-		var r rune
-		r, width = utf8.DecodeRuneInString(text[i:])
-		piece := text[i : i+width]
-		if r == utf8.RuneError && width == 1 || !strconv.IsGraphic(r) {
-			quoted := strconv.QuoteToGraphic(piece)
-			piece = quoted[1 : len(quoted)-1]
-		}
-		if b.Len()+len(piece) > n {
-			return b.String()[:cut] + "..."
-		}
-		b.WriteString(piece)
-		if b.Len() <= n-len("...") {
-			cut = b.Len()
-		}
-	}
-	return b.String()
-}
-
-// quote is Show for what would be unreadable without quotation marks.
-func quote(text string) string { return `"` + Show(text, 63) + `"` }
+// quote is an excerpt of what would be unreadable without quotation marks.
+func quote(text string) string { return `"` + excerpt.Of(text, 63) + `"` }
 
 // MaxSliceBytes is how large an EndpointSlice may be, as protocol buffers, which is how API servers store it: etcd refuses a
 // request of more than 1.5 MiB, and what the API server adds (managed fields, the key) is part of that.

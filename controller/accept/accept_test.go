@@ -15,6 +15,7 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/accept"
+	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/test/hostile"
 )
 
@@ -159,7 +160,7 @@ func TestRows_X2(t *testing.T) {
 							addr, err := netip.ParseAddr(a)
 							switch {
 							case err != nil || addr.Is4In6() || addr.Zone() != "":
-								said = append(said, accept.Show(a, 80)+" (no "+string(slice.AddressType)+" address)")
+								said = append(said, excerpt.Of(a, 80)+" (no "+string(slice.AddressType)+" address)")
 							case addr.IsLoopback():
 								said = append(said, a+" (loopback address)")
 							default:
@@ -169,7 +170,7 @@ func TestRows_X2(t *testing.T) {
 						})
 					},
 					Refused: func(what, why string) {
-						said = append(said, fmt.Sprintf("%s (%s)", accept.Show(what, 80), why), accept.Show(what, 80)+" is "+why)
+						said = append(said, fmt.Sprintf("%s (%s)", excerpt.Of(what, 80), why), excerpt.Of(what, 80)+" is "+why)
 					},
 				}
 				judge.Service(service)
@@ -242,7 +243,7 @@ func TestNode_S2(t *testing.T) {
 			got = *to.NodeName
 		}
 		if got != c.want || said != c.said {
-			t.Errorf("%s, own %v: %q, reported: %v", accept.Show(c.node, 20), c.own, got, said)
+			t.Errorf("%s, own %v: %q, reported: %v", excerpt.Of(c.node, 20), c.own, got, said)
 		}
 	}
 }
@@ -269,19 +270,6 @@ func TestText_X2(t *testing.T) {
 		}
 		if is := len(validation.IsValidLabelValue(text)) == 0; is != (to.Zone != nil) {
 			t.Errorf("%q as a zone: %v, the API says %v", text, !is, is)
-		}
-	}
-}
-
-// SPEC X6: what is shown of another cluster's text is printable, valid and bounded.
-func TestShow_X6(t *testing.T) {
-	for text, want := range map[string]string{
-		"": "", "zone-a": "zone-a", "\u00fcber": "\u00fcber", "a\nb": `a\nb`, "\xff": `\xff`, "\u202e": `\u202e`,
-		strings.Repeat("x", 20): strings.Repeat("x", 20), strings.Repeat("x", 21): strings.Repeat("x", 17) + "...",
-		strings.Repeat("\x00", 9): `\x00\x00\x00\x00...`, strings.Repeat("x", 19) + "\n": strings.Repeat("x", 17) + "...",
-	} {
-		if got := accept.Show(text, 20); got != want {
-			t.Errorf("%q is shown as %q, want %q", text, got, want)
 		}
 	}
 }

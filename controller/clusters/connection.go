@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,9 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/connrotation"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -29,8 +27,6 @@ import (
 const (
 	clientQPS   = 1000
 	clientBurst = 2000
-	// dialTimeout is how long it may take to open a network connection, and the time between two keep-alives on it.
-	dialTimeout = 15 * time.Second
 	// discoveryLag is how long the API server may need to say of a CRD that it is about to go, after it began to delete
 	// its objects.
 	discoveryLag = 100 * time.Millisecond
@@ -43,9 +39,7 @@ type connection struct {
 	reg      Registration
 	interval time.Duration
 	log      *slog.Logger
-	config   *rest.Config
-	http     *http.Client
-	hangUp   func()
+	client   *kubeclient.Client
 	kube     kubernetes.Interface
 
 	exports    track[*mcs.ServiceExport]
@@ -93,19 +87,19 @@ func newConnection(m *Member, reg Registration, opts Options) (*connection, erro
 	cfg.QPS, cfg.Burst = clientQPS, clientBurst
 	cfg.UserAgent = opts.UserAgent
 	cfg.Timeout = 0 // watches live long; requests that must not have timeouts of their own
-	client, hangUp, err := httpClient(cfg)
+	client, err := kubeclient.New(cfg)
 	if err != nil {
 		return nil, err
 	}
 	c := &connection{
 		member: m, reg: reg, interval: opts.ProbeInterval, log: m.log,
-		config: cfg, http: client, hangUp: hangUp, wake: make(chan struct{}, 1),
+		client: client, wake: make(chan struct{}, 1),
 	}
 	c.heard.Store(&contact{})
-	core := rest.CopyConfig(cfg)
+	core := rest.CopyConfig(client.Config)
 	core.ContentType = runtime.ContentTypeProtobuf
 	core.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	if c.kube, err = kubernetes.NewForConfigAndClient(core, client); err != nil {
+	if c.kube, err = kubernetes.NewForConfigAndClient(core, client.HTTP); err != nil {
 		return nil, err
 	}
 	c.services = newFeed(serviceKind(c.kube), newStore(byService[*corev1.Service], m.serviceChanged), c.look)
@@ -121,18 +115,6 @@ func newConnection(m *Member, reg Registration, opts Options) (*connection, erro
 	return c, nil
 }
 
-// httpClient returns a client of its own for cfg, and what closes its network connections, in use or not.
-func httpClient(cfg *rest.Config) (client *http.Client, hangUp func(), err error) {
-	dial := (&net.Dialer{Timeout: dialTimeout, KeepAlive: dialTimeout}).DialContext
-	if cfg.Dial != nil {
-		dial = cfg.Dial
-	}
-	dialer := connrotation.NewDialer(dial)
-	cfg.Dial = dialer.DialContext
-	client, err = rest.HTTPClientFor(cfg)
-	return client, dialer.CloseAll, err
-}
-
 // look makes the loop look at once. It never blocks.
 func (c *connection) look() {
 	select {
@@ -146,7 +128,7 @@ func (c *connection) run(ctx context.Context) {
 	c.ctx = ctx
 	defer func() {
 		c.feeds.Wait()
-		c.hangUp()
+		c.client.HangUp()
 	}()
 	for {
 		c.step(ctx)
@@ -298,7 +280,7 @@ func startOnce[T object](ctx context.Context, c *connection, f *feed[T]) {
 func startVersion[T object](
 	ctx context.Context, c *connection, name string, kind func(rest.Interface, string) kind[T], s *store[T],
 ) (*version[T], error) {
-	client, err := mcsapi.NewClientWith(c.config, c.http, name)
+	client, err := mcsapi.NewClientWith(c.client, name)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for %s/%s: %w", mcsapi.Group, name, err)
 	}

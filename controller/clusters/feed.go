@@ -12,12 +12,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/clusterset/multicluster/internal/kubeclient"
 )
 
 // Times and sizes of list and watch.
 const (
-	// pageSize is the number of objects per list request, so that the memory a list takes in passing stays small.
-	pageSize = 500
 	// listTimeout is for one page; a server that hangs must not hold a feed for ever.
 	listTimeout = time.Minute
 	// pagesAtOnce is how many pages this process reads at once, of all clusters together. When hundreds of them are listed after
@@ -204,18 +204,17 @@ func (f *feed[T]) checkPlace(ctx context.Context) error {
 func (f *feed[T]) listAll(ctx context.Context) ([]T, string, error) {
 	var all []T
 	f.store.begin()
-	opts := metav1.ListOptions{Limit: pageSize}
-	for {
-		items, meta, err := f.page(ctx, "", opts)
-		if err != nil {
-			return nil, "", fmt.Errorf("listing: %w", err)
+	list, err := kubeclient.Pages(ctx, metav1.ListOptions{}, func(ctx context.Context, opts metav1.ListOptions) (int, metav1.ListMeta, error) {
+		items, list, err := f.page(ctx, "", opts)
+		if err == nil {
+			all = append(all, f.store.sift(items)...)
 		}
-		all = append(all, f.store.sift(items)...)
-		if meta.Continue == "" {
-			return all, meta.ResourceVersion, nil
-		}
-		opts.Continue = meta.Continue
+		return len(items), list, err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("listing: %w", err)
 	}
+	return all, list.ResourceVersion, nil
 }
 
 func (f *feed[T]) page(ctx context.Context, namespace string, opts metav1.ListOptions) ([]T, metav1.ListMeta, error) {
@@ -257,6 +256,16 @@ func (f *feed[T]) read(ctx context.Context, name types.NamespacedName) (wanted b
 	opts := metav1.ListOptions{ResourceVersion: since, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan}
 	f.kind.about(&opts, name.Name)
 	items, meta, err := f.page(ctx, name.Namespace, opts)
+	if exceeded := (*kubeclient.Exceeded)(nil); errors.As(err, &exceeded) { // pages don't come from a server's memory
+		items = nil
+		meta, err = kubeclient.Pages(ctx, opts, func(ctx context.Context, opts metav1.ListOptions) (int, metav1.ListMeta, error) {
+			some, list, err := f.page(ctx, name.Namespace, opts)
+			if err == nil {
+				items = append(items, some...)
+			}
+			return len(some), list, err
+		})
+	}
 	if err != nil {
 		return true, fmt.Errorf("listing %s of %s: %w", f.kind.resource, name, err)
 	}

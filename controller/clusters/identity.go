@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/clusterset/multicluster/internal/kubeclient"
 )
 
 // The ClusterProperty that holds a cluster's id (KEP-2149).
@@ -123,12 +125,12 @@ func clusterProperty(ctx context.Context, kube kubernetes.Interface) (string, er
 func firstContact(ctx context.Context, reg Registration, opts Options) (string, error) {
 	cfg := rest.CopyConfig(reg.Config)
 	cfg.Timeout, cfg.UserAgent = opts.patience(), opts.UserAgent
-	client, hangUp, err := httpClient(cfg)
+	client, err := kubeclient.New(cfg)
 	if err != nil {
 		return "", err
 	}
-	defer hangUp()
-	kube, err := kubernetes.NewForConfigAndClient(cfg, client)
+	defer client.HangUp()
+	kube, err := kubernetes.NewForConfigAndClient(client.Config, client.HTTP)
 	if err != nil {
 		return "", err
 	}

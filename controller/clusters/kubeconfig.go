@@ -14,6 +14,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
 // kubeconfigFile reads a kubeconfig file, and returns the client configuration of a context, or of the current one for "",
@@ -131,10 +133,10 @@ func revision(parts ...[]byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// oneLine makes an error of one line.
+// oneLine makes an error of one line, which is not long.
 func oneLine(err error) error {
-	if !strings.Contains(err.Error(), "\n") {
-		return err
+	if strings.Contains(err.Error(), "\n") {
+		err = errors.New(strings.Join(strings.Fields(err.Error()), " "))
 	}
-	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
+	return excerpt.Error(err)
 }

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/clusterset/multicluster/internal/kubeclient"
 )
 
 // watched is what one watch shows, kept in memory.
@@ -30,7 +32,17 @@ type watched[T runtime.Object] struct {
 func watchNamespaces(kube kubernetes.Interface, changed func(*corev1.Namespace)) *watched[*corev1.Namespace] {
 	client := kube.CoreV1().Namespaces()
 	return newWatched("", &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return client.List(ctx, o) },
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			all := &corev1.NamespaceList{}
+			return all, inPages(ctx, o, &all.ListMeta, func(ctx context.Context, o metav1.ListOptions) (int, metav1.ListMeta, error) {
+				list, err := client.List(ctx, o)
+				if err != nil {
+					return 0, metav1.ListMeta{}, err
+				}
+				all.Items = append(all.Items, list.Items...)
+				return len(list.Items), list.ListMeta, nil
+			})
+		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return client.Watch(ctx, o)
 		},
@@ -49,7 +61,15 @@ func watchServices(kube kubernetes.Interface, namespace string, selector labels.
 	return newWatched(selector.String(), &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = selector.String()
-			return client.List(ctx, o)
+			all := &corev1.ServiceList{}
+			return all, inPages(ctx, o, &all.ListMeta, func(ctx context.Context, o metav1.ListOptions) (int, metav1.ListMeta, error) {
+				list, err := client.List(ctx, o)
+				if err != nil {
+					return 0, metav1.ListMeta{}, err
+				}
+				all.Items = append(all.Items, list.Items...)
+				return len(list.Items), list.ListMeta, nil
+			})
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.LabelSelector = selector.String()
@@ -59,6 +79,15 @@ func watchServices(kube kubernetes.Interface, namespace string, selector labels.
 		s.ManagedFields, s.Annotations, s.OwnerReferences = nil, nil, nil
 		s.Spec, s.Status = corev1.ServiceSpec{Type: s.Spec.Type}, corev1.ServiceStatus{}
 	}, changed)
+}
+
+// inPages reads a list that an informer asks for, page by page. What the informer accepts from the server's memory, any version,
+// is not served so: a server ignores the limit there.
+func inPages(ctx context.Context, o metav1.ListOptions, of *metav1.ListMeta, page kubeclient.Page) error {
+	o.ResourceVersion, o.ResourceVersionMatch, o.Continue = "", "", ""
+	list, err := kubeclient.Pages(ctx, o, page)
+	of.ResourceVersion = list.ResourceVersion
+	return err
 }
 
 // nothing says whether a selector selects nothing.

@@ -9,12 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/clusterset/multicluster/controller/accept"
+	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
 // Check says what in e can't have come from [Of]. It is for exports that were kept where others can write.
 func (e *Export) Check() error {
 	if errs := validation.IsDNS1123Subdomain(e.Cluster); len(errs) != 0 || len(e.Cluster) > validation.LabelValueMaxLength {
-		return fmt.Errorf("%q is not a cluster id", clip(e.Cluster, 80))
+		return fmt.Errorf("%q is not a cluster id", excerpt.Of(e.Cluster, 80))
 	}
 	if e.Created != timestamp(e.Created) {
 		return fmt.Errorf("cluster %s: created %s is not a timestamp in UTC", e.Cluster, e.Created)
@@ -40,13 +41,13 @@ func (e *Export) Check() error {
 	for k, v := range e.Labels {
 		size += len(k) + len(v)
 		if badLabel(k, v) != "" {
-			return fmt.Errorf("cluster %s: label %s is not one that is exported", e.Cluster, clip(k, 80))
+			return fmt.Errorf("cluster %s: label %s is not one that is exported", e.Cluster, excerpt.Of(k, 80))
 		}
 	}
 	for k, v := range e.Annotations {
 		size += len(k) + len(v)
 		if badAnnotation(k, v) != "" {
-			return fmt.Errorf("cluster %s: annotation %s is not one that is exported", e.Cluster, clip(k, 80))
+			return fmt.Errorf("cluster %s: annotation %s is not one that is exported", e.Cluster, excerpt.Of(k, 80))
 		}
 	}
 	if size > MaxExportedBytes {
@@ -66,13 +67,13 @@ func (s *Service) checkScalars() error {
 			return fmt.Errorf("no valid timeout of the session affinity")
 		}
 	default:
-		return fmt.Errorf("session affinity %q", clip(string(s.SessionAffinity), 80))
+		return fmt.Errorf("session affinity %q", excerpt.Of(string(s.SessionAffinity), 80))
 	}
 	if !accept.TrafficPolicy(s.InternalTrafficPolicy) {
-		return fmt.Errorf("internal traffic policy %q", clip(string(s.InternalTrafficPolicy), 80))
+		return fmt.Errorf("internal traffic policy %q", excerpt.Of(string(s.InternalTrafficPolicy), 80))
 	}
 	if !accept.TrafficDistribution(s.TrafficDistribution) {
-		return fmt.Errorf("traffic distribution %q", clip(s.TrafficDistribution, 80))
+		return fmt.Errorf("traffic distribution %q", excerpt.Of(s.TrafficDistribution, 80))
 	}
 	for i, f := range s.IPFamilies {
 		if !accept.Family(f) || slices.Contains(s.IPFamilies[:i], f) {

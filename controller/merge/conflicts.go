@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
 // property is a global property in which exports may disagree, the first export being right.
@@ -282,7 +284,7 @@ func showFamilies(families []corev1.IPFamily) string {
 func showMap(m map[string]string) string {
 	pairs := make([]string, 0, len(m))
 	for _, k := range slices.Sorted(maps.Keys(m)) {
-		pairs = append(pairs, k+"="+clip(m[k], 40))
+		pairs = append(pairs, k+"="+excerpt.Of(m[k], 40))
 	}
-	return "{" + clip(few(pairs, ","), 200) + "}"
+	return "{" + excerpt.Of(few(pairs, ","), 200) + "}"
 }

@@ -12,6 +12,7 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/accept"
+	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -79,7 +80,7 @@ func exportable(export *mcs.ServiceExport, service *corev1.Service) *Invalid {
 		return &Invalid{mcs.ServiceExportReasonNoService, fmt.Sprintf("Service %s does not exist; create it, or delete this export", name)}
 	}
 	if len(validation.IsDNS1123Label(export.Name)) != 0 {
-		return &Invalid{InvalidName, fmt.Sprintf("%q is not a DNS label", clip(export.Name, 80))}
+		return &Invalid{InvalidName, fmt.Sprintf("%q is not a DNS label", excerpt.Of(export.Name, 80))}
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
 		return &Invalid{mcs.ServiceExportReasonInvalidServiceType,
@@ -87,7 +88,7 @@ func exportable(export *mcs.ServiceExport, service *corev1.Service) *Invalid {
 	}
 	if set, derived := service.Labels[mcsapi.LabelClusterSet]; derived {
 		return &Invalid{mcs.ServiceExportReasonInvalidServiceType,
-			fmt.Sprintf("Service %s is itself derived from a ServiceImport of clusterset %s; imported services are not exported again", name, accept.Show(set, 80))}
+			fmt.Sprintf("Service %s is itself derived from a ServiceImport of clusterset %s; imported services are not exported again", name, excerpt.Of(set, 80))}
 	}
 	return badChoice(export)
 }
@@ -98,7 +99,7 @@ func acceptPorts(list []corev1.ServicePort) (ports []Port, why string) {
 	if len(list) > MaxPorts {
 		return nil, fmt.Sprintf("%d ports, of which at most %d can be exported", len(list), MaxPorts)
 	}
-	judge := accept.Judge{Refused: func(what, reason string) { why = accept.Show(what, 80) + " is " + reason }}
+	judge := accept.Judge{Refused: func(what, reason string) { why = excerpt.Of(what, 80) + " is " + reason }}
 	size := 0
 	ports = slices.Grow(ports, len(list))
 	for i := range list {
@@ -207,7 +208,7 @@ func exported(spec *mcs.ServiceExportSpec, trusted Trusted) (labels, annotations
 				why = fmt.Sprintf("more than %d KiB of labels and annotations", MaxExportedBytes>>10)
 			}
 			if why != "" {
-				refused = append(refused, fmt.Sprintf("%s %s (%s)", kind, clip(key, 80), why))
+				refused = append(refused, fmt.Sprintf("%s %s (%s)", kind, excerpt.Of(key, 80), why))
 				continue
 			}
 			if out == nil {
@@ -253,12 +254,4 @@ func badKey(key string) string {
 		}
 	}
 	return ""
-}
-
-// clip shortens text from elsewhere to at most n bytes, so that a message stays readable.
-func clip(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	return strings.ToValidUTF8(text[:n-len("...")], "") + "..."
 }

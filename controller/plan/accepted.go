@@ -8,6 +8,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/accept"
 	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -84,7 +85,7 @@ func (p *pass) reportUnused(source *Source, from *discoveryv1.EndpointSlice, rou
 		return
 	}
 	if !slices.Contains([]discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6}, from.AddressType) {
-		p.refused.add(source.Cluster, "slice "+from.Name, "of addressType "+accept.Show(string(from.AddressType), 20))
+		p.refused.add(source.Cluster, "slice "+from.Name, "of addressType "+excerpt.Of(string(from.AddressType), 20))
 		return
 	}
 	if slices.Contains(p.shape.families, corev1.IPFamily(from.AddressType)) {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
 // maxMessage bounds a condition's message, in bytes; API servers take 32 KiB, and people less.
@@ -58,7 +60,7 @@ func conditions(held []metav1.Condition, ours []string, reports []report, genera
 
 // over is the condition that follows held, which is zero for a new one, and the Event of the change, if it is one.
 func (r *report) over(held metav1.Condition, generation int64, now Now) (metav1.Condition, []Event) {
-	next := metav1.Condition{Type: r.typ, Status: r.status, Reason: r.reason, Message: clip(r.message, maxMessage), ObservedGeneration: generation, LastTransitionTime: held.LastTransitionTime}
+	next := metav1.Condition{Type: r.typ, Status: r.status, Reason: r.reason, Message: excerpt.Of(r.message, maxMessage), ObservedGeneration: generation, LastTransitionTime: held.LastTransitionTime}
 	if held.Status != next.Status || held.LastTransitionTime.IsZero() {
 		next.LastTransitionTime = metav1.NewTime(now)
 	}

@@ -10,7 +10,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/clusterset/multicluster/controller/accept"
+	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
 // The limits of an API server for one EndpointSlice.
@@ -24,7 +24,7 @@ const (
 type refusals map[string][]string
 
 func (r refusals) add(cluster, what, why string) {
-	entry := fmt.Sprintf("%s (%s)", accept.Show(what, 80), why)
+	entry := fmt.Sprintf("%s (%s)", excerpt.Of(what, 80), why)
 	if !slices.Contains(r[cluster], entry) {
 		r[cluster] = append(r[cluster], entry)
 	}
@@ -98,11 +98,4 @@ func (p *pass) unacceptable(source *Source, family discoveryv1.AddressType, addr
 		return "outside the cluster's declared CIDRs"
 	}
 	return ""
-}
-
-func clip(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	return strings.ToValidUTF8(text[:n-len("...")], "") + "..."
 }

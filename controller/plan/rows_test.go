@@ -17,6 +17,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/accept"
 	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/test/hostile"
 )
 
@@ -124,7 +125,7 @@ func sane(t *testing.T, object any) {
 				limit = 256 << 10
 			}
 			if text := v.String(); len(text) > limit || !utf8.ValidString(text) || strings.Contains(text, hostile.Marker) {
-				t.Errorf("%s is %s", path, accept.Show(text, 200))
+				t.Errorf("%s is %s", path, excerpt.Of(text, 200))
 			}
 		case reflect.Int32:
 			if strings.HasSuffix(strings.ToLower(path), "port") && (v.Int() < 1 || v.Int() > 65535) {

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
@@ -22,6 +21,8 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/internal/kubeclient"
 )
 
 // Group is the API group of ServiceExport and ServiceImport.
@@ -47,16 +48,16 @@ func NewScheme(version string) *runtime.Scheme {
 // NewClient returns a REST client for [Group] at version, built from cfg, which is not changed. Its objects are the
 // v1beta1 Go types; its wire format is JSON, the only one that custom resources have.
 func NewClient(cfg *rest.Config, version string) (*rest.RESTClient, error) {
-	client, err := rest.HTTPClientFor(cfg)
+	client, err := kubeclient.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return NewClientWith(cfg, client, version)
+	return NewClientWith(client, version)
 }
 
 // NewClientWith is [NewClient] over connections that the caller has.
-func NewClientWith(cfg *rest.Config, client *http.Client, version string) (*rest.RESTClient, error) {
-	return rest.RESTClientForConfigAndClient(Config(cfg, version), client)
+func NewClientWith(client *kubeclient.Client, version string) (*rest.RESTClient, error) {
+	return rest.RESTClientForConfigAndClient(Config(client.Config, version), client.HTTP)
 }
 
 // Config returns what the client of [NewClient] is made from, for one that decodes in a way of its own.

@@ -42,7 +42,7 @@ var Services = map[string]Row{
 	"traffic-local":   {Field: "Service spec.internalTrafficPolicy", Endpoints: one, Service: spec(func(s *corev1.ServiceSpec) { s.InternalTrafficPolicy = ptr(corev1.ServiceInternalTrafficPolicyLocal) })},
 	"external-policy": {Field: "Service spec.externalTrafficPolicy", Home: true, Endpoints: one, Service: spec(func(s *corev1.ServiceSpec) { s.ExternalTrafficPolicy = Marker })},
 
-	"distribution-odd":     {Field: "Service spec.trafficDistribution", Home: true, Endpoints: one, Refused: `trafficDistribution a\x00b (no word of at most 63 letters and digits)`, Service: distribution("a\x00b")},
+	"distribution-odd":     {Field: "Service spec.trafficDistribution", Home: true, Endpoints: one, Refused: `trafficDistribution a�b (no word of at most 63 letters and digits)`, Service: distribution("a\x00b")},
 	"distribution-long":    {Field: "Service spec.trafficDistribution", Home: true, Endpoints: one, Refused: "(no word of at most 63 letters and digits)", Service: distribution(long)},
 	"distribution-unknown": {Field: "Service spec.trafficDistribution", Home: true, Endpoints: one, Service: distribution("PreferSamePlanet")},
 	"distribution-node":    {Field: "Service spec.trafficDistribution", Endpoints: one, Service: distribution("PreferSameNode")},
@@ -57,7 +57,7 @@ var Services = map[string]Row{
 		s.SessionAffinity, s.SessionAffinityConfig = corev1.ServiceAffinityClientIP, &corev1.SessionAffinityConfig{}
 	})},
 
-	"service-port-name":      {Field: "Service spec.ports[].name", Home: true, Invalid: true, Refused: `port name "a"; drop\xff" is not a DNS label`, Service: servicePort(func(p *corev1.ServicePort) { p.Name = "a\"; drop\xff" })},
+	"service-port-name":      {Field: "Service spec.ports[].name", Home: true, Invalid: true, Refused: `port name "a"; drop�" is not a DNS label`, Service: servicePort(func(p *corev1.ServicePort) { p.Name = "a\"; drop\xff" })},
 	"service-port-name-long": {Field: "Service spec.ports[].name", Home: true, Invalid: true, Refused: "is not a DNS label", Service: servicePort(func(p *corev1.ServicePort) { p.Name = long })},
 	"service-port-name-63":   rowOf(Row{Field: "Service spec.ports[].name", Endpoints: one}, Name63),
 	"service-port-name-128": {Field: "Service spec.ports[].name", Name: name58, Refused: "(longer than kube-proxy can handle together with namespace and Service, 128 bytes in all)",

@@ -39,7 +39,7 @@ var Slices = map[string]Row{
 	"address-upper":   {Field: "EndpointSlice endpoints[].addresses[]", Home: true, Service: dual, Slice: addresses6("FD00:0001::0005"), Endpoints: six},
 	"address-zone":    {Field: "EndpointSlice endpoints[].addresses[]", Home: true, Service: dual, Slice: addresses6("fd00:1::5%eth0"), Refused: "(no IPv6 address)"},
 	"address-some":    {Field: "EndpointSlice endpoints[].addresses[]", Home: true, Slice: addresses("127.0.0.1", Address), Refused: "127.0.0.1 (loopback address)", Endpoints: one},
-	"address-control": {Field: "EndpointSlice endpoints[].addresses[]", Home: true, Slice: addresses("10.1.0.5\n\xff"), Refused: `10.1.0.5\n\xff (no IPv4 address)`},
+	"address-control": {Field: "EndpointSlice endpoints[].addresses[]", Home: true, Slice: addresses("10.1.0.5\n\xff"), Refused: `10.1.0.5 � (no IPv4 address)`},
 	"address-twice": {Field: "EndpointSlice endpoints[].addresses[]", Endpoints: one, Slice: func(s *discoveryv1.EndpointSlice) {
 		s.Endpoints = append(s.Endpoints, s.Endpoints[0], discoveryv1.Endpoint{Addresses: []string{Address, Address}})
 	}},
@@ -64,7 +64,7 @@ var Slices = map[string]Row{
 	"hostname-good": {Field: "EndpointSlice endpoints[].hostname", Endpoints: one, Slice: endpoint(func(e *discoveryv1.Endpoint) { e.Hostname = ptr(Name63) })},
 
 	"zone-spaces": {Field: "EndpointSlice endpoints[].zone", Endpoints: one, Refused: `zone a "b"; drop` + badZone, Slice: endpoint(func(e *discoveryv1.Endpoint) { e.Zone = ptr(`a "b"; drop`) })},
-	"zone-bytes":  {Field: "EndpointSlice endpoints[].zone", Home: true, Endpoints: one, Refused: `zone \xff\u202e` + badZone, Slice: endpoint(func(e *discoveryv1.Endpoint) { e.Zone = ptr("\xff\u202e") })},
+	"zone-bytes":  {Field: "EndpointSlice endpoints[].zone", Home: true, Endpoints: one, Refused: `zone ��` + badZone, Slice: endpoint(func(e *discoveryv1.Endpoint) { e.Zone = ptr("\xff\u202e") })},
 	"zone-64":     {Field: "EndpointSlice endpoints[].zone", Endpoints: one, Refused: badZone, Slice: endpoint(func(e *discoveryv1.Endpoint) { e.Zone = ptr(Name63 + "4") })},
 	"zone-long":   {Field: "EndpointSlice endpoints[].zone", Endpoints: one, Refused: badZone, Slice: endpoint(func(e *discoveryv1.Endpoint) { e.Zone = &long })},
 	"zone-hinted": {Field: "EndpointSlice endpoints[].zone", Endpoints: one, Service: distribution("PreferClose"), Slice: endpoint(func(e *discoveryv1.Endpoint) { e.Zone = ptr("eu.West_1-A") })},

@@ -14,7 +14,6 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/join"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
@@ -90,7 +89,7 @@ func gather(ctx context.Context, set *members.Set, m *members.Cluster, zone stri
 		return c
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { c.Skew, c.SkewKnown = skew(ctx, m.Config) })
+	wg.Go(func() { c.Skew, c.SkewKnown = skew(ctx, m) })
 	wg.Go(func() {
 		if served, err := mcsapi.ServedVersions(ctx, m.Kube.Discovery(), m.Config.Timeout, "serviceexports", "serviceimports"); err == nil {
 			c.Exports, c.Imports = served["serviceexports"], served["serviceimports"]
@@ -120,17 +119,13 @@ func gather(ctx context.Context, set *members.Set, m *members.Cluster, zone stri
 }
 
 // skew compares the Date of an answer with the middle of the time in which it was given.
-func skew(ctx context.Context, cfg *rest.Config) (time.Duration, bool) {
-	client, err := rest.HTTPClientFor(cfg)
-	if err != nil {
-		return 0, false
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(cfg.Host, "/")+"/version", nil)
+func skew(ctx context.Context, m *members.Cluster) (time.Duration, bool) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.Client.Server().JoinPath("version").String(), nil)
 	if err != nil {
 		return 0, false
 	}
 	start := time.Now()
-	response, err := client.Do(request)
+	response, err := m.Client.HTTP.Do(request)
 	if err != nil {
 		return 0, false
 	}

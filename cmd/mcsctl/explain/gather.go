@@ -154,7 +154,7 @@ func (g *gathering) ask(ctx context.Context, o Options) {
 	if o.Server != "" {
 		g.out.Reply, err = nameserver.Ask(ctx, o.Server, name)
 	} else {
-		g.out.Reply, err = nameserver.AskPod(ctx, g.cluster.Config, g.cluster.Kube, name)
+		g.out.Reply, err = nameserver.AskPod(ctx, g.cluster.Client, g.cluster.Kube, name)
 	}
 	if err != nil {
 		g.out.AskErr = members.Brief(err)

@@ -26,6 +26,7 @@ import (
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -133,16 +134,21 @@ func (r *Request) others(ctx context.Context) []Party {
 
 // PodCIDRs are the ranges of a cluster's nodes; none where the nodes have none.
 func PodCIDRs(ctx context.Context, c *members.Cluster) ([]netip.Prefix, error) {
-	nodes, err := c.Kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	all, err := kubeclient.All(ctx, metav1.ListOptions{}, func(ctx context.Context, opts metav1.ListOptions) (cidrs []string, meta metav1.ListMeta, err error) {
+		nodes, err := c.Kube.CoreV1().Nodes().List(ctx, opts)
+		if err != nil {
+			return nil, meta, err
+		}
+		for i := range nodes.Items {
+			cidrs = append(cidrs, nodes.Items[i].Spec.PodCIDRs...)
+		}
+		return cidrs, nodes.ListMeta, nil
+	})
 	if apierrors.IsForbidden(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing the nodes of %s: %w", c.Origin, err)
-	}
-	var all []string
-	for i := range nodes.Items {
-		all = append(all, nodes.Items[i].Spec.PodCIDRs...)
 	}
 	ranges, _ := ParseCIDRs(all)
 	return aggregate(ranges), nil
@@ -326,7 +332,7 @@ func caOf(cfg *rest.Config) []byte {
 
 // apply applies one object, server-side.
 func apply(ctx context.Context, c *members.Cluster, object *unstructured.Unstructured) error {
-	client, err := dynamic.NewForConfig(c.Config)
+	client, err := dynamic.NewForConfigAndClient(c.Config, c.Client.HTTP)
 	if err != nil {
 		return err
 	}

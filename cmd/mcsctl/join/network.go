@@ -76,7 +76,7 @@ func configMap(ctx context.Context, c *members.Cluster, name string) map[string]
 }
 
 func customObjects(ctx context.Context, c *members.Cluster, kind schema.GroupVersionResource) []unstructured.Unstructured {
-	client, err := dynamic.NewForConfig(c.Config)
+	client, err := dynamic.NewForConfigAndClient(c.Config, c.Client.HTTP)
 	if err != nil {
 		return nil
 	}

@@ -25,6 +25,7 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -46,6 +47,7 @@ type Cluster struct {
 	Err error
 
 	Config *rest.Config
+	Client *kubeclient.Client
 	Kube   kubernetes.Interface
 	mcs    map[string]rest.Interface // by version
 }
@@ -56,12 +58,16 @@ func (c *Cluster) Connect(cfg *rest.Config, timeout time.Duration) *Cluster {
 	cfg.Timeout, cfg.UserAgent = timeout, "mcsctl"
 	cfg.QPS, cfg.Burst = -1, -1 // a handful of requests, all at once
 	c.Config = cfg
-	if c.Kube, c.Err = kubernetes.NewForConfig(cfg); c.Err != nil {
+	if c.Client, c.Err = kubeclient.New(cfg); c.Err != nil {
+		return c
+	}
+	c.Config = c.Client.Config
+	if c.Kube, c.Err = kubernetes.NewForConfigAndClient(c.Config, c.Client.HTTP); c.Err != nil {
 		return c
 	}
 	c.mcs = map[string]rest.Interface{}
 	for _, version := range mcsapi.Versions {
-		if c.mcs[version], c.Err = mcsapi.NewClient(cfg, version); c.Err != nil {
+		if c.mcs[version], c.Err = mcsapi.NewClientWith(c.Client, version); c.Err != nil {
 			return c
 		}
 	}
@@ -85,30 +91,35 @@ func Named(name string) metav1.ListOptions {
 }
 
 // list lists a resource of the MCS API in the first version that the server serves, which it returns.
-func (c *Cluster) list(ctx context.Context, resource, ns string, opts metav1.ListOptions, into runtime.Object) (string, error) {
+func list[T any, L runtime.Object](
+	ctx context.Context, c *Cluster, resource, ns string, opts metav1.ListOptions, empty func() L, items func(L) ([]T, metav1.ListMeta),
+) (all []T, version string, err error) {
 	for _, version := range mcsapi.Versions {
-		err := c.mcs[version].Get().NamespaceIfScoped(ns, ns != "").Resource(resource).
-			VersionedParams(&opts, metav1.ParameterCodec).Do(ctx).Into(into)
+		all, err := kubeclient.All(ctx, opts, func(ctx context.Context, opts metav1.ListOptions) ([]T, metav1.ListMeta, error) {
+			page := empty()
+			err := c.mcs[version].Get().NamespaceIfScoped(ns, ns != "").Resource(resource).
+				VersionedParams(&opts, metav1.ParameterCodec).Do(ctx).Into(page)
+			objects, meta := items(page)
+			return objects, meta, err
+		})
 		if apierrors.IsNotFound(err) {
 			continue
 		}
-		return version, err
+		return all, version, err
 	}
-	return "", fmt.Errorf("%s.%s: %w", resource, mcsapi.Group, mcsapi.ErrNotServed)
+	return nil, "", fmt.Errorf("%s.%s: %w", resource, mcsapi.Group, mcsapi.ErrNotServed)
 }
 
 // Exports lists ServiceExports, of all namespaces for "", with the API version that the server has.
 func (c *Cluster) Exports(ctx context.Context, ns string, opts metav1.ListOptions) ([]mcs.ServiceExport, string, error) {
-	var list mcs.ServiceExportList
-	version, err := c.list(ctx, "serviceexports", ns, opts, &list)
-	return list.Items, version, err
+	return list(ctx, c, "serviceexports", ns, opts, func() *mcs.ServiceExportList { return &mcs.ServiceExportList{} },
+		func(l *mcs.ServiceExportList) ([]mcs.ServiceExport, metav1.ListMeta) { return l.Items, l.ListMeta })
 }
 
 // Imports lists ServiceImports, as [Cluster.Exports] does.
 func (c *Cluster) Imports(ctx context.Context, ns string, opts metav1.ListOptions) ([]mcs.ServiceImport, string, error) {
-	var list mcs.ServiceImportList
-	version, err := c.list(ctx, "serviceimports", ns, opts, &list)
-	return list.Items, version, err
+	return list(ctx, c, "serviceimports", ns, opts, func() *mcs.ServiceImportList { return &mcs.ServiceImportList{} },
+		func(l *mcs.ServiceImportList) ([]mcs.ServiceImport, metav1.ListMeta) { return l.Items, l.ListMeta })
 }
 
 // Export returns one ServiceExport, nil if there is none.
@@ -134,11 +145,14 @@ func (c *Cluster) Service(ctx context.Context, key types.NamespacedName) (*corev
 
 // Slices returns the EndpointSlices of a namespace that have a label.
 func (c *Cluster) Slices(ctx context.Context, ns, label, value string) ([]discoveryv1.EndpointSlice, error) {
-	list, err := c.Kube.DiscoveryV1().EndpointSlices(ns).List(ctx, metav1.ListOptions{LabelSelector: label + "=" + value})
-	if err != nil {
-		return nil, err
-	}
-	return list.Items, nil
+	opts := metav1.ListOptions{LabelSelector: label + "=" + value}
+	return kubeclient.All(ctx, opts, func(ctx context.Context, opts metav1.ListOptions) ([]discoveryv1.EndpointSlice, metav1.ListMeta, error) {
+		list, err := c.Kube.DiscoveryV1().EndpointSlices(ns).List(ctx, opts)
+		if err != nil {
+			return nil, metav1.ListMeta{}, err
+		}
+		return list.Items, list.ListMeta, nil
+	})
 }
 
 // UID is that of namespace kube-system, which tells one cluster from another; "" where it may not be read.

@@ -20,6 +20,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/internal/kubeclient"
 )
 
 // Options say which clusters a command is about.
@@ -213,15 +214,22 @@ func (s *Set) registered(ctx context.Context, timeout time.Duration) []found {
 
 // Registrations lists the Secrets of a namespace that register members, by name.
 func (c *Cluster) Registrations(ctx context.Context, ns string) ([]corev1.Secret, error) {
-	list, err := c.Kube.CoreV1().Secrets(ns).List(ctx, metav1.ListOptions{LabelSelector: clusters.LabelMember})
+	opts := metav1.ListOptions{LabelSelector: clusters.LabelMember}
+	all, err := kubeclient.All(ctx, opts, func(ctx context.Context, opts metav1.ListOptions) ([]corev1.Secret, metav1.ListMeta, error) {
+		list, err := c.Kube.CoreV1().Secrets(ns).List(ctx, opts)
+		if err != nil {
+			return nil, metav1.ListMeta{}, err
+		}
+		return list.Items, list.ListMeta, nil
+	})
 	if err != nil {
 		if apierrors.IsForbidden(err) {
 			return nil, fmt.Errorf("these credentials may not list the Secrets of namespace %s", ns)
 		}
 		return nil, err
 	}
-	slices.SortFunc(list.Items, func(a, b corev1.Secret) int { return strings.Compare(a.Name, b.Name) })
-	return list.Items, nil
+	slices.SortFunc(all, func(a, b corev1.Secret) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
 }
 
 func (s *Set) sort() {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"slices"
 	"time"
 
@@ -14,9 +11,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/portforward"
-	"k8s.io/client-go/transport/spdy"
+
+	"github.com/clusterset/multicluster/internal/kubeclient"
+	"github.com/clusterset/multicluster/internal/kubeclient/forward"
 )
 
 // Reply is what a name server said of a name.
@@ -62,22 +59,22 @@ func Ask(ctx context.Context, address, name string) (*Reply, error) {
 var errNoPod = errors.New("no pod of CoreDNS is ready")
 
 // AskPod asks a ready pod of the stock CoreDNS, through a port that the API server forwards to it.
-func AskPod(ctx context.Context, cfg *rest.Config, kube kubernetes.Interface, name string) (*Reply, error) {
+func AskPod(ctx context.Context, client *kubeclient.Client, kube kubernetes.Interface, name string) (*Reply, error) {
 	pods, err := readyPods(ctx, kube)
 	if err != nil {
 		return nil, err
 	}
-	return askThrough(ctx, cfg, kube, &pods[0], name)
+	return askThrough(ctx, client, kube, &pods[0], name)
 }
 
 // AskPods asks every ready pod of the stock CoreDNS, one after the other, until one can't be asked.
-func AskPods(ctx context.Context, cfg *rest.Config, kube kubernetes.Interface, name string) (replies []*Reply, err error) {
+func AskPods(ctx context.Context, client *kubeclient.Client, kube kubernetes.Interface, name string) (replies []*Reply, err error) {
 	pods, err := readyPods(ctx, kube)
 	if err != nil {
 		return nil, err
 	}
 	for i := range pods {
-		reply, err := askThrough(ctx, cfg, kube, &pods[i], name)
+		reply, err := askThrough(ctx, client, kube, &pods[i], name)
 		if err != nil {
 			return replies, err
 		}
@@ -99,8 +96,9 @@ func readyPods(ctx context.Context, kube kubernetes.Interface) ([]corev1.Pod, er
 	return pods, nil
 }
 
-func askThrough(ctx context.Context, cfg *rest.Config, kube kubernetes.Interface, pod *corev1.Pod, name string) (*Reply, error) {
-	address, stop, err := forward(ctx, cfg, kube, pod, 53)
+func askThrough(ctx context.Context, client *kubeclient.Client, kube kubernetes.Interface, pod *corev1.Pod, name string) (*Reply, error) {
+	at := kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("portforward").URL()
+	address, stop, err := forward.Port(ctx, client, at, 53)
 	if err != nil {
 		return nil, fmt.Errorf("forwarding a port to pod %s/%s: %w", system, pod.Name, err)
 	}
@@ -110,34 +108,4 @@ func askThrough(ctx context.Context, cfg *rest.Config, kube kubernetes.Interface
 		reply.Via = "pod " + pod.Name
 	}
 	return reply, err
-}
-
-// forward opens a port on the loopback interface that leads to a port of the pod, until stop or the end of ctx.
-func forward(ctx context.Context, cfg *rest.Config, kube kubernetes.Interface, pod *corev1.Pod, port int) (address string, stop func(), err error) {
-	transport, upgrader, err := spdy.RoundTripperFor(cfg)
-	if err != nil {
-		return "", nil, err
-	}
-	url := kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("portforward").URL()
-	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
-	stopped, opened, failed := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, stopped, opened, io.Discard, io.Discard)
-	if err != nil {
-		return "", nil, err
-	}
-	go func() { failed <- forwarder.ForwardPorts() }()
-	select {
-	case <-opened:
-	case err := <-failed:
-		return "", nil, err
-	case <-ctx.Done():
-		close(stopped)
-		return "", nil, ctx.Err()
-	}
-	ports, err := forwarder.GetPorts()
-	if err != nil || len(ports) == 0 {
-		close(stopped)
-		return "", nil, errors.Join(err, errors.New("no port was opened"))
-	}
-	return net.JoinHostPort("127.0.0.1", fmt.Sprint(ports[0].Local)), func() { close(stopped) }, nil
 }

@@ -194,7 +194,7 @@ func (r *Request) answered(ctx context.Context) error {
 	var last error
 	heard, began := false, time.Now()
 	err := wait.PollUntilContextTimeout(ctx, 500*time.Millisecond, r.Wait, true, func(ctx context.Context) (bool, error) {
-		replies, err := nameserver.AskPods(ctx, r.Cluster.Config, r.Cluster.Kube, "svc."+r.Zone)
+		replies, err := nameserver.AskPods(ctx, r.Cluster.Client, r.Cluster.Kube, "svc."+r.Zone)
 		if err != nil && !heard && time.Since(began) > unaskable {
 			return false, err
 		}

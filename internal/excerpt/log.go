@@ -1,0 +1,158 @@
+package excerpt
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Budgets of a log. What one member or one library causes is bounded in lines, and each of them in bytes.
+const (
+	// Value is the length of one attribute, in bytes; an error may join several of [Line].
+	Value = 4 << 10
+	// Burst is the number of lines that one source writes at once, and PerSecond how many it gets back each second.
+	Burst     = 300
+	PerSecond = 2
+)
+
+// sources are the attributes that name who causes a line.
+var sources = []string{"cluster", "logger"}
+
+// NewHandler returns a handler of log records that hands excerpts of their texts to next. Lines of one member (attribute
+// "cluster") or one library ("logger") beyond the budget are left out, unless they are for debugging; the next one that is
+// written has their number.
+func NewHandler(next slog.Handler) slog.Handler {
+	return &handler{next: next, meters: &meters{of: map[string]*meter{}}}
+}
+
+type handler struct {
+	next   slog.Handler
+	meters *meters
+	source string // from attributes that were given before
+	group  bool   // attributes that come now are of a group
+}
+
+// Enabled implements slog.Handler.
+func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.next.Enabled(ctx, level)
+}
+
+// Handle implements slog.Handler.
+func (h *handler) Handle(ctx context.Context, r slog.Record) error {
+	out := slog.NewRecord(r.Time, r.Level, Of(r.Message, Value), r.PC)
+	source := h.source
+	r.Attrs(func(a slog.Attr) bool {
+		a = attribute(a)
+		if source == "" && !h.group {
+			source = sourceOf(a)
+		}
+		out.AddAttrs(a)
+		return true
+	})
+	if source != "" && r.Level >= slog.LevelInfo { // who asks for more gets all of it
+		ok, omitted := h.meters.allow(source, r.Time)
+		if !ok {
+			return nil
+		}
+		if omitted > 0 {
+			out.AddAttrs(slog.Int("linesLeftOut", omitted))
+		}
+	}
+	return h.next.Handle(ctx, out)
+}
+
+// WithAttrs implements slog.Handler.
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	attrs = slices.Clone(attrs)
+	next := *h
+	for i := range attrs {
+		attrs[i] = attribute(attrs[i])
+		if next.source == "" && !h.group {
+			next.source = sourceOf(attrs[i])
+		}
+	}
+	next.next = h.next.WithAttrs(attrs)
+	return &next
+}
+
+// WithGroup implements slog.Handler.
+func (h *handler) WithGroup(name string) slog.Handler {
+	next := *h
+	next.next, next.group = h.next.WithGroup(name), true
+	return &next
+}
+
+func sourceOf(a slog.Attr) string {
+	if slices.Contains(sources, a.Key) {
+		return a.Key + "=" + a.Value.String()
+	}
+	return ""
+}
+
+// attribute returns an attribute whose texts are excerpts.
+func attribute(a slog.Attr) slog.Attr {
+	v := a.Value.Resolve()
+	switch v.Kind() {
+	case slog.KindString:
+		v = slog.StringValue(Of(v.String(), Value))
+	case slog.KindGroup:
+		group := slices.Clone(v.Group())
+		for i := range group {
+			group[i] = attribute(group[i])
+		}
+		v = slog.GroupValue(group...)
+	case slog.KindAny:
+		text := ""
+		if err, ok := v.Any().(error); ok {
+			text = err.Error()
+		} else {
+			text = fmt.Sprintf("%+v", v.Any())
+		}
+		if short := Of(text, Value); short != text {
+			v = slog.StringValue(short)
+		}
+	}
+	return slog.Attr{Key: a.Key, Value: v}
+}
+
+// meters are the budgets of all sources.
+type meters struct {
+	mu sync.Mutex
+	of map[string]*meter
+}
+
+// meter is the budget of one source.
+type meter struct {
+	limit   *rate.Limiter
+	omitted int
+}
+
+// manyMeters is more than there are members; beyond, those that have their whole budget are forgotten.
+const manyMeters = 2000
+
+// allow reports whether a source may write a line at a time, and how many it could not write before.
+func (m *meters) allow(source string, now time.Time) (ok bool, omitted int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	of := m.of[source]
+	if of == nil {
+		for other, o := range m.of {
+			if len(m.of) >= manyMeters && o.limit.TokensAt(now) >= Burst {
+				delete(m.of, other)
+			}
+		}
+		of = &meter{limit: rate.NewLimiter(PerSecond, Burst)}
+		m.of[source] = of
+	}
+	if !of.limit.AllowN(now, 1) {
+		of.omitted++
+		return false, 0
+	}
+	omitted, of.omitted = of.omitted, 0
+	return true, omitted
+}
