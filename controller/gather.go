@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/merge"
@@ -104,7 +105,7 @@ func (f *facts) provider(key types.NamespacedName, m *clusters.Member) {
 		return
 	}
 	export := m.Export(key)
-	if !m.ProviderSynced() || export != nil && !m.Knows(key) {
+	if !nameKnown(m, key, export) {
 		f.unsure[m.ID()], f.trusted[m.ID()] = true, limits.MayExportKey
 		return
 	}
@@ -125,6 +126,11 @@ func (f *facts) provider(key types.NamespacedName, m *clusters.Member) {
 	f.known = append(f.known, plan.Source{
 		Cluster: m.ID(), Slices: m.SourceSlices(key), CIDRs: limits.EndpointCIDRs,
 	})
+}
+
+// nameKnown says whether the provider's side of the name is known: whether it is exported, and all that belongs to the export.
+func nameKnown(m *clusters.Member, key types.NamespacedName, export *mcs.ServiceExport) bool {
+	return m.ProviderSynced() && (export == nil || m.Knows(key))
 }
 
 // restrict notes the clusters that an export names as its consumers, nil for all.

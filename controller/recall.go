@@ -39,6 +39,9 @@ func acquaintanceOf(m *clusters.Member) (a acquaintance) {
 	return a
 }
 
+// before reports whether a process before this one served the name and knew the member: what nobody remembers is new then.
+func (a acquaintance) before(served bool) bool { return served && a.known }
+
 // aged returns the facts with the ages of exports as memory has them, and what tells those ages from others (SPEC M1). For
 // served see [picture.to].
 func (f facts) aged(memory []merge.Export, served bool) (facts, string) {
@@ -46,7 +49,7 @@ func (f facts) aged(memory []merge.Export, served bool) (facts, string) {
 	for i := range f.exports {
 		e := &f.exports[i]
 		met := f.met[e.Cluster]
-		recalled := e.Recall(memory, met.at, served && met.known)
+		recalled := e.Recall(memory, met.at, met.before(served))
 		if recalled.Since.Equal(e.Since) {
 			continue
 		}

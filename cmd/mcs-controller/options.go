@@ -186,6 +186,10 @@ func (o *options) checkLimits(given map[string]bool) error {
 	return nil
 }
 
+// metricsAddrInPod is where metrics are served unless an address is given: nobody is asked who they are, so to others only
+// when that is asked for.
+const metricsAddrInPod = "127.0.0.1:8080"
+
 // complete fills in the defaults that depend on where the program runs.
 func (o *options) complete(h *home) error {
 	elect := h.known()
@@ -206,7 +210,7 @@ func (o *options) complete(h *home) error {
 			*addr = "0"
 		}
 	}
-	byDefault(&o.metricsAddr, "127.0.0.1:8080") // nobody is asked who they are, so to others only when that is asked for
+	byDefault(&o.metricsAddr, metricsAddrInPod)
 	byDefault(&o.probeAddr, ":8081")
 	return nil
 }

@@ -239,8 +239,8 @@ func (c *connection) startServices(ctx context.Context, served map[string]string
 func (c *connection) exportStore() *store[*mcs.ServiceExport] {
 	s := newStore(nil, c.member.exportChanged)
 	s.present = c.choose
-	s.doubt.of, s.doubt.removals, s.doubt.hold = always[*mcs.ServiceExport], true, c.member.opts.doubtAbsence()
-	s.doubt.removed = func() { time.AfterFunc(discoveryLag, c.look) }
+	s.doubtAbsences(c.member.opts.doubtAbsence())
+	s.doubtRemovals(func() { time.AfterFunc(discoveryLag, c.look) })
 	return s
 }
 
@@ -248,7 +248,7 @@ func (c *connection) exportStore() *store[*mcs.ServiceExport] {
 // was made of them.
 func (c *connection) importStore() *store[*mcs.ServiceImport] {
 	s := newStore(byDerived, c.member.importChanged)
-	s.doubt.of, s.doubt.hold = always[*mcs.ServiceImport], c.member.opts.doubtAbsence()
+	s.doubtAbsences(c.member.opts.doubtAbsence())
 	return s
 }
 

@@ -50,7 +50,7 @@ func (d Directory) Run(ctx context.Context, update func([]Registration)) error {
 	return poll(ctx, d.Poll, update, func(last map[string]Registration) ([]Registration, error) {
 		regs, err := d.read(last)
 		if is, gone := os.Stat(d.Path); err == nil && gone == nil {
-			if len(regs) == 0 && was != nil && !os.SameFile(was, is) {
+			if len(regs) == 0 && replaced(was, is) {
 				err = fmt.Errorf("%s is another directory than before, and empty; is a volume not mounted any more?", d.Path)
 			} else {
 				was = is
@@ -71,6 +71,9 @@ func (d Directory) Run(ctx context.Context, update func([]Registration)) error {
 		return regs, err
 	})
 }
+
+// replaced says whether another directory than before stands in the place of the one that was read.
+func replaced(was, is os.FileInfo) bool { return was != nil && !os.SameFile(was, is) }
 
 // doubt says why it is not believed yet that the files are gone that regs has no more; a is what is known of that absence.
 func (d Directory) doubt(a *absence, last map[string]Registration, regs []Registration) error {

@@ -44,6 +44,12 @@ func (a absence) believed(now, asked time.Time) bool {
 // always doubts every object of a kind.
 func always[T object](T) bool { return true }
 
+// doubtAbsences has a store doubt that its objects are gone which a list lacks.
+func (s *store[T]) doubtAbsences(hold time.Duration) { s.doubt.of, s.doubt.hold = always[T], hold }
+
+// doubtRemovals has a store doubt removals that a watch tells of, too, until they are confirmed; removed is told of each.
+func (s *store[T]) doubtRemovals(removed func()) { s.doubt.removals, s.doubt.removed = true, removed }
+
 func (d *doubt[T]) about(o T) bool { return d.of != nil && d.of(o) }
 
 // keepAbsent puts those of the objects before back that a new list lacks, if they are too many to be believed. Own
@@ -61,7 +67,6 @@ func (s *store[T]) keepAbsent(before map[types.NamespacedName]T) {
 			missing[key] = o
 		}
 	}
-	tooMany := 2*len(missing) > all
 	now := s.now()
 	s.doubtAnew(now)
 	for key := range s.doubt.held {
@@ -71,7 +76,7 @@ func (s *store[T]) keepAbsent(before map[types.NamespacedName]T) {
 	}
 	for key, o := range missing {
 		a := s.doubt.held[key]
-		if a.until.IsZero() && tooMany { // not held yet, or only until a confirmation
+		if a.until.IsZero() && tooMany(len(missing), all) { // not held yet, or only until a confirmation
 			a.until = now.Add(s.doubt.hold)
 		}
 		if !now.Before(a.until) {
@@ -81,6 +86,9 @@ func (s *store[T]) keepAbsent(before map[types.NamespacedName]T) {
 		s.objects[key], s.doubt.held[key] = o, a
 	}
 }
+
+// tooMany says whether so many of all objects are missing that it is the list which may be wrong.
+func tooMany(missing, all int) bool { return 2*missing > all }
 
 // doubtAnew has all doubts begin again if nobody looked for half of the time that they last: the cluster was away, or this
 // process asleep, and what came back meanwhile was not seen. s.mu is held.

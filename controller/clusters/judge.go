@@ -121,11 +121,14 @@ func (s sighting) since(now time.Time) time.Duration {
 	return max(0, now.Sub(s.joined))
 }
 
+// ago returns for how long nothing has been heard of the provider.
+func (s sighting) ago(now time.Time) time.Duration { return max(0, now.Sub(s.at)) }
+
 // see notes a sighting. Contact counts from when it was, not from when it is looked at: that a question hangs is known only when
 // it has hung for as long as it may.
 func (c *providerCase) see(s sighting, now time.Time, ran, stable time.Duration) {
 	if s.ok {
-		at := ran - max(0, now.Sub(s.at))
+		at := ran - s.ago(now)
 		c.contact, c.gone = max(c.contact, at), max(c.gone, at)
 		if !c.ok {
 			c.good = ran
@@ -190,11 +193,17 @@ func (j *judge) kept() (ids []string) {
 
 // due says whether a provider has not been reached for the grace period.
 func (j *judge) due(c *providerCase) bool {
-	return !c.ok && j.rules.Grace > 0 && j.ran-c.contact >= j.rules.Grace
+	return !c.ok && j.rules.Grace > 0 && j.graceOver(c)
 }
 
+// graceOver says whether the grace period has passed since the last contact.
+func (j *judge) graceOver(c *providerCase) bool { return j.ran-c.contact >= j.rules.Grace }
+
+// stable says whether a provider that is reached has been so for the stable period.
+func (j *judge) stable(c *providerCase) bool { return j.ran-c.good >= j.rules.Stable }
+
 func (j *judge) conclude(c *providerCase) Standing {
-	back := j.ran-c.good >= j.rules.Stable
+	back := j.stable(c)
 	switch {
 	case !c.ok && c.standing == Withdrawn:
 		return Withdrawn

@@ -59,17 +59,8 @@ func kubeconfigData(content []byte) (*rest.Config, string, error) {
 		}
 	}
 	for name, a := range cfg.AuthInfos {
-		switch {
-		case a.ClientCertificate != "":
-			return nil, "", fmt.Errorf("user %q: client-certificate is a path; want client-certificate-data", name)
-		case a.ClientKey != "":
-			return nil, "", fmt.Errorf("user %q: client-key is a path; want client-key-data", name)
-		case a.TokenFile != "":
-			return nil, "", fmt.Errorf("user %q: tokenFile is a path; want token", name)
-		case a.Exec != nil:
-			return nil, "", fmt.Errorf("user %q: exec is not allowed here; want token or client-certificate-data", name)
-		case a.AuthProvider != nil:
-			return nil, "", fmt.Errorf("user %q: auth-provider is not allowed here; want token or client-certificate-data", name)
+		if err := credentialsInside(name, a); err != nil {
+			return nil, "", err
 		}
 	}
 	rc, err := configOf(cfg, "")
@@ -77,6 +68,23 @@ func kubeconfigData(content []byte) (*rest.Config, string, error) {
 		return nil, "", err
 	}
 	return rc, revision(content), nil
+}
+
+// credentialsInside says what of a user's credentials lies outside of the kubeconfig; nil if nothing does.
+func credentialsInside(name string, a *clientcmdapi.AuthInfo) error {
+	switch {
+	case a.ClientCertificate != "":
+		return fmt.Errorf("user %q: client-certificate is a path; want client-certificate-data", name)
+	case a.ClientKey != "":
+		return fmt.Errorf("user %q: client-key is a path; want client-key-data", name)
+	case a.TokenFile != "":
+		return fmt.Errorf("user %q: tokenFile is a path; want token", name)
+	case a.Exec != nil:
+		return fmt.Errorf("user %q: exec is not allowed here; want token or client-certificate-data", name)
+	case a.AuthProvider != nil:
+		return fmt.Errorf("user %q: auth-provider is not allowed here; want token or client-certificate-data", name)
+	}
+	return nil
 }
 
 // configOf makes a client configuration out of one context, and names what the file lacks for it.

@@ -97,6 +97,9 @@ func (m *Member) sighting() sighting {
 	return s
 }
 
+// reached reports whether the member is reached as a provider now.
+func (m *Member) reached() bool { return m.sighting().ok }
+
 // providerProblem returns why the provider's side of the connection does not follow its cluster; nil if it does.
 func (c *connection) providerProblem() error {
 	for _, err := range []error{c.exports.problem(exportResource), c.services.State().Err, c.sources.State().Err} {

@@ -130,7 +130,7 @@ func (k *leaseKeeper) round(ctx context.Context) (providers int, err error) {
 			continue
 		}
 		present[m.ID()] = true
-		if m.sighting().ok {
+		if m.reached() {
 			renew = append(renew, m)
 		}
 	}
@@ -142,7 +142,7 @@ func (k *leaseKeeper) round(ctx context.Context) (providers int, err error) {
 		if err := k.limit.Wait(ctx); err != nil {
 			return len(present), err
 		}
-		if m.ctx.Err() != nil || !m.sighting().ok { // by now: with many members that takes its time
+		if m.ctx.Err() != nil || !m.reached() { // by now: with many members that takes its time
 			continue
 		}
 		id := m.ID()
@@ -223,12 +223,20 @@ func (k *leaseKeeper) sweep(ctx context.Context, present map[string]bool) (held 
 			}
 			continue
 		}
-		err := client.Delete(ctx, lease.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &lease.UID}})
-		if err != nil && !apierrors.IsNotFound(err) {
+		if err := removeLease(ctx, client, &lease); err != nil {
 			return nil, err
 		}
 	}
 	return held, nil
+}
+
+// removeLease deletes a Lease as it was seen.
+func removeLease(ctx context.Context, client coordinationclient.LeaseInterface, lease *coordinationv1.Lease) error {
+	err := client.Delete(ctx, lease.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &lease.UID}})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 // report logs when Leases can't be kept, and when they can again. That touches nobody's traffic.

@@ -71,9 +71,13 @@ func (l *Limits) MayExportKey(key string) bool {
 func (n Namespaces) match(namespace string) bool {
 	return slices.ContainsFunc(n, func(pattern string) bool {
 		prefix, open := strings.CutSuffix(pattern, "*")
-		meant := !strings.HasPrefix(namespace, systemPrefix) || strings.HasPrefix(pattern, systemPrefix)
-		return meant && (pattern == namespace || open && strings.HasPrefix(namespace, prefix))
+		return meant(pattern, namespace) && (pattern == namespace || open && strings.HasPrefix(namespace, prefix))
 	})
+}
+
+// meant says whether a pattern may match the namespace at all.
+func meant(pattern, namespace string) bool {
+	return !strings.HasPrefix(namespace, systemPrefix) || strings.HasPrefix(pattern, systemPrefix)
 }
 
 // systemPrefix begins the names of the namespaces that belong to Kubernetes.

@@ -151,12 +151,18 @@ func (p *pass) keep(s *discoveryv1.EndpointSlice) target {
 // not itself imported (SPEC X4), and which has a port to send traffic to, since there is no other use of a slice but in a
 // headless service (SPEC M3).
 func (p *pass) mirrors(from *discoveryv1.EndpointSlice, routes map[string][]string) bool {
-	if _, imported := from.Labels[mcsapi.LabelSourceCluster]; imported || !slices.Contains(p.shape.families, corev1.IPFamily(from.AddressType)) {
+	if imported(from) || !slices.Contains(p.shape.families, corev1.IPFamily(from.AddressType)) {
 		return false
 	}
 	return p.shape.headless || slices.ContainsFunc(from.Ports, func(port discoveryv1.EndpointPort) bool {
 		return len(routes[portName(&port)]) > 0 && acceptablePort(&port)
 	})
+}
+
+// imported says whether a slice is itself one that was imported.
+func imported(s *discoveryv1.EndpointSlice) bool {
+	_, from := s.Labels[mcsapi.LabelSourceCluster]
+	return from
 }
 
 // mirror is a slice that mirrors from.

@@ -1,8 +1,9 @@
 // Guards takes each guard of SPEC L and X out of the code, one at a time, and sees that the test which names it fails:
 // `make guards`. A test that passes without its guard holds nothing.
 //
-// The code itself is not touched: the compiler is given another text for one file (-overlay), in the tests and, by way of
-// GOFLAGS, in the programs that they build.
+// A guard is named by its package and function, and its mutation by what that function then does (mutate.go), so that a guard
+// outlives a redesign. The code itself is not touched: the compiler is given another text for one file (-overlay), in the
+// tests and, by way of GOFLAGS, in the programs that they build.
 package main
 
 import (
@@ -25,19 +26,24 @@ import (
 
 func main() {
 	only := flag.String("run", "", "only guards of SPEC lines that match this regular expression")
+	in := flag.String("pkg", "", "only guards whose test is in a package that matches this regular expression")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *only); err != nil {
+	if err := run(ctx, *only, *in); err != nil {
 		fmt.Fprintln(os.Stderr, "guards:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string) error {
-	match, err := regexp.Compile(only)
+func run(ctx context.Context, only, in string) error {
+	lines, err := regexp.Compile(only)
 	if err != nil {
-		return err
+		return fmt.Errorf("-run: %w", err)
+	}
+	pkgs, err := regexp.Compile(in)
+	if err != nil {
+		return fmt.Errorf("-pkg: %w", err)
 	}
 	root, err := programs.Root(ctx)
 	if err != nil {
@@ -49,9 +55,9 @@ func run(ctx context.Context, only string) error {
 	}
 	defer os.RemoveAll(dir)
 	var unheld []error
-	tried := 0
+	tried, start := 0, time.Now()
 	for _, g := range guards {
-		if !match.MatchString(g.spec) {
+		if !lines.MatchString(g.spec) || !pkgs.MatchString(g.pkg) {
 			continue
 		}
 		began := time.Now()
@@ -67,28 +73,28 @@ func run(ctx context.Context, only string) error {
 		}
 		fmt.Printf("%-4s %-66s %s (%.0f s)\n", g.spec, g.what, verdict, time.Since(began).Seconds())
 	}
-	if len(unheld) > 0 {
-		return errors.Join(unheld...)
+	fmt.Printf("%d guards, %d held by a test, in %v\n", tried, tried-len(unheld), time.Since(start).Round(time.Second))
+	if tried == 0 {
+		return fmt.Errorf("no guard matches -run %q -pkg %q", only, in)
 	}
-	fmt.Printf("%d guards, each held by a test\n", tried)
-	return nil
+	return errors.Join(unheld...)
 }
 
 // try runs the guard's test without it.
 func (g guard) try(ctx context.Context, root, dir string) error {
-	original := filepath.Join(root, g.file)
-	code, err := os.ReadFile(original)
+	d, err := g.at.find(root)
 	if err != nil {
 		return err
 	}
-	if n := strings.Count(string(code), g.code); n != 1 {
-		return fmt.Errorf("%s has the guard's code %d times, want once: %q", g.file, n, g.code)
-	}
-	replacement := filepath.Join(dir, filepath.Base(g.file))
-	if err := os.WriteFile(replacement, []byte(strings.Replace(string(code), g.code, g.without, 1)), 0o644); err != nil {
+	mutated, err := d.mutate(g.without)
+	if err != nil {
 		return err
 	}
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: replacement}})
+	replacement := filepath.Join(dir, filepath.Base(d.file))
+	if err := os.WriteFile(replacement, mutated, 0o644); err != nil {
+		return err
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{d.file: replacement}})
 	if err != nil {
 		return err
 	}
