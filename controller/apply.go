@@ -147,7 +147,13 @@ func (w writer) write(ctx context.Context, a plan.Action) (object, error) {
 	default:
 		return nil, fmt.Errorf("no such verb")
 	}
-	return out, request.Namespace(namespace).Resource(w.resource).Do(ctx).Into(out)
+	if err := request.Namespace(namespace).Resource(w.resource).Do(ctx).Into(out); err != nil {
+		return out, err
+	}
+	if out.GetName() != name || out.GetNamespace() != namespace {
+		return out, fmt.Errorf("the API server answered with %.80q in namespace %.80q", out.GetName(), out.GetNamespace())
+	}
+	return out, nil
 }
 
 // reference points at the object that was written, for Events.

@@ -50,10 +50,6 @@ type Controller struct {
 	lanes map[*clusters.Member]*lane
 }
 
-// everything, as a key, stands for every name that is known; a key without a name for every name of the namespace. A
-// worker expands them, so that announcing them costs nothing.
-var everything = types.NamespacedName{}
-
 // New returns a controller that does nothing until [Controller.Run].
 func New(opts Options) *Controller {
 	if opts.Withdrawal == "" {
@@ -120,15 +116,23 @@ func (c *Controller) Left(m *clusters.Member) {
 
 // Changed implements [clusters.Handler].
 func (c *Controller) Changed(_ *clusters.Member, key types.NamespacedName) {
-	c.all(key)
+	c.all(only(key))
 }
 
-// ConsumerChanged implements [clusters.Handler]: imports into m follow its namespaces (SPEC I1).
-func (c *Controller) ConsumerChanged(m *clusters.Member, namespace string) {
+// NamespaceChanged implements [clusters.Handler]: imports into m follow its namespaces (SPEC I1).
+func (c *Controller) NamespaceChanged(m *clusters.Member, namespace string) {
+	c.in(m, within(namespace))
+}
+
+// ConsumerChanged implements [clusters.Handler].
+func (c *Controller) ConsumerChanged(m *clusters.Member) { c.in(m, everything) }
+
+// in puts names into the lane of m, if it has one.
+func (c *Controller) in(m *clusters.Member, names scope) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l := c.lanes[m]; l != nil {
-		l.add(types.NamespacedName{Namespace: namespace})
+		l.add(names)
 	}
 }
 
@@ -142,23 +146,23 @@ func (c *Controller) Synced(m *clusters.Member) {
 	c.all(everything)
 }
 
-// all forgets what was merged for key and puts it into every lane.
-func (c *Controller) all(key types.NamespacedName) {
-	c.pictures.forget(key)
+// all forgets what was merged for names and puts them into every lane.
+func (c *Controller) all(names scope) {
+	c.pictures.forget(names)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, l := range c.lanes {
-		l.add(key)
+		l.add(names)
 	}
 }
 
-// expand returns the names that key stands for: itself, or all that any member knows.
-func (c *Controller) expand(key types.NamespacedName) []types.NamespacedName {
+// expand returns the names in a scope that any member knows.
+func (c *Controller) expand(names scope) []types.NamespacedName {
 	seen := map[types.NamespacedName]bool{}
 	var keys []types.NamespacedName
 	for _, m := range c.set.Members() {
 		for _, k := range m.Keys() {
-			if (key.Namespace == "" || key.Namespace == k.Namespace) && !seen[k] {
+			if names.holds(k) && !seen[k] {
 				seen[k] = true
 				keys = append(keys, k)
 			}

@@ -25,7 +25,7 @@ const (
 type lane struct {
 	c      *Controller
 	member *clusters.Member
-	queue  workqueue.TypedRateLimitingInterface[types.NamespacedName]
+	queue  workqueue.TypedRateLimitingInterface[scope]
 	events *recorder
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -43,7 +43,7 @@ func newLane(ctx context.Context, c *Controller, m *clusters.Member) *lane {
 	l := &lane{
 		c: c, member: m, cancel: cancel,
 		queue: workqueue.NewTypedRateLimitingQueue(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](retryFirst, retryMost)),
+			workqueue.NewTypedItemExponentialFailureRateLimiter[scope](retryFirst, retryMost)),
 		events: newRecorder(ctx, m.Kube, c.opts.Log),
 	}
 	l.served = sync.OnceValue(l.anyMemory)
@@ -65,7 +65,7 @@ func (l *lane) anyMemory() bool {
 	return false
 }
 
-func (l *lane) add(key types.NamespacedName) { l.queue.Add(key) }
+func (l *lane) add(names scope) { l.queue.Add(names) }
 
 // stop ends the lane without waiting for a write that is under way.
 func (l *lane) stop() {
@@ -83,23 +83,24 @@ func (l *lane) close() {
 
 func (l *lane) work(ctx context.Context) {
 	for {
-		key, shutdown := l.queue.Get()
+		names, shutdown := l.queue.Get()
 		if shutdown {
 			return
 		}
-		l.one(ctx, key)
+		l.one(ctx, names)
 	}
 }
 
-// one reconciles what key stands for. It is the only place that logs a failure, and what decides about the next try.
-func (l *lane) one(ctx context.Context, key types.NamespacedName) {
-	defer l.queue.Done(key)
-	if key.Name == "" {
-		for _, k := range l.c.expand(key) {
-			l.queue.Add(k)
+// one reconciles one name, or puts those that a scope holds into the queue. It is the only place that logs a failure, and what decides about the next try.
+func (l *lane) one(ctx context.Context, names scope) {
+	defer l.queue.Done(names)
+	if names.reach != oneName {
+		for _, k := range l.c.expand(names) {
+			l.queue.Add(only(k))
 		}
 		return
 	}
+	key := names.name
 	start := time.Now()
 	err := l.reconcile(ctx, key)
 	if ctx.Err() != nil {
@@ -107,23 +108,23 @@ func (l *lane) one(ctx context.Context, key types.NamespacedName) {
 	}
 	l.c.metrics.reconciled(l.member.ID(), time.Since(start), err)
 	if err == nil {
-		l.queue.Forget(key)
+		l.queue.Forget(names)
 		return
 	}
-	tries := l.queue.NumRequeues(key) + 1
+	tries := l.queue.NumRequeues(names) + 1
 	l.c.opts.Log.Log(ctx, severity(err, tries), "reconcile failed, will be tried again",
 		"cluster", l.member.ID(), "service", key.String(), "tries", tries, "err", err)
-	l.queue.AddRateLimited(key)
+	l.queue.AddRateLimited(names)
 }
 
 // yields puts off what remains to be said of key until the names that wait had their turn, and reports whether it did: when a
 // cluster with thousands of services dies, the endpoints of the last are more urgent than the conditions of the first
 // (SPEC L2). A name that had failures does not yield: its obstacles are learnt from tries in a row.
 func (l *lane) yields(key types.NamespacedName) bool {
-	if l.queue.Len() == 0 || l.queue.NumRequeues(key) > 0 {
+	if l.queue.Len() == 0 || l.queue.NumRequeues(only(key)) > 0 {
 		return false
 	}
-	l.queue.Add(key)
+	l.queue.Add(only(key))
 	return true
 }
 

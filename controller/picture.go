@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -100,15 +101,15 @@ type pictures struct {
 	kept  map[types.NamespacedName]*picture
 }
 
-func (p *pictures) forget(key types.NamespacedName) {
+func (p *pictures) forget(names scope) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.epoch++
-	if key.Name == "" {
-		p.kept = nil
+	if names.reach == oneName {
+		delete(p.kept, names.name)
 		return
 	}
-	delete(p.kept, key)
+	maps.DeleteFunc(p.kept, func(name types.NamespacedName, _ *picture) bool { return names.holds(name) })
 }
 
 func (p *pictures) get(key types.NamespacedName, look func() *picture) *picture {

@@ -56,7 +56,7 @@ func (l *lane) converge(ctx context.Context, key types.NamespacedName, p *pictur
 		case err == nil:
 		case errors.Is(err, errNoNamespace):
 			return nil
-		case l.queue.NumRequeues(key) >= believed && inTheWay.learn(refused, err):
+		case l.queue.NumRequeues(only(key)) >= believed && inTheWay.learn(refused, err):
 		default:
 			return errors.Join(err, l.blocked(ctx, wanted, err))
 		}

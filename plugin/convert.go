@@ -192,18 +192,7 @@ func parseAddr(text string) (netip.Addr, error) {
 }
 
 // isLabel reports whether s is a DNS label as Kubernetes has it (RFC 1123), in lower case.
-func isLabel(s string) bool {
-	if s == "" || len(s) > maxLabel || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-') {
-			return false
-		}
-	}
-	return true
-}
+func isLabel(s string) bool { return mcsapi.IsLabel(s) }
 
 // intern returns one and the same string for all equal ones.
 func intern(s string) string { return unique.Make(s).Value() }

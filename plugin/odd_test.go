@@ -81,6 +81,38 @@ spec:
 	})
 }
 
+// TestMalformedNames_D11: what has a name or namespace that no object can have is no key of anything, alone is left out, and is
+// logged once for each kind. A dot in a namespace would make the key of another service.
+func TestMalformedNames_D11(t *testing.T) {
+	var out bytes.Buffer
+	clog.SetOutput(&out)
+	t.Cleanup(clog.Discard)
+	f := newFixture(t, testZone)
+	f.apply(webImport)
+	f.apply(dbImport)
+	object := func(namespace, name string) (manifest string) {
+		meta := "metadata: {name: '" + name + "', namespace: '" + namespace + "', labels: {multicluster.kubernetes.io/service-name: db}}\n"
+		return "kind: ServiceImport\n" + meta + "spec: {type: ClusterSetIP, ips: [10.96.0.66], ports: []}\n---\n" +
+			meta + "addressType: IPv4\nports: []\nendpoints: [{addresses: [10.1.0.66]}]"
+	}
+	for _, key := range [][2]string{{"", ""}, {"", "web"}, {"shop", ""}, {"shop.x", "web"}, {"Shop", "web"}, {"shop", "a/b"}, {"shop/web", "x"}} {
+		f.apply(object(key[0], key[1]))
+	}
+	f.remove(object("", "web.shop"))
+	f.run([]ask{
+		{name: "web.shop.svc." + testZone, qtype: dns.TypeA, answer: "@ A 10.96.0.1"},
+		{name: "web.shop.x.svc." + testZone, qtype: dns.TypeA, absent: true},
+		{name: "x.svc." + testZone, qtype: dns.TypeA, absent: true},
+		{name: "db.shop.svc." + testZone, qtype: dns.TypeA, absent: true}, // no ready endpoint
+	})
+	if c := f.imports.view.Counts(); c.ClusterSetIP != 1 || c.Headless != 1 || c.Endpoints != 0 || f.imports.view.HasNamespace("") {
+		t.Errorf("the view holds %+v", c)
+	}
+	if text := out.String(); strings.Count(text, "\n") != 2 || strings.Count(text, "no object can have") != 2 {
+		t.Errorf("logged %q", text)
+	}
+}
+
 // TestTooLong_D11: a name that would pass 255 octets is left out everywhere, and costs only itself.
 func TestTooLong_D11(t *testing.T) {
 	label := strings.Repeat("l", 63)

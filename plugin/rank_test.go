@@ -14,10 +14,10 @@ func rankedSlice(cluster, family, addr, rank, port string, ready bool) string {
 		rank = fmt.Sprintf(", annotations: {clusterset.dev/rank: %q}", rank)
 	}
 	return fmt.Sprintf(`
-metadata: {name: %[1]s-%[2]s, namespace: shop, labels: {multicluster.kubernetes.io/service-name: db, multicluster.kubernetes.io/source-cluster: %[1]s}%[4]s}
+metadata: {name: %[1]s-%[7]s, namespace: shop, labels: {multicluster.kubernetes.io/service-name: db, multicluster.kubernetes.io/source-cluster: %[1]s}%[4]s}
 addressType: %[2]s
 ports: [{name: %[5]s, port: 80, protocol: TCP}]
-endpoints: [{addresses: [%[3]q], hostname: web-0, conditions: {ready: %[6]v}}]`, cluster, family, addr, rank, port, ready)
+endpoints: [{addresses: [%[3]q], hostname: web-0, conditions: {ready: %[6]v}}]`, cluster, family, addr, rank, port, ready, strings.ToLower(family))
 }
 
 // TestRank_P3: the name of a headless service and those of its ports stand for the clusters of the lowest rank that has a ready

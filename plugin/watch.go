@@ -112,7 +112,7 @@ type importSink struct {
 
 func (s *importSink) set(o runtime.Object) {
 	si, ok := o.(*mcs.ServiceImport)
-	if !ok || !s.wanted.namespace(si.Namespace) {
+	if !ok || !s.told.wellformed("ServiceImport", si) || !s.wanted.namespace(si.Namespace) {
 		return
 	}
 	imp, odd := convertImport(si)
@@ -130,7 +130,7 @@ func (s *importSink) set(o runtime.Object) {
 }
 
 func (s *importSink) remove(o runtime.Object) {
-	if si, ok := o.(*mcs.ServiceImport); ok {
+	if si, ok := o.(*mcs.ServiceImport); ok && s.told.wellformed("ServiceImport", si) {
 		s.told.forget(si.Namespace, si.Name)
 		s.view.DeleteImport(si.Namespace, si.Name)
 	}
@@ -162,7 +162,7 @@ type sliceSink struct {
 
 func (s *sliceSink) set(o runtime.Object) {
 	es, ok := o.(*discoveryv1.EndpointSlice)
-	if !ok || !s.wanted.namespace(es.Namespace) {
+	if !ok || !s.told.wellformed("EndpointSlice", es) || !s.wanted.namespace(es.Namespace) {
 		return
 	}
 	service, slice, odd := convertSlice(es)
@@ -181,7 +181,7 @@ func (s *sliceSink) set(o runtime.Object) {
 }
 
 func (s *sliceSink) remove(o runtime.Object) {
-	if es, ok := o.(*discoveryv1.EndpointSlice); ok {
+	if es, ok := o.(*discoveryv1.EndpointSlice); ok && s.told.wellformed("EndpointSlice", es) {
 		s.told.forget(es.Namespace, es.Name)
 		s.view.DeleteSlice(es.Namespace, es.Name)
 	}
@@ -234,6 +234,20 @@ func (t told) tell(kind, namespace, name string, odd oddities) {
 	}
 	t[key] = text
 	log.Warningf("%s %s: %s", kind, excerpt.Of(key, excerpt.Line), excerpt.Of(text, excerpt.Line))
+}
+
+// malformed is the key of what was logged about objects whose names are none; no object has it.
+const malformed = "/"
+
+// wellformed reports whether an object has a name and a namespace that an object can have. What has not is no key of
+// anything, and one such object of a kind is logged.
+func (t told) wellformed(kind string, o metav1.Object) bool {
+	err := mcsapi.Wellformed(o, true)
+	if err != nil && t[malformed] == "" {
+		t[malformed] = err.Error()
+		log.Warningf("%s: %v: ignored, and others like it", kind, err)
+	}
+	return err == nil
 }
 
 func (t told) forget(namespace, name string) { delete(t, namespace+"/"+name) }

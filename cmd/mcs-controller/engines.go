@@ -49,9 +49,15 @@ func (e engines) Changed(m *clusters.Member, key types.NamespacedName) {
 	}
 }
 
-func (e engines) ConsumerChanged(m *clusters.Member, namespace string) {
+func (e engines) NamespaceChanged(m *clusters.Member, namespace string) {
 	for i := range e {
-		e[i].ConsumerChanged(m, namespace)
+		e[i].NamespaceChanged(m, namespace)
+	}
+}
+
+func (e engines) ConsumerChanged(m *clusters.Member) {
+	for i := range e {
+		e[i].ConsumerChanged(m)
 	}
 }
 

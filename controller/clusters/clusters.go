@@ -69,9 +69,10 @@ type Handler interface {
 	Left(m *Member)
 	// Changed says that something of the name changed in m: its export, Service, slices, import or derived Service.
 	Changed(m *Member, key types.NamespacedName)
-	// ConsumerChanged says that what can be imported into m changed: a namespace came, went, or began to terminate; or, where
-	// namespace is empty, addresses that bear on every import, such as those of a node.
-	ConsumerChanged(m *Member, namespace string)
+	// NamespaceChanged says that a namespace of the consumer m came, went, or began to terminate.
+	NamespaceChanged(m *Member, namespace string)
+	// ConsumerChanged says that something changed that bears on every import into m, such as the addresses of a node.
+	ConsumerChanged(m *Member)
 	// Synced says that [Member.ProviderSynced] or [Member.ConsumerSynced] changed, or something that bears on every name.
 	Synced(m *Member)
 }

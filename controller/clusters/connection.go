@@ -271,7 +271,7 @@ func (c *connection) settleDoubts(asked time.Time) {
 // startOnce runs a feed until ctx ends, unless it runs already. It is called by the loop only.
 func startOnce[T object](ctx context.Context, c *connection, f *feed[T]) {
 	if !f.started {
-		f.started = true
+		f.started, f.malformed = true, c.member.malformed
 		c.feeds.Go(func() { f.run(ctx) })
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/clusterset/multicluster/internal/kubeclient"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // Times and sizes of list and watch.
@@ -35,6 +37,9 @@ const (
 // errShortWatch says that a watch ended as soon as it began.
 var errShortWatch = errors.New("watch closed as soon as it was opened")
 
+// errNoVersion says that a list or an object came without one.
+var errNoVersion = errors.New("no resourceVersion came with it")
+
 // kind is how objects of one kind of one cluster are listed and watched, and what is kept of them.
 type kind[T object] struct {
 	// resource names it for people: "serviceexports.multicluster.x-k8s.io/v1beta1".
@@ -44,6 +49,8 @@ type kind[T object] struct {
 	watch func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error)
 	// trim drops from a fresh object what nobody reads.
 	trim func(T)
+	// clusterWide says that the objects are in no namespace.
+	clusterWide bool
 	// about narrows a list of one namespace to the objects of a name, for stores with a selection.
 	about func(opts *metav1.ListOptions, name string)
 }
@@ -57,6 +64,8 @@ type feed[T object] struct {
 	kick  chan struct{}
 	// changed is told when state changes.
 	changed func()
+	// malformed is told of objects with names that none can have; nil if nobody asks.
+	malformed func(kind string, err error)
 
 	// started is used by who runs it.
 	started bool
@@ -226,10 +235,24 @@ func (f *feed[T]) page(ctx context.Context, namespace string, opts metav1.ListOp
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	items, meta, err := f.kind.list(ctx, namespace, opts)
+	if err == nil && meta.ResourceVersion == "" {
+		err = errNoVersion // which would mean here that there is no list yet
+	}
+	items = slices.DeleteFunc(items, func(o T) bool { return !f.admits(o) })
 	for _, o := range items {
 		f.kind.trim(o)
 	}
 	return items, meta, err
+}
+
+// admits is the door by which objects come in: one whose name or namespace none can have must not become a key, since some
+// of those mean something here (SPEC X2).
+func (f *feed[T]) admits(o T) bool {
+	err := mcsapi.Wellformed(o, !f.kind.clusterWide)
+	if err != nil && f.malformed != nil {
+		f.malformed(f.kind.resource, err)
+	}
+	return err == nil
 }
 
 // turns has room for the pages that are read.
@@ -280,7 +303,7 @@ func (f *feed[T]) take(event watch.Event) error {
 		return apierrors.FromObject(event.Object)
 	}
 	if event.Type == watch.Bookmark {
-		if m, ok := event.Object.(metav1.Object); ok {
+		if m, ok := event.Object.(metav1.Object); ok && m.GetResourceVersion() != "" {
 			f.version = m.GetResourceVersion()
 		}
 		return nil
@@ -289,7 +312,13 @@ func (f *feed[T]) take(event watch.Event) error {
 	if !ok {
 		return fmt.Errorf("got a %T", event.Object)
 	}
+	if o.GetResourceVersion() == "" {
+		return errNoVersion
+	}
 	f.version = o.GetResourceVersion()
+	if !f.admits(o) {
+		return nil
+	}
 	f.kind.trim(o)
 	f.store.take(change[T]{o, event.Type == watch.Deleted})
 	return nil

@@ -2,8 +2,14 @@ package clusters
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 )
 
 // TestPagesTakeTurns_L5 holds that clusters which don't answer keep others from reading a page for a moment only.
@@ -33,5 +39,63 @@ func TestPagesTakeTurns_L5(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer done()
+	}
+}
+
+// TestDoor_X2: objects with names that none can have do not come in, by a list or by a watch, and what has no version, which
+// would mean that nothing was read yet, breaks the feed instead.
+func TestDoor_X2(t *testing.T) {
+	named := func(namespace, name, version string) *discoveryv1.EndpointSlice {
+		return &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, ResourceVersion: version}}
+	}
+	lies := []*discoveryv1.EndpointSlice{named("", "", "3"), named("n", "", "3"), named("", "x", "3"), named("n", "A", "3"), named("n", "a/b", "3"), named("N", "x", "3")}
+	version := "2"
+	k := kind[*discoveryv1.EndpointSlice]{
+		resource: "lies",
+		list: func(context.Context, string, metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
+			return append(slices.Clone(lies), named("n", "listed", "1")), metav1.ListMeta{ResourceVersion: version}, nil
+		},
+		trim: func(*discoveryv1.EndpointSlice) {},
+	}
+	s := newTestStore()
+	f := newFeed(k, s.store, func() {})
+	refused := 0
+	f.malformed = func(string, error) { refused++ }
+	listed, at, err := f.listAll(t.Context())
+	if err != nil || at != "2" || len(listed) != 1 {
+		t.Fatalf("listed %v at %q: %v", listed, at, err)
+	}
+	s.replace(listed, at)
+	for _, o := range append(slices.Clone(lies), named("n", "watched", "4")) {
+		for _, verb := range []watch.EventType{watch.Deleted, watch.Added, watch.Modified} {
+			if err := f.take(watch.Event{Type: verb, Object: o}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if all := s.all(); len(all) != 2 || f.version != "4" || refused != 4*len(lies) {
+		t.Errorf("holds %v at %s, %d refused", all, f.version, refused)
+	}
+	if err := f.take(watch.Event{Type: watch.Added, Object: named("n", "y", "")}); !errors.Is(err, errNoVersion) || f.version != "4" {
+		t.Errorf("an object without a version: %v, now at %q", err, f.version)
+	}
+	if err := f.take(watch.Event{Type: watch.Bookmark, Object: named("", "", "")}); err != nil || f.version != "4" {
+		t.Errorf("a bookmark without a version: %v, now at %q", err, f.version)
+	}
+	version = ""
+	if _, _, err := f.listAll(t.Context()); !errors.Is(err, errNoVersion) {
+		t.Errorf("a list without a version: %v", err)
+	}
+}
+
+// TestGroups_X2: a label that names no object, the empty one too, makes no key.
+func TestGroups_X2(t *testing.T) {
+	for label, want := range map[string]bool{"cart": true, "a.b": true, "": false, "A": false, "a_b": false} {
+		if _, ok := byService(slice("x", label, "u", "1")); ok != want {
+			t.Errorf("label %q makes a key: %v", label, ok)
+		}
+	}
+	if _, ok := byService(&discoveryv1.EndpointSlice{}); ok {
+		t.Error("no label makes a key")
 	}
 }

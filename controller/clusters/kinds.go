@@ -132,7 +132,7 @@ func sliceKind(kube kubernetes.Interface, selector string) kind[*discoveryv1.End
 
 func namespaceKind(kube kubernetes.Interface) kind[*corev1.Namespace] {
 	return kind[*corev1.Namespace]{
-		resource: "namespaces",
+		resource: "namespaces", clusterWide: true,
 		list: func(ctx context.Context, _ string, opts metav1.ListOptions) ([]*corev1.Namespace, metav1.ListMeta, error) {
 			list, err := kube.CoreV1().Namespaces().List(ctx, opts)
 			if err != nil {
@@ -184,11 +184,11 @@ func byService[T object](o T) (types.NamespacedName, bool) {
 
 // byDerived gives the name of the derived Service of an import.
 func byDerived(i *mcs.ServiceImport) (types.NamespacedName, bool) {
-	name, ok := i.Annotations[mcsapi.AnnotationDerivedService]
-	return types.NamespacedName{Namespace: i.Namespace, Name: name}, ok
+	name := i.Annotations[mcsapi.AnnotationDerivedService]
+	return types.NamespacedName{Namespace: i.Namespace, Name: name}, mcsapi.IsSubdomain(name)
 }
 
 func byLabel(o metav1.Object, label string) (types.NamespacedName, bool) {
-	name, ok := o.GetLabels()[label]
-	return types.NamespacedName{Namespace: o.GetNamespace(), Name: name}, ok
+	name := o.GetLabels()[label] // a label may be empty, or what no object is called
+	return types.NamespacedName{Namespace: o.GetNamespace(), Name: name}, mcsapi.IsSubdomain(name)
 }

@@ -224,6 +224,20 @@ func (t *track[T]) problem(resource string) error {
 	return t.state().Err
 }
 
+// malformed reports objects of a kind with names that none can have: once, whatever else like that the API server gives.
+func (m *Member) malformed(kind string, err error) {
+	m.mu.Lock()
+	told := m.malformedKinds[kind]
+	if m.malformedKinds == nil {
+		m.malformedKinds = map[string]bool{}
+	}
+	m.malformedKinds[kind] = true
+	m.mu.Unlock()
+	if !told {
+		m.log.Warn("the cluster's API server gives objects with names that no object can have; they are ignored", "kind", kind, "err", err)
+	}
+}
+
 // What changes of objects concern.
 
 func (m *Member) exportChanged(before, after *mcs.ServiceExport) {
@@ -273,7 +287,7 @@ func (m *Member) serviceChanged(before, after *corev1.Service) {
 			keys = append(keys, key)
 		}
 	}
-	if name, ok := strings.CutPrefix(own.Name, mcsapi.DerivedPrefix); ok {
+	if name, ok := strings.CutPrefix(own.Name, mcsapi.DerivedPrefix); ok && mcsapi.IsSubdomain(name) {
 		keys = append(keys, types.NamespacedName{Namespace: own.Namespace, Name: name})
 	}
 	if c := m.conn.Load(); c != nil {
@@ -292,7 +306,7 @@ func (m *Member) serviceChanged(before, after *corev1.Service) {
 
 func (m *Member) namespaceChanged(before, after *corev1.Namespace) {
 	if active(before) != active(after) {
-		m.handler.ConsumerChanged(m, either(before, after).Name)
+		m.handler.NamespaceChanged(m, either(before, after).Name)
 	}
 }
 

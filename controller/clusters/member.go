@@ -47,6 +47,8 @@ type Member struct {
 	provider  bool               // last told
 	consumer  bool               // last told
 	version   string             // of imports, last told
+
+	malformedKinds map[string]bool // those reported, see [Member.malformed]
 }
 
 // ID returns the cluster id.
@@ -261,7 +263,7 @@ func (m *Member) Wrote(obj metav1.Object) {
 }
 
 func wrote[T object](s *store[T], trim func(T), o T) {
-	if s != nil {
+	if s != nil && mcsapi.Wellformed(o, true) == nil {
 		trim(o)
 		s.wrote(o)
 	}

@@ -17,7 +17,7 @@ import (
 // have one (SPEC X2). Their pod ranges are not used: what spec.podCIDR says is not what pods get in many networks.
 func nodeKind(kube kubernetes.Interface) kind[*corev1.Node] {
 	return kind[*corev1.Node]{
-		resource: "nodes",
+		resource: "nodes", clusterWide: true,
 		list: func(ctx context.Context, _ string, opts metav1.ListOptions) ([]*corev1.Node, metav1.ListMeta, error) {
 			list, err := kube.CoreV1().Nodes().List(ctx, opts)
 			if err != nil {
@@ -49,7 +49,7 @@ func (c *connection) nodeChanged(before, after *corev1.Node) {
 		return
 	}
 	c.nodeAddresses.forget()
-	c.member.handler.ConsumerChanged(c.member, "")
+	c.member.handler.ConsumerChanged(c.member)
 }
 
 // nodeAddresses are the addresses of a cluster's nodes. The zero value is ready for use.

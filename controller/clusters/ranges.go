@@ -45,7 +45,7 @@ func (c *connection) refreshRanges(ctx context.Context) {
 	found.at = time.Now()
 	c.ranges.Store(found)
 	if old != nil && c.live && !(slices.Equal(old.families, found.families) && slices.Equal(old.prefixes, found.prefixes)) {
-		c.member.handler.ConsumerChanged(c.member, "")
+		c.member.handler.ConsumerChanged(c.member)
 	}
 }
 

@@ -103,5 +103,8 @@ func (x *Exporter) Changed(m *clusters.Member, key types.NamespacedName) {
 	}
 }
 
-// ConsumerChanged implements [clusters.Handler]; lanes watch namespaces themselves, since providers are not told of.
-func (x *Exporter) ConsumerChanged(*clusters.Member, string) {}
+// NamespaceChanged implements [clusters.Handler]; lanes watch namespaces themselves, since providers are not told of.
+func (x *Exporter) NamespaceChanged(*clusters.Member, string) {}
+
+// ConsumerChanged implements [clusters.Handler]; no export depends on an importing cluster.
+func (x *Exporter) ConsumerChanged(*clusters.Member) {}

@@ -68,26 +68,31 @@ func (l *lane) stop() {
 
 // all puts into the queue what rules select, and what was made by rule.
 func (l *lane) all() {
-	for _, s := range l.everywhere.list("") {
+	for _, s := range l.everywhere.all() {
 		l.serviceChanged(s)
 	}
 	l.mu.Lock()
 	for _, w := range l.own {
-		for _, s := range w.list("") {
+		for _, s := range w.all() {
 			l.serviceChanged(s)
 		}
 	}
 	l.mu.Unlock()
-	l.made("")
+	l.made(func(string) bool { return true })
 }
 
-// made puts into the queue what was made by rule in a namespace, or in all for "".
-func (l *lane) made(namespace string) {
+// made puts into the queue what was made by rule in some namespaces.
+func (l *lane) made(in func(namespace string) bool) {
 	for _, key := range l.member.Keys() {
-		if (namespace == "" || key.Namespace == namespace) && l.x.rules.Made(l.member.Export(key)) {
+		if in(key.Namespace) && l.x.rules.Made(l.member.Export(key)) {
 			l.queue.Add(key)
 		}
 	}
+}
+
+// madeIn puts into the queue what was made by rule in one namespace.
+func (l *lane) madeIn(namespace string) {
+	l.made(func(other string) bool { return other == namespace })
 }
 
 func (l *lane) serviceChanged(s *corev1.Service) {
@@ -100,11 +105,11 @@ func (l *lane) namespaceChanged(ns *corev1.Namespace) {
 		return
 	}
 	l.followRule(ns.Name)
-	for _, s := range l.everywhere.list(ns.Name) {
+	for _, s := range l.everywhere.in(ns.Name) {
 		l.serviceChanged(s)
 	}
 	if l.namespaces.synced() { // else all are looked at when it is
-		l.made(ns.Name)
+		l.madeIn(ns.Name)
 	}
 }
 
@@ -154,7 +159,7 @@ func (l *lane) followRule(name string) {
 	}
 	w := watchServices(l.kube, name, selector, l.serviceChanged)
 	l.own[name] = w
-	l.done.Go(func() { w.run(l.ctx, l.x.log.With("cluster", l.member.ID()), func() { l.made(name) }) })
+	l.done.Go(func() { w.run(l.ctx, l.x.log.With("cluster", l.member.ID()), func() { l.madeIn(name) }) })
 }
 
 func (l *lane) end(namespace string) {

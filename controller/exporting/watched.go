@@ -3,6 +3,7 @@ package exporting
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/clusterset/multicluster/internal/kubeclient"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // watched is what one watch shows, kept in memory.
@@ -39,12 +41,13 @@ func watchNamespaces(kube kubernetes.Interface, changed func(*corev1.Namespace))
 				if err != nil {
 					return 0, metav1.ListMeta{}, err
 				}
-				all.Items = append(all.Items, list.Items...)
-				return len(list.Items), list.ListMeta, nil
+				got := len(list.Items)
+				all.Items = append(all.Items, slices.DeleteFunc(list.Items, func(o corev1.Namespace) bool { return mcsapi.Wellformed(&o, false) != nil })...)
+				return got, list.ListMeta, nil
 			})
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return client.Watch(ctx, o)
+			return wellformed(false)(client.Watch(ctx, o))
 		},
 	}, &corev1.Namespace{}, func(n *corev1.Namespace) {
 		n.ManagedFields, n.Labels, n.Spec = nil, nil, corev1.NamespaceSpec{}
@@ -67,13 +70,14 @@ func watchServices(kube kubernetes.Interface, namespace string, selector labels.
 				if err != nil {
 					return 0, metav1.ListMeta{}, err
 				}
-				all.Items = append(all.Items, list.Items...)
-				return len(list.Items), list.ListMeta, nil
+				got := len(list.Items)
+				all.Items = append(all.Items, slices.DeleteFunc(list.Items, func(o corev1.Service) bool { return mcsapi.Wellformed(&o, true) != nil })...)
+				return got, list.ListMeta, nil
 			})
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.LabelSelector = selector.String()
-			return client.Watch(ctx, o)
+			return wellformed(true)(client.Watch(ctx, o))
 		},
 	}, &corev1.Service{}, func(s *corev1.Service) {
 		s.ManagedFields, s.Annotations, s.OwnerReferences = nil, nil, nil
@@ -88,6 +92,23 @@ func inPages(ctx context.Context, o metav1.ListOptions, of *metav1.ListMeta, pag
 	list, err := kubeclient.Pages(ctx, o, page)
 	of.ResourceVersion = list.ResourceVersion
 	return err
+}
+
+// wellformed leaves the events of objects out whose names none can have: the informer's keys are made of them. Package
+// clusters, which sees the same in its own watches, reports them.
+func wellformed(namespaced bool) func(watch.Interface, error) (watch.Interface, error) {
+	return func(w watch.Interface, err error) (watch.Interface, error) {
+		if err != nil {
+			return nil, err
+		}
+		return watch.Filter(w, func(e watch.Event) (watch.Event, bool) {
+			if e.Type == watch.Error || e.Type == watch.Bookmark {
+				return e, true
+			}
+			o, ok := e.Object.(metav1.Object)
+			return e, !ok || mcsapi.Wellformed(o, namespaced) == nil
+		}), nil
+	}
 }
 
 // nothing says whether a selector selects nothing.
@@ -168,15 +189,24 @@ func (w *watched[T]) get(key types.NamespacedName) (object T) {
 	return object
 }
 
-// list returns the objects of a namespace, or all for "".
-func (w *watched[T]) list(namespace string) (list []T) {
+// all returns all objects.
+func (w *watched[T]) all() []T {
 	if w.informer == nil {
 		return nil
 	}
-	objects := w.informer.GetStore().List()
-	if namespace != "" {
-		objects, _ = w.informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace) // there is such an index
+	return typed[T](w.informer.GetStore().List())
+}
+
+// in returns the objects of a namespace.
+func (w *watched[T]) in(namespace string) []T {
+	if w.informer == nil {
+		return nil
 	}
+	objects, _ := w.informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace) // there is such an index
+	return typed[T](objects)
+}
+
+func typed[T runtime.Object](objects []any) (list []T) {
 	for _, o := range objects {
 		if object, ok := o.(T); ok {
 			list = append(list, object)

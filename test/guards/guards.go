@@ -11,13 +11,15 @@ type guard struct {
 }
 
 const (
-	unitClusters = "controller/clusters"
-	unitPlan     = "controller/plan"
-	unitEngine   = "controller"
-	unitProgram  = "cmd/mcs-controller"
-	realClusters = "test/integration/clusters"
-	realFleet    = "test/integration/fleet"
-	realProgram  = "test/integration/program"
+	unitClusters  = "controller/clusters"
+	unitPlan      = "controller/plan"
+	unitEngine    = "controller"
+	unitProgram   = "cmd/mcs-controller"
+	unitExporting = "controller/exporting"
+	unitPlugin    = "plugin"
+	realClusters  = "test/integration/clusters"
+	realFleet     = "test/integration/fleet"
+	realProgram   = "test/integration/program"
 )
 
 func inClusters(name string) place { return place{"controller/clusters", name} }
@@ -104,6 +106,14 @@ var guards = []guard{
 		inAccept("ServicePortName"), returns(`""`), unitPlan, "TestHostileRows_X2"},
 	{"X2", "a zone is a label's value",
 		inAccept("isLabelValue"), returns("true"), unitPlan, "TestHostileRows_X2"},
+	{"X2", "names that no object can have become no keys",
+		inClusters("feed.admits"), returns("true"), unitEngine, "TestNamesOfALyingServer_X2"},
+	{"X2", "such names become no keys for exporting by rule",
+		place{"internal/mcsapi", "Wellformed"}, returns("nil"), unitExporting, "TestNamesOfALyingServer_X2"},
+	{"X2", "such names become no keys for DNS",
+		place{"internal/mcsapi", "Wellformed"}, returns("nil"), unitPlugin, "TestMalformedNames_D11"},
+	{"X2", "labels that name no object make no keys",
+		place{"internal/mcsapi", "IsSubdomain"}, returns("true"), unitClusters, "TestGroups_X2"},
 	{"X3", "a member exports only from where it may",
 		inClusters("Limits.MayExport"), returns("true"), realFleet, "TestNamespaceLimits_X3"},
 	{"X3", "kube-* namespaces must be meant",

@@ -232,9 +232,10 @@ func (r *record) Synced(m *clusters.Member) { r.note("synced %s", m.ID()) }
 func (r *record) Changed(m *clusters.Member, key types.NamespacedName) {
 	r.note("changed %s %s", m.ID(), key)
 }
-func (r *record) ConsumerChanged(m *clusters.Member, namespace string) {
+func (r *record) NamespaceChanged(m *clusters.Member, namespace string) {
 	r.note("namespace %s %s", m.ID(), namespace)
 }
+func (r *record) ConsumerChanged(m *clusters.Member) { r.note("consumer %s", m.ID()) }
 
 // take returns what was told since the last take.
 func (r *record) take() []string {

@@ -1,0 +1,52 @@
+package mcsapi
+
+import (
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Wellformed says why no honest API server holds an object of this name and namespace; nil if one may. Names are DNS
+// subdomains, namespaces DNS labels (RFC 1123); an object is in a namespace if its kind is namespaced, and only then. What
+// comes from another cluster's API server is asked here before it is used as a key of anything (SPEC X2).
+func Wellformed(o metav1.Object, namespaced bool) error {
+	name, namespace := o.GetName(), o.GetNamespace()
+	if IsSubdomain(name) && (namespaced && IsLabel(namespace) || !namespaced && namespace == "") {
+		return nil
+	}
+	return fmt.Errorf("no object can have the name %.80q in the namespace %.80q", name, namespace)
+}
+
+const (
+	maxLabel     = 63
+	maxSubdomain = 253
+)
+
+// IsLabel reports whether s is a DNS label in lower case.
+func IsLabel(s string) bool { return len(s) <= maxLabel && isPart(s) }
+
+// IsSubdomain reports whether s is a DNS name in lower case. Like Kubernetes it does not bound the length of one label.
+func IsSubdomain(s string) bool {
+	if len(s) > maxSubdomain {
+		return false
+	}
+	for part := range strings.SplitSeq(s, ".") {
+		if !isPart(part) {
+			return false
+		}
+	}
+	return true
+}
+
+func isPart(s string) bool {
+	if s == "" || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return true
+}
