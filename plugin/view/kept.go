@@ -1,6 +1,11 @@
 package view
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"weak"
+)
 
 // keepBits says how much is kept of what was built for questions: about 64 MiB, as a power of two.
 const keepBits = 26
@@ -9,7 +14,30 @@ const keepBits = 26
 // each name may keep is bounded, but names are as many as services, endpoints and ports. When as much was built as may be
 // kept, everything is forgotten, and built again when somebody asks for it, which costs each name about as much as one
 // answer. Counting what was built is enough: nothing else is kept.
-type keeper struct{ built atomic.Uint64 }
+type keeper struct {
+	built atomic.Uint64
+	mu    sync.Mutex
+	views []weak.Pointer[View] // which share services; one of them may have gone
+}
+
+// join adds a view that forgets with the others.
+func (k *keeper) join(v *View) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.views = append(k.views, weak.Make(v))
+}
+
+func (k *keeper) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.views = slices.DeleteFunc(k.views, func(p weak.Pointer[View]) bool {
+		v := p.Value()
+		if v != nil {
+			v.Forget()
+		}
+		return v == nil
+	})
+}
 
 // Octets of memory that things take, roughly.
 const (
@@ -17,10 +45,14 @@ const (
 	setBytes    = 256 // a set, or something like it
 )
 
-// add counts so many octets of memory.
+// add counts so many octets of memory. Who asks does not wait for the forgetting.
 func (k *keeper) add(octets int) {
-	if k != nil {
-		k.built.Add(uint64(octets))
+	if k == nil {
+		return
+	}
+	now := k.built.Add(uint64(octets))
+	if before := now - uint64(octets); before>>keepBits != now>>keepBits {
+		go k.forget()
 	}
 }
 
@@ -32,6 +64,3 @@ func (k *keeper) keep(s *RRset) *RRset {
 	}
 	return s
 }
-
-// age grows when as much was built as is kept at most.
-func (k *keeper) age() uint64 { return k.built.Load() >> keepBits }

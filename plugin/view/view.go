@@ -24,7 +24,6 @@ type View struct {
 	namespaces atomic.Pointer[set]
 	changes    atomic.Uint64
 	keeper     *keeper
-	forgotten  atomic.Uint64 // its age when everything was forgotten last
 
 	mu         sync.Mutex          // held by writers; guards what follows
 	owners     map[SliceKey]string // which service a slice belongs to, for slices that change their label
@@ -43,6 +42,7 @@ type SliceKey struct{ Namespace, Name string }
 func New() *View {
 	v := &View{services: newTable(), keeper: &keeper{}, owners: map[SliceKey]string{}, population: map[string]int{}}
 	v.namespaces.Store(&set{})
+	v.keeper.join(v)
 	return v
 }
 
@@ -54,7 +54,7 @@ func (v *View) Clone() *View {
 		services: v.services.clone(), owners: maps.Clone(v.owners), population: maps.Clone(v.population),
 		imports: v.imports, headless: v.headless, endpoints: v.endpoints, keeper: v.keeper,
 	}
-	c.forgotten.Store(v.forgotten.Load())
+	c.keeper.join(c)
 	c.namespaces.Store(v.namespaces.Load())
 	c.changes.Store(v.changes.Load())
 	return c
@@ -62,9 +62,6 @@ func (v *View) Clone() *View {
 
 // Service returns the service that key names ("name.namespace", lower case), or nil where nothing imports it.
 func (v *View) Service(key string) *Service {
-	if age, last := v.keeper.age(), v.forgotten.Load(); age != last && v.forgotten.CompareAndSwap(last, age) {
-		go v.Forget()
-	}
 	if s := v.services.get(key); s != nil && s.imported {
 		return s
 	}
