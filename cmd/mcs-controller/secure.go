@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,35 +14,31 @@ import (
 	"strings"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	authorizationv1 "k8s.io/api/authorization/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"golang.org/x/time/rate"
 	"k8s.io/client-go/kubernetes"
 )
 
 // This file is --metrics-secure: metrics over TLS, to those whom the own cluster lets read them, as Kubernetes' own
-// components have it. Who is behind a bearer token is asked by a TokenReview, what they may by a SubjectAccessReview.
-
-// reviewTimeout is how long the own cluster may take to say who somebody is and what they may.
-const reviewTimeout = 10 * time.Second
-
-// errWho and errMayNot are all that a client is told.
-var (
-	errWho    = errors.New("unauthorized: want the bearer token of a user of this cluster")
-	errMayNot = errors.New("forbidden: want a role that allows the verb get on this path as a nonResourceURL")
-)
+// components have it. Who is behind a bearer token is asked by a TokenReview, what they may by a SubjectAccessReview (review.go).
 
 // gate lets requests through to next from those who may make them.
 type gate struct {
-	kube kubernetes.Interface
-	log  *slog.Logger
-	next http.Handler
+	reviews *reviews
+	log     *slog.Logger
+	next    http.Handler
+	failing *rate.Sometimes // logs that reviews fail: strangers can have them fail as often as they like
+}
+
+func newGate(kube kubernetes.Interface, log *slog.Logger, next http.Handler) gate {
+	return gate{newReviews(askCluster(kube)), log, next, &rate.Sometimes{Interval: time.Minute}}
 }
 
 func (g gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), reviewTimeout)
-	defer cancel()
-	switch err := g.review(ctx, r); {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		token = ""
+	}
+	switch err := g.reviews.verdict(r.Context(), addressOf(r.RemoteAddr), token, r.URL.Path); {
 	case err == nil:
 		g.next.ServeHTTP(w, r)
 	case errors.Is(err, errWho):
@@ -51,44 +46,15 @@ func (g gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusUnauthorized)
 	case errors.Is(err, errMayNot):
 		http.Error(w, err.Error(), http.StatusForbidden)
+	case errors.Is(err, errTooMany):
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, err.Error(), http.StatusTooManyRequests)
 	default:
-		g.log.Error("who asks for metrics can't be reviewed; want the ClusterRole system:auth-delegator bound to this program", "err", err)
+		g.failing.Do(func() {
+			g.log.Error("who asks for metrics can't be reviewed; want the ClusterRole system:auth-delegator bound to this program", "err", err)
+		})
 		http.Error(w, "the cluster can't be asked who you are", http.StatusInternalServerError)
 	}
-}
-
-// review returns nil for those who may make the request.
-func (g gate) review(ctx context.Context, r *http.Request) error {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || token == "" {
-		return errWho
-	}
-	who, err := g.kube.AuthenticationV1().TokenReviews().Create(ctx, &authenticationv1.TokenReview{
-		Spec: authenticationv1.TokenReviewSpec{Token: token},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		return err
-	}
-	if !who.Status.Authenticated {
-		return errWho
-	}
-	extra := map[string]authorizationv1.ExtraValue{}
-	for key, value := range who.Status.User.Extra {
-		extra[key] = authorizationv1.ExtraValue(value)
-	}
-	may, err := g.kube.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
-		Spec: authorizationv1.SubjectAccessReviewSpec{
-			User: who.Status.User.Username, UID: who.Status.User.UID, Groups: who.Status.User.Groups, Extra: extra,
-			NonResourceAttributes: &authorizationv1.NonResourceAttributes{Verb: "get", Path: r.URL.Path},
-		},
-	}, metav1.CreateOptions{})
-	switch {
-	case err != nil:
-		return err
-	case !may.Status.Allowed:
-		return errMayNot
-	}
-	return nil
 }
 
 // selfSigned makes a TLS configuration with a certificate of its own: it keeps tokens from who listens on the way, and lets

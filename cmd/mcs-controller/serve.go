@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"k8s.io/client-go/rest"
 
 	"github.com/clusterset/multicluster/controller/clusters"
 )
@@ -48,7 +49,9 @@ func (s *servers) openMetrics(o *options, home *home, m http.Handler, log *slog.
 	if !o.metricsSecure {
 		return s.open(flag, o.metricsAddr, m, nil, log)
 	}
-	kube, err := home.client(home.config)
+	cfg := rest.CopyConfig(home.config)
+	cfg.QPS = -1 // reviews are bounded by what asks for them, for each address apart
+	kube, err := home.client(cfg)
 	if err != nil {
 		return fmt.Errorf("--metrics-secure: %w", err)
 	}
@@ -56,7 +59,7 @@ func (s *servers) openMetrics(o *options, home *home, m http.Handler, log *slog.
 	if err != nil {
 		return fmt.Errorf("--metrics-secure: making a certificate: %w", err)
 	}
-	return s.open(flag, o.metricsAddr, gate{kube: kube, log: log, next: m}, config, log)
+	return s.open(flag, o.metricsAddr, newGate(kube, log, m), config, log)
 }
 
 // open listens on an address and answers there, over TLS if there is a configuration for it.
@@ -69,13 +72,22 @@ func (s *servers) open(flag, addr string, handler http.Handler, secure *tls.Conf
 		return fmt.Errorf("%s %s: %w; want host:port, :port, or 0 for none", flag, addr, err)
 	}
 	log.Info("serving", "flag", flag, "address", listener.Addr().String())
+	listener = newCrowded(listener)
 	if secure != nil {
 		listener = tls.NewListener(listener, secure)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	server := newServer(handler)
 	s.all = append(s.all, server)
 	go func() { _ = server.Serve(listener) }()
 	return nil
+}
+
+// newServer returns a server that nobody can keep busy by being slow.
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+	}
 }
 
 // stop ends all servers, once requests under way are answered.

@@ -1,11 +1,18 @@
 package program
 
 import (
+	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -97,4 +104,98 @@ func TestSecureMetrics_X1(t *testing.T) {
 			t.Error("a token is in the log")
 		}
 	}
+}
+
+// TestMetricsFlood_X1: who sends made-up tokens from one address, as fast as the connections carry them, does not keep a scraper
+// at another from its metrics, not even one whose token was never seen; and costs the cluster few reviews.
+func TestMetricsFlood_X1(t *testing.T) {
+	c := controlplane.ForTest(t, controlplane.Options{})
+	must(t, c.InstallCRDs(t.Context()))
+	namespace(t, c)
+	kube, err := kubernetes.NewForConfig(c.Config())
+	must(t, err)
+	must(t, c.ApplyYAML(t.Context(), []byte(metricsReader)))
+	_, err = kube.CoreV1().ServiceAccounts("mcs").Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "reader"}}, metav1.CreateOptions{})
+	must(t, err)
+	fresh := func() string {
+		got, err := kube.CoreV1().ServiceAccounts("mcs").CreateToken(t.Context(), "reader", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+		must(t, err)
+		return got.Status.Token
+	}
+	kubeconfig, err := c.KubeconfigFor("controller")
+	must(t, err)
+	p := start(t, "the controller", "--metrics-secure", "--kubeconfig", kubeconfig, "--leader-elect=false", "--cluster", "c1="+c.Kubeconfig())
+	var address string
+	eventually(t, "it serves metrics", 60*time.Second, func() bool {
+		_, address, _ = strings.Cut(p.said("msg=serving", "flag=--metrics-bind-address "), "address=")
+		return address != ""
+	})
+	from := func(ip string) *http.Client {
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+		return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+			DialContext: dialer.DialContext, MaxIdleConnsPerHost: 100, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		}}
+	}
+	get := func(ctx context.Context, client *http.Client, token string) int {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/metrics", nil)
+		if err != nil {
+			return 0
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := client.Do(request)
+		if err != nil {
+			return 0
+		}
+		defer response.Body.Close()
+		_, _ = io.Copy(io.Discard, response.Body)
+		return response.StatusCode
+	}
+	eventually(t, "who may read reads", 60*time.Second, func() bool { return get(t.Context(), from("127.0.0.3"), fresh()) == http.StatusOK })
+
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	defer func() { stop(); running.Wait() }()
+	attacker := from("127.0.0.2")
+	var sent atomic.Int64
+	for n := range 30 {
+		running.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				get(ctx, attacker, fmt.Sprintf("made-up-%d-%d", n, i))
+				sent.Add(1)
+			}
+		})
+	}
+	began := time.Now()
+	eventually(t, "the flood runs", 60*time.Second, func() bool { return sent.Load() > 60 || time.Since(began) > 5*time.Second })
+	for range 3 {
+		token, asked := fresh(), time.Now()
+		status := get(t.Context(), from("127.0.0.4"), token)
+		took := time.Since(asked)
+		t.Logf("answered in %v, after %d made-up tokens", took, sent.Load())
+		if status != http.StatusOK || took > 3*time.Second {
+			t.Errorf("a scraper beside a flood: status %d after %v", status, took)
+		}
+	}
+	seconds := time.Since(began).Seconds()
+	stop()
+	running.Wait()
+	reviews := tokenReviews(t, kube)
+	if most := 30 + 2*int(seconds); reviews == 0 || reviews > most {
+		t.Errorf("%d reviews for %d made-up tokens in %.0f s, want at most %d", reviews, sent.Load(), seconds, most)
+	}
+}
+
+// tokenReviews is how many an API server has answered.
+func tokenReviews(t *testing.T, kube kubernetes.Interface) (n int) {
+	t.Helper()
+	text, err := kube.Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
+	must(t, err)
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "apiserver_request_total{") && strings.Contains(line, `resource="tokenreviews"`) {
+			value, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndex(line, " "):]), 64)
+			must(t, err)
+			n += int(value)
+		}
+	}
+	return n
 }
