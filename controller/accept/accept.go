@@ -10,7 +10,6 @@
 package accept
 
 import (
-	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -125,14 +124,6 @@ func (l *last) accepts(text string, valid func(string) bool) bool {
 }
 
 var protocols = []corev1.Protocol{corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP}
-
-// protocol is p, or the default where it is empty; false if it is none.
-func protocol(p corev1.Protocol) (corev1.Protocol, bool) {
-	if p == "" {
-		return corev1.ProtocolTCP, true
-	}
-	return p, slices.Contains(protocols, p)
-}
 
 const (
 	notProtocol = "none of TCP, UDP, SCTP"

@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,12 +24,14 @@ var servicePortRules = []rule[corev1.ServicePort]{
 	{field: "protocol", readers: "kube-proxy writes it into its rules in lower case; API servers refuse the whole Service for " +
 		"another than these, and take none for TCP.",
 		take: func(j *Judge, to, from *corev1.ServicePort) bool {
-			p, ok := protocol(from.Protocol)
-			if !ok {
-				j.refuse("protocol "+quote(string(from.Protocol)), notProtocol)
+			if to.Protocol = from.Protocol; to.Protocol == "" {
+				to.Protocol = corev1.ProtocolTCP
 			}
-			to.Protocol = p
-			return ok
+			if !slices.Contains(protocols, to.Protocol) {
+				j.refuse("protocol "+quote(string(from.Protocol)), notProtocol)
+				return false
+			}
+			return true
 		}},
 	{field: "port", readers: "kube-proxy writes it into its rules, CoreDNS into SRV records, of 16 bits both.",
 		take: func(j *Judge, to, from *corev1.ServicePort) bool {

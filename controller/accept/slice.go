@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -87,26 +88,23 @@ var endpointPortRules = []rule[discoveryv1.EndpointPort]{
 	{field: "name", readers: "Only looked up: the copy gets the name of the port of the Service here, which is a DNS label or " +
 		"empty. kube-proxy ignores a port whose name is null, so null becomes the empty name.",
 		take: func(_ *Judge, to, from *discoveryv1.EndpointPort) bool {
-			name := ""
-			if from.Name != nil {
-				name = *from.Name
+			if to.Name = from.Name; to.Name == nil {
+				to.Name = new(string)
 			}
-			to.Name = &name
 			return true
 		}},
 	{field: "protocol", readers: "kube-proxy dereferences it, and matches it with that of the Service's port; API servers refuse " +
 		"the whole slice for another than these.",
 		take: func(j *Judge, to, from *discoveryv1.EndpointPort) bool {
-			given := corev1.Protocol("")
-			if from.Protocol != nil {
-				given = *from.Protocol
+			if to.Protocol = from.Protocol; to.Protocol == nil || *to.Protocol == "" {
+				tcp := corev1.ProtocolTCP
+				to.Protocol = &tcp
 			}
-			p, ok := protocol(given)
-			if !ok {
-				j.refuse(portOf(to)+"protocol "+string(given), notProtocol)
+			if !slices.Contains(protocols, *to.Protocol) {
+				j.refuse(portOf(to)+"protocol "+string(*to.Protocol), notProtocol)
+				return false
 			}
-			to.Protocol = &p
-			return ok
+			return true
 		}},
 	{field: "port", readers: "API servers take any number. For one above 65535 or below 0, nft and iptables-restore refuse all of " +
 		"kube-proxy's rules, at every attempt; in ipvs mode kube-proxy cuts it to 16 bits, which is another port. kube-proxy " +

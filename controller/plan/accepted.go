@@ -32,7 +32,7 @@ func (p *pass) acceptPorts() {
 			p.refused.add(p.Service.Exports[i].Cluster, r.What, r.Why)
 		}
 	}
-	var accepted []merge.Port
+	accepted := make([]merge.Port, 0, min(len(p.Service.Ports), accept.MaxServicePorts))
 	for i := range p.Service.Ports {
 		port := &p.Service.Ports[i]
 		why := p.unacceptablePort(port)

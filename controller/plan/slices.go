@@ -225,20 +225,22 @@ func (p *pass) label(s *discoveryv1.EndpointSlice, cluster string) {
 func (p *pass) endpoints(source *Source, from *discoveryv1.EndpointSlice) []discoveryv1.Endpoint {
 	judge := p.judge(source, from.AddressType)
 	hinted := knownDistribution(p.Service.TrafficDistribution)
-	out := make([]discoveryv1.Endpoint, 0, min(len(from.Endpoints), maxEndpoints))
+	out := make([]discoveryv1.Endpoint, 0, min(len(from.Endpoints), maxEndpoints+1))
 	for i := range from.Endpoints {
-		var to discoveryv1.Endpoint
-		if !judge.Endpoint(&to, &from.Endpoints[i]) {
+		out = append(out, discoveryv1.Endpoint{})
+		to := &out[len(out)-1]
+		if !judge.Endpoint(to, &from.Endpoints[i]) {
+			out = out[:len(out)-1]
 			continue
 		}
-		if len(out) == maxEndpoints {
+		if len(out) > maxEndpoints {
+			out = out[:maxEndpoints]
 			p.refused.add(source.Cluster, fmt.Sprintf("%d endpoints of slice %s", len(from.Endpoints)-i, from.Name), "too many")
 			break
 		}
 		if hinted && to.Zone != nil && *to.Zone != "" {
 			to.Hints = &discoveryv1.EndpointHints{ForZones: []discoveryv1.ForZone{{Name: *to.Zone}}}
 		}
-		out = append(out, to)
 	}
 	return out
 }
