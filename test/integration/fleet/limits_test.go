@@ -158,7 +158,7 @@ func TestExportedKeys_X5(t *testing.T) {
 	provider, consumer := registration(p), registration(c)
 	provider.Consumer, consumer.Provider = false, false
 	source := &members{changed: make(chan struct{}, 1), list: []clusters.Registration{provider, consumer}}
-	run(t, source, nil)
+	stop := run(t, source, nil)
 	const (
 		ns         = "keys"
 		ambassador = "getambassador.io/config"
@@ -209,8 +209,9 @@ func TestExportedKeys_X5(t *testing.T) {
 	eventually(t, "the rest is refused still", c.wantSaid(ns, "web", "Refused", "not imported: p: annotation prometheus.io/scrape"+why))
 
 	must(t, p.KillAPIServer())
+	stop()
 	provider.Limits.Keys = nil
-	source.set(provider, consumer)
+	run(t, &members{list: []clusters.Registration{provider, consumer}}, nil)
 	eventually(t, "what is not allowed any longer goes", carries("team", "note"))
 	eventually(t, "and is served still", c.wantAddresses(ns, "web", "p/10.1.0.5"))
 }
