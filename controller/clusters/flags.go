@@ -20,7 +20,9 @@ type Flag struct {
 	ID, Path, Context string
 }
 
-// ParseFlag parses id=kubeconfig[:context]. What follows the last colon is a context only if no file has the whole name.
+// ParseFlag parses id=kubeconfig[:context]. A file of the whole name has no context; otherwise the shortest part before a
+// colon that is a file is the kubeconfig, since names of contexts have colons more often than names of files do
+// (arn:aws:eks:…). Where nothing is a file yet, the first colon separates the two.
 func ParseFlag(value string) (Flag, error) {
 	id, path, ok := strings.Cut(value, "=")
 	if !ok || path == "" {
@@ -29,21 +31,36 @@ func ParseFlag(value string) (Flag, error) {
 	if err := ValidID(id); err != nil {
 		return Flag{}, err
 	}
-	f := Flag{ID: id, Path: path}
-	if _, err := os.Stat(path); err != nil {
-		if file, name, ok := cutLast(path, ":"); ok && file != "" && name != "" {
-			f.Path, f.Context = file, name
-		}
-	}
-	return f, nil
+	file, name := splitContext(path)
+	return Flag{ID: id, Path: file, Context: name}, nil
 }
 
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
+// splitContext separates kubeconfig[:context] as [ParseFlag] says.
+func splitContext(path string) (file, name string) {
+	if isFile(path) {
+		return path, ""
 	}
-	return s[:i], s[i+len(sep):], true
+	first := -1
+	for i := range path {
+		if path[i] != ':' || i == 0 || i == len(path)-1 {
+			continue
+		}
+		if isFile(path[:i]) {
+			return path[:i], path[i+1:]
+		}
+		if first < 0 {
+			first = i
+		}
+	}
+	if first < 0 {
+		return path, ""
+	}
+	return path[:first], path[first+1:]
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
 }
 
 func (f Flag) String() string {

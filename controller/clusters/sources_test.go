@@ -45,12 +45,17 @@ func place(t *testing.T, dir, name, content string) string {
 func TestParseFlag(t *testing.T) {
 	dir := t.TempDir()
 	colon := place(t, dir, "a:b", "")
+	const arn = ":arn:aws:eks:eu-west-1:123456789012:cluster/prod" // what EKS calls a context
 	for value, want := range map[string]string{
 		"c1=a.kubeconfig":       "c1 a.kubeconfig ",
 		"c1=a.kubeconfig:two":   "c1 a.kubeconfig two",
 		"c1.east=a.kubeconfig":  "c1.east a.kubeconfig ",
 		"c1=" + colon:           "c1 " + colon + " ",
 		"c1=" + colon + ":two":  "c1 " + colon + " two",
+		"c1=" + colon + arn:     "c1 " + colon + " " + arn[1:],
+		"c1=not-there" + arn:    "c1 not-there " + arn[1:],
+		"c1=" + dir + arn:       "c1 " + dir + " " + arn[1:],
+		"c1=a.kubeconfig:":      "c1 a.kubeconfig: ",
 		"c1":                    `"c1": want id=kubeconfig[:context]`,
 		"c1=":                   `"c1=": want id=kubeconfig[:context]`,
 		"=a.kubeconfig":         `cluster id "": want one DNS label`,
