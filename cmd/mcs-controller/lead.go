@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -48,9 +49,9 @@ func newLeadership(o *options, h *home, log *slog.Logger, metrics prometheus.Reg
 	if !*o.leaderElect {
 		return l, nil
 	}
-	host, err := os.Hostname()
+	identity, err := replica()
 	if err != nil {
-		return nil, fmt.Errorf("naming this replica for the leader election: %w", err)
+		return nil, err
 	}
 	cfg := rest.CopyConfig(h.config)
 	cfg.Timeout = renewDeadline / 2 // a request that hangs must not use up the time to renew
@@ -59,8 +60,19 @@ func newLeadership(o *options, h *home, log *slog.Logger, metrics prometheus.Reg
 		return nil, fmt.Errorf("making a client for the leader election: %w", err)
 	}
 	l.lock, err = resourcelock.New(resourcelock.LeasesResourceLock, h.namespace, "mcs-controller-"+o.clusterSet,
-		client.CoreV1(), client.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())})
+		client.CoreV1(), client.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: identity})
 	return l, err
+}
+
+// replica is the name under which this replica holds the Lease. In a pod ($POD_UID) it is the same for every process of the
+// container, which never runs twice: a restarted one takes up its own Lease at once, instead of waiting until it runs out
+// (SPEC L14). Elsewhere nothing tells two processes apart, so it is random.
+func replica() (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("naming this replica for the leader election: %w", err)
+	}
+	return host + "_" + cmp.Or(os.Getenv("POD_UID"), string(uuid.NewUUID())), nil
 }
 
 // run calls work whenever this replica leads, with a context that ends with its lead, until ctx ends. The Lease is given up

@@ -73,12 +73,19 @@ type process struct {
 // start runs mcs-controller with probes and metrics on free ports. It is killed when the test ends.
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
+	return startIn(t, name, nil, args...)
+}
+
+// startIn is start with more variables in the environment.
+func startIn(t *testing.T, name string, env []string, args ...string) *process {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	args = append(args, "--metrics-bind-address=127.0.0.1:0", "--health-probe-bind-address=127.0.0.1:0")
 	p := &process{t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
