@@ -204,7 +204,7 @@ func TestBomb_X6(t *testing.T) {
 				_, kube := reach(t, s, "application/json")
 				for name, ask := range questions {
 					t.Run(fmt.Sprintf("HTTP %d/%s/%s/gzip %t", version, name, bomb, compressed), func(t *testing.T) {
-						err, took := measured(func() error { return ask(t, kube) })
+						took, err := measured(func() error { return ask(t, kube) })
 						var exceeded *Exceeded
 						if !errors.As(err, &exceeded) || len(err.Error()) > 2*excerpt.Line {
 							t.Errorf("got %v", excerpt.Error(err))
@@ -220,12 +220,12 @@ func TestBomb_X6(t *testing.T) {
 }
 
 // measured calls f and returns how many bytes were allocated meanwhile, by the server of the test, too.
-func measured(f func() error) (error, uint64) {
+func measured(f func() error) (allocated uint64, err error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	err := f()
+	err = f()
 	runtime.ReadMemStats(&after)
-	return err, after.TotalAlloc - before.TotalAlloc
+	return after.TotalAlloc - before.TotalAlloc, err
 }
 
 // TestManyItems_X6: a page of a few megabytes that has a million objects is not decoded, in either encoding.
@@ -249,7 +249,7 @@ func TestManyItems_X6(t *testing.T) {
 				_, _ = w.Write(body)
 			})
 			_, kube := reach(t, s, media)
-			err, took := measured(func() error { return questions["list"](t, kube) })
+			took, err := measured(func() error { return questions["list"](t, kube) })
 			var exceeded *Exceeded
 			if !errors.As(err, &exceeded) || took > 100*mib {
 				t.Errorf("got %v, allocated %d MiB", err, took/mib)
@@ -262,7 +262,7 @@ func TestManyItems_X6(t *testing.T) {
 // with much that is short.
 func TestHonestAnswers_X6(t *testing.T) {
 	s := discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Name: "s", Namespace: "n"}, AddressType: "IPv4"}
-	s.ManagedFields = []metav1.ManagedFieldsEntry{{FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:a":{` + strings.Repeat(`".":{},"f:x":{},`, 100) + `"f:y":{}}}`)}}}
+	s.ManagedFields = []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(`{"f:a":{` + strings.Repeat(`".":{},"f:x":{},`, 100) + `"f:y":{}}}`)}}
 	for range 10 {
 		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{"10.0.0.1"}})
 	}
@@ -384,7 +384,7 @@ func TestHeaders_X6(t *testing.T) {
 	}
 	raw := endlessHeaders(t)
 	_, kube := reach(t, raw, "application/json")
-	err, took := measured(func() error { return questions["object"](t, kube) })
+	took, err := measured(func() error { return questions["object"](t, kube) })
 	if err == nil || took > 100*mib || len(err.Error()) > 2*excerpt.Line {
 		t.Errorf("got %v, allocated %d MiB", excerpt.Error(err), took/mib)
 	}

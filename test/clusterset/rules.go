@@ -36,7 +36,7 @@ func (c *Cluster) CheckRules(ctx context.Context, namespace, service string, por
 		return err
 	}
 	if object.Spec.ClusterIP == corev1.ClusterIPNone {
-		return fmt.Errorf("Service %s/%s is headless, so that kube-proxy has no rules for it", namespace, service)
+		return fmt.Errorf("the Service %s/%s is headless, so that kube-proxy has no rules for it", namespace, service)
 	}
 	rules, err := c.Node.Rules(ctx)
 	if err != nil {
@@ -76,7 +76,7 @@ func follow(service *corev1.Service, port int32, rules node.Rules, ips []netip.A
 		}
 	}
 	if fronts == 0 {
-		return fmt.Errorf("Service %s/%s has no ClusterIP, or no port %d", service.Namespace, service.Name, port)
+		return fmt.Errorf("the Service %s/%s has no ClusterIP, or no port %d", service.Namespace, service.Name, port)
 	}
 	return nil
 }

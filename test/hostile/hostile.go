@@ -46,9 +46,8 @@ const Name63 = "m23456789012345678901234567890123456789012345678901234567890123"
 const name58 = "s234567890123456789012345678901234567890123456789012345678"
 
 var (
-	one  = []string{Address}
-	six  = []string{Address6}
-	none []string
+	one = []string{Address}
+	six = []string{Address6}
 )
 
 // on6 makes the ordinary slice one of IPv6.
