@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // servicePortRules are those of spec.ports[] of an exported Service. A port with one unacceptable field is not exported, and
@@ -14,7 +16,7 @@ var servicePortRules = []rule[corev1.ServicePort]{
 	{field: "name", readers: "It stands in names of chains and comments of kube-proxy's rules, in CoreDNS's SRV names, and API " +
 		"servers refuse the whole Service for one that is no DNS label. See ServicePortName for its length.",
 		take: func(j *Judge, to, from *corev1.ServicePort) bool {
-			if from.Name != "" && !isLabel(from.Name) {
+			if from.Name != "" && !mcsapi.IsLabel(from.Name) {
 				j.refuse("port name "+quote(from.Name), "not a DNS label")
 				return false
 			}

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // sliceRules cover an EndpointSlice except for its endpoints and ports. The copy gets a name, labels and an owner of its own,
@@ -47,7 +49,7 @@ var endpointRules = []rule[discoveryv1.Endpoint]{
 		take: func(j *Judge, to, from *discoveryv1.Endpoint) bool {
 			switch {
 			case from.Hostname == nil:
-			case j.hostnames.accepts(*from.Hostname, isLabel):
+			case j.hostnames.accepts(*from.Hostname, mcsapi.IsLabel):
 				to.Hostname = from.Hostname
 			default:
 				j.refuse("hostname "+*from.Hostname, "no DNS label")

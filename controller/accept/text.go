@@ -11,20 +11,8 @@ func isLower(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' 
 
 func isAlphanumeric(c byte) bool { return isLower(c) || c >= 'A' && c <= 'Z' }
 
-// isLabel says whether s is a DNS label (RFC 1123). It is asked for each endpoint, and regular expressions are slow.
-func isLabel(s string) bool {
-	if len(s) < 1 || len(s) > validation.DNS1123LabelMaxLength || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		if !isLower(s[i]) && s[i] != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-// isLabelValue says whether s can be the value of a label; the empty one can.
+// isLabelValue says whether s can be the value of a label; the empty one can. It is asked for each endpoint, and regular expressions
+// are slow.
 func isLabelValue(s string) bool {
 	if s == "" {
 		return true

@@ -17,7 +17,7 @@ var mayImport = map[string][]string{
 	"internal/mcsapi":             {"internal/kubeclient"},
 	"plugin/view":                 {},
 	"plugin":                      {"plugin/view", "internal/"},
-	"controller/accept":           {"internal/excerpt"},
+	"controller/accept":           {"internal/"},
 	"controller/merge":            {"controller/accept", "internal/"},
 	"controller/plan":             {"controller/accept", "controller/merge", "internal/"},
 	"controller/rules":            {"internal/"},
