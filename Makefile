@@ -94,12 +94,13 @@ presubmit: ## The rules of the house, and the tests of the gates themselves
 
 FUZZTIME ?= 1m
 fuzz: ## Fuzz every parser for FUZZTIME each, from the inputs that earlier runs found (kept in Go's build cache)
-	@failed=; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	@failed=; n=0; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -h '^func Fuzz' $$pkg/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
-	    echo "fuzzing $$pkg $$f for $(FUZZTIME)"; \
+	    n=$$((n + 1)); echo "fuzzing $$pkg $$f for $(FUZZTIME)"; \
 	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || failed="$$failed $$f"; done; done; \
 	  echo "the inputs found are in $$($(GO) env GOCACHE)/fuzz"; \
-	  test -z "$$failed" || { echo "failed:$$failed; commit the inputs that were written below testdata/fuzz"; exit 1; }
+	  test $$n -gt 0 || { echo "there is nothing to fuzz"; exit 1; }; \
+	  test -z "$$failed" || { echo "failed:$$failed; commit the inputs, if any, that were written below testdata/fuzz"; exit 1; }
 
 vulncheck: ## Known vulnerabilities in what is used (needs the vulnerability database)
 	$(TOOL) govulncheck ./...

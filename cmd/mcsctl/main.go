@@ -13,17 +13,14 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/command"
-	"github.com/clusterset/multicluster/cmd/mcsctl/screen"
 )
 
 // version is set by the linker.
 var version = "unknown"
 
 func main() {
-	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // client-go returns what it logs
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	// What client-go says, such as the warnings of API servers, is no less theirs.
-	klog.SetSlogLogger(slog.New(slog.NewTextHandler(screen.NewWriter(os.Stderr), nil)))
+	context.AfterFunc(ctx, stop)                      // a second signal ends the program at once
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // client-go returns what it logs
 	os.Exit(command.Run(ctx, version, os.Args, os.Stdout, os.Stderr))
 }

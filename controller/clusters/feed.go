@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -279,8 +280,8 @@ func (f *feed[T]) read(ctx context.Context, name types.NamespacedName) (wanted b
 	opts := metav1.ListOptions{ResourceVersion: since, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan}
 	f.kind.about(&opts, name.Name)
 	items, meta, err := f.page(ctx, name.Namespace, opts)
-	if exceeded := (*kubeclient.Exceeded)(nil); errors.As(err, &exceeded) { // pages don't come from a server's memory
-		items = nil
+	if exceeded := (*kubeclient.Exceeded)(nil); errors.As(err, &exceeded) {
+		items, opts.ResourceVersion, opts.ResourceVersionMatch = nil, "", "" // pages don't come from a server's memory
 		meta, err = kubeclient.Pages(ctx, opts, func(ctx context.Context, opts metav1.ListOptions) (int, metav1.ListMeta, error) {
 			some, list, err := f.page(ctx, name.Namespace, opts)
 			if err == nil {
@@ -300,7 +301,7 @@ func (f *feed[T]) read(ctx context.Context, name types.NamespacedName) (wanted b
 // take brings one event of the watch into the store.
 func (f *feed[T]) take(event watch.Event) error {
 	if event.Type == watch.Error {
-		return apierrors.FromObject(event.Object)
+		return excerpt.Error(apierrors.FromObject(event.Object))
 	}
 	if event.Type == watch.Bookmark {
 		if m, ok := event.Object.(metav1.Object); ok && m.GetResourceVersion() != "" {

@@ -63,6 +63,9 @@ func (c *connection) findRanges(ctx context.Context) (*serviceRanges, error) {
 	slices.SortStableFunc(list.Items, func(a, b networkingv1.ServiceCIDR) int {
 		return defaultFirst(a.Name) - defaultFirst(b.Name)
 	})
+	if len(list.Items) > maxServiceCIDRs {
+		return nil, fmt.Errorf("%d ServiceCIDRs, of which at most %d can be heeded", len(list.Items), maxServiceCIDRs)
+	}
 	found := &serviceRanges{}
 	for _, item := range list.Items {
 		for _, cidr := range item.Spec.CIDRs {
@@ -78,6 +81,10 @@ func (c *connection) findRanges(ctx context.Context) (*serviceRanges, error) {
 	}
 	return found, nil
 }
+
+// maxServiceCIDRs bounds what each address of another cluster is compared with. A cluster has one or two, and some after it was
+// extended; each holds at most two ranges.
+const maxServiceCIDRs = 64
 
 // defaultFirst sorts the ServiceCIDR that the API server makes before all others.
 func defaultFirst(name string) int {

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -237,8 +239,17 @@ func badLabel(key, value string) string {
 	return ""
 }
 
-// badAnnotation judges the key in lower case, as API servers do with annotations; the value is free.
-func badAnnotation(key, _ string) string { return badKey(strings.ToLower(key)) }
+// badAnnotation judges the key in lower case, as API servers do with annotations; the value is any text that can be shown.
+func badAnnotation(key, value string) string {
+	hidden := func(r rune) bool { return !unicode.IsPrint(r) && r != '\n' && r != '\t' }
+	if why := badKey(strings.ToLower(key)); why != "" {
+		return why
+	}
+	if !utf8.ValidString(value) || strings.ContainsFunc(value, hidden) {
+		return "not printable"
+	}
+	return ""
+}
 
 func badKey(key string) string {
 	if len(validation.IsQualifiedName(key)) != 0 {

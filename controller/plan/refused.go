@@ -19,12 +19,22 @@ const (
 	maxAddresses = 100
 )
 
+// maxRefusals is how many refusals of a cluster are counted. People see a few of them, and a hundred thousand, which one slice
+// can hold, would each be compared with all others.
+const maxRefusals = 100
+
 // refusals are what of an exporting cluster's slices was left out and why, by cluster, in the order in which it was met. An
 // API server would refuse the whole slice for some of it, and with it everything that waits for the slice (SPEC X2).
 type refusals map[string][]string
 
 func (r refusals) add(cluster, what, why string) {
+	if len(r[cluster]) > maxRefusals {
+		return // the last entry says so
+	}
 	entry := fmt.Sprintf("%s (%s)", excerpt.Of(what, 80), why)
+	if len(r[cluster]) == maxRefusals {
+		entry = "more than are counted"
+	}
 	if !slices.Contains(r[cluster], entry) {
 		r[cluster] = append(r[cluster], entry)
 	}

@@ -112,3 +112,17 @@ func TestRefusedKeysOnImport_X5(t *testing.T) {
 		t.Errorf("the import still says %q", got.Message)
 	}
 }
+
+// SPEC X6: a member can have as many refused addresses as it likes; only so many are compared and kept.
+func TestRefusalsAreBounded_X6(t *testing.T) {
+	r := refusals{}
+	for i := range 200_000 {
+		r.add("evil", fmt.Sprintf("10.0.%d.%d", i>>8, i&0xff), "outside")
+	}
+	if n := len(r["evil"]); n != maxRefusals+1 {
+		t.Errorf("%d are kept, want %d and the word that there are more", n, maxRefusals)
+	}
+	if said, want := r.clauses(), "evil: 10.0.0.0 (outside), "; !strings.HasPrefix(said, want) || len(said) > 1000 {
+		t.Errorf("people are told %q", said)
+	}
+}

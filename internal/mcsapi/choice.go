@@ -1,9 +1,6 @@
 package mcsapi
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Annotations by which people choose (SPEC P). Those that name clusters hold ids between commas; spaces don't count.
 const (
@@ -35,9 +32,10 @@ const PreferLocal = "local"
 // ParseClusters returns the ids that an annotation names, in its order, each once. It is empty, but not nil, if there are
 // none.
 func ParseClusters(text string) []string {
-	ids := []string{}
-	for _, id := range strings.Split(text, ",") {
-		if id = strings.TrimSpace(id); id != "" && !slices.Contains(ids, id) {
+	ids, seen := []string{}, map[string]bool{}
+	for id := range strings.SplitSeq(text, ",") {
+		if id = strings.TrimSpace(id); id != "" && !seen[id] {
+			seen[id] = true
 			ids = append(ids, id)
 		}
 	}

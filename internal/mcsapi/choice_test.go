@@ -2,23 +2,24 @@ package mcsapi
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 )
 
-// SPEC P2: an annotation that is not there is another thing than one that names nobody.
-func TestClustersIn_P2(t *testing.T) {
-	for text, want := range map[string][]string{
-		"a,b":         {"a", "b"},
-		" b , a ,, b": {"b", "a"},
-		"":            {},
-		" , ":         {},
-	} {
-		got := ClustersIn(map[string]string{AnnotationConsumers: text}, AnnotationConsumers)
-		if got == nil || !slices.Equal(got, want) {
-			t.Errorf("%q: %#v, want %#v", text, got, want)
+// SPEC P2, X6: a list of clusters is read in time that grows with its length: an annotation of a hostile server holds a million.
+func TestParseClusters_P2_X6(t *testing.T) {
+	for text, want := range map[string][]string{"": {}, " , ,": {}, "c1": {"c1"}, " c2, c1 ,c2": {"c2", "c1"}} {
+		if got := ParseClusters(text); got == nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
-	if got := ClustersIn(nil, AnnotationConsumers); got != nil {
-		t.Errorf("no annotation: %#v, want nil", got)
+	const many = 500_000
+	var b strings.Builder
+	for i := range many {
+		b.WriteString(strconv.Itoa(i) + ",")
+	}
+	if n := len(ParseClusters(b.String())); n != many {
+		t.Errorf("%d clusters, want %d", n, many)
 	}
 }

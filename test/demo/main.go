@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/clusterset/multicluster/test/need"
 	"github.com/clusterset/multicluster/test/node"
 )
 
@@ -42,6 +43,11 @@ func main() {
 // run tells the story and removes everything.
 func run(ctx context.Context, out *screen, keep, noPackets bool) error {
 	packets := node.Check()
+	if required, err := need.Required(os.Getenv(need.Require)); err != nil {
+		return err
+	} else if packets != nil && required[need.Packets.Name] {
+		return packets
+	}
 	if noPackets {
 		packets = errors.New("asked for by -no-packets")
 	}

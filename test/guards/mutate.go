@@ -97,7 +97,7 @@ func skips(callee string) mutation {
 }
 
 // never and always make the condition of a function that mentions a name false or true: the smallest one that holds every
-// mention, which is an operand of && and || or the whole of an if, for or case.
+// mention, which is an operand of !, && and || or the whole of an if, for or case.
 func never(name string) mutation  { return condition(name, "false &&") }
 func always(name string) mutation { return condition(name, "true ||") }
 

@@ -33,9 +33,9 @@ func TestProgram(t *testing.T) {
 		want string // a regular expression
 	}{
 		"all pass": {[]string{"good", "better"}, 0, `(?s)the good ran.*the better ran.*\n` +
-			`began .*\n\S+ +0s  passed  good\n\S+ +0s  passed  better\nnightly: 2 of 2 passed`},
+			`began .*\n\S+ +\S+  passed  good\n\S+ +\S+  passed  better\nnightly: 2 of 2 passed`},
 		"one fails": {[]string{"good", "bad", "better"}, 1, `(?s)the bad ran.*the better ran.*\n` +
-			`began .*\n\S+ +0s  passed  good\n\S+ +0s  FAILED  bad: exit status 2\n\S+ +0s  passed  better\nnightly: 2 of 3 passed`},
+			`began .*\n\S+ +\S+  passed  good\n\S+ +\S+  FAILED  bad: exit status 2\n\S+ +\S+  passed  better\nnightly: 2 of 3 passed`},
 		"no such target": {[]string{"none", "good"}, 1, `FAILED  none: exit status 2\n.*passed  good\nnightly: 1 of 2 passed`},
 		"no target":      {nil, 2, `no target is given`},
 	} {
@@ -78,9 +78,9 @@ func TestLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = command(t.Context(), 100*time.Millisecond, 100*time.Millisecond, child, "sh", "-c", "trap '' TERM; echo $$; sleep 1000 & wait")
+	err = command(t.Context(), 3*time.Second, 100*time.Millisecond, child, "sh", "-c", "trap '' TERM; echo $$; sleep 1000 & wait")
 	child.Close()
-	if want := "took longer than 100ms"; err == nil || err.Error() != want {
+	if want := "took longer than 3s"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %q", err, want)
 	}
 	// The pipe ends when no process has it open.

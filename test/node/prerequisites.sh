@@ -1,5 +1,5 @@
 #!/bin/sh
-# Says in one line what this machine lacks for pods with real packets, and installs it where it can (root on Debian).
+# Says in one line what this machine lacks for the tests and the demo, and installs it where it can (root on Debian).
 # Lacking it is no error: without root, or elsewhere, `make demo` and `make test` say what they leave out; see test/need.
 # With the argument "images", it looks for what building container images needs, too.
 set -eu

@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 		"controller/clusters", "internal/"},
 	"cmd/mcsctl/command": {"cmd/mcsctl/check", "cmd/mcsctl/explain", "cmd/mcsctl/join", "cmd/mcsctl/members", "cmd/mcsctl/objects",
 		"cmd/mcsctl/screen", "cmd/mcsctl/stub", "cmd/mcsctl/survey", "controller/clusters"},
-	"cmd/mcsctl": {"cmd/mcsctl/command", "cmd/mcsctl/screen"},
+	"cmd/mcsctl": {"cmd/mcsctl/command"},
 
 	"deploy":               {}, // the manifests, embedded
 	"deploy/image/netbind": {},

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -28,9 +29,10 @@ const AnyEndpoints = "any"
 type networkRanges struct {
 	ranges []netip.Prefix
 	from   string
-	// assigns says that who says so also gives pods their addresses, or is a person. Anything else is believed only where some
-	// endpoint lies in the ranges: kubeadm writes a range down that many networks ignore.
-	assigns bool
+	// assigns says that who says so also gives pods their addresses, so that nodes' ranges say nothing. Even so an endpoint must
+	// lie in the ranges: configuration stays behind when a network is replaced, or leaves addresses to another plugin. given says
+	// that a person said so, who needs no witness.
+	assigns, given bool
 }
 
 // endpointSeen is an endpoint of the cluster.
@@ -45,20 +47,20 @@ func (n networkRanges) undeclarable(nodes []netip.Prefix, seen []endpointSeen) s
 	inside := func(a netip.Addr) bool {
 		return slices.ContainsFunc(n.ranges, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
-	if !n.assigns {
+	if !n.assigns && !n.given {
 		for _, p := range nodes {
 			if !slices.ContainsFunc(n.ranges, func(r netip.Prefix) bool { return r.Bits() <= p.Bits() && r.Contains(p.Addr()) }) {
 				return fmt.Sprintf("%s says %s, but a node has %s", n.from, joined(n.ranges), p)
 			}
 		}
 	}
-	witness := n.assigns
+	witness := n.given
 	for _, e := range seen {
 		namespace, _, _ := strings.Cut(e.service, "/")
 		switch {
 		case inside(e.address):
 			witness = true
-		case strings.HasPrefix(namespace, "kube-") || e.service == apiServer: // on the network of a node, and not exported
+		case e.service == apiServer, strings.HasPrefix(namespace, "kube-") && e.service != clusterDNS: // on the network of a node, and not exported
 		default:
 			return fmt.Sprintf("%s says %s, but Service %s has endpoint %s", n.from, joined(n.ranges), e.service, e.address)
 		}
@@ -69,8 +71,11 @@ func (n networkRanges) undeclarable(nodes []netip.Prefix, seen []endpointSeen) s
 	return ""
 }
 
-// apiServer is the Service of the API server itself.
-const apiServer = metav1.NamespaceDefault + "/kubernetes"
+// apiServer is the Service of the API server itself; clusterDNS that of the DNS, whose pods every cluster has.
+const (
+	apiServer  = metav1.NamespaceDefault + "/kubernetes"
+	clusterDNS = metav1.NamespaceSystem + "/kube-dns"
+)
 
 // declare finds the limits of the registration: what the flags say, then what it has, and for endpoints what the cluster's
 // network says. What can't be found is left out, and r.undeclared says why.
@@ -116,7 +121,7 @@ func (r *Request) findRanges(ctx context.Context) (found networkRanges, why stri
 	}
 	switch {
 	case r.podCIDRsGiven:
-		found = networkRanges{ranges: r.PodCIDRs, from: "--pod-cidrs", assigns: true}
+		found = networkRanges{ranges: r.PodCIDRs, from: "--pod-cidrs", given: true}
 	default:
 		found = network(ctx, r.From)
 	}
@@ -135,30 +140,29 @@ func (r *Request) findRanges(ctx context.Context) (found networkRanges, why stri
 
 // endpointsOf lists the cluster's own endpoints.
 func endpointsOf(ctx context.Context, r *Request) (seen []endpointSeen, err error) {
-	opts := metav1.ListOptions{Limit: 500, LabelSelector: "!" + mcsapi.LabelSourceCluster}
-	for {
+	opts := metav1.ListOptions{LabelSelector: "!" + mcsapi.LabelSourceCluster}
+	return kubeclient.All(ctx, opts, func(ctx context.Context, opts metav1.ListOptions) (seen []endpointSeen, meta metav1.ListMeta, err error) {
 		list, err := r.From.Kube.DiscoveryV1().EndpointSlices(metav1.NamespaceAll).List(ctx, opts)
 		if err != nil {
-			return nil, err
+			return nil, meta, err
 		}
 		for i := range list.Items {
-			s := &list.Items[i]
-			if s.AddressType == discoveryv1.AddressTypeFQDN {
-				continue
-			}
-			service := s.Namespace + "/" + cmp.Or(s.Labels[discoveryv1.LabelServiceName], s.Name)
-			for _, e := range s.Endpoints {
-				for _, text := range e.Addresses {
-					if a, err := netip.ParseAddr(text); err == nil {
-						seen = append(seen, endpointSeen{service, a})
-					}
-				}
-			}
+			seen = append(seen, endpointsIn(&list.Items[i])...)
 		}
-		if opts.Continue = list.Continue; opts.Continue == "" {
-			return seen, nil
+		return seen, list.ListMeta, nil
+	})
+}
+
+func endpointsIn(s *discoveryv1.EndpointSlice) (seen []endpointSeen) {
+	service := s.Namespace + "/" + cmp.Or(s.Labels[discoveryv1.LabelServiceName], s.Name)
+	for _, e := range s.Endpoints {
+		for _, text := range e.Addresses {
+			if a, err := netip.ParseAddr(text); err == nil { // names of hosts are none
+				seen = append(seen, endpointSeen{service, a})
+			}
 		}
 	}
+	return seen
 }
 
 // registration is the Secret that makes the cluster a member.

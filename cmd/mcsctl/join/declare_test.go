@@ -17,8 +17,8 @@ func TestUndeclarable_X2(t *testing.T) {
 		}
 		return out
 	}
-	kubeadm := networkRanges{ranges("10.244.0.0/16", "fd00:244::/56"), "kubeadm-config", false}
-	calico := networkRanges{ranges("10.244.0.0/16"), "Calico's IPPools", true}
+	kubeadm := networkRanges{ranges: ranges("10.244.0.0/16", "fd00:244::/56"), from: "kubeadm-config"}
+	calico := networkRanges{ranges: ranges("10.244.0.0/16"), from: "Calico's IPPools", assigns: true}
 	server := "default/kubernetes 172.18.0.2"
 	for name, c := range map[string]struct {
 		n     networkRanges
@@ -34,7 +34,10 @@ func TestUndeclarable_X2(t *testing.T) {
 		"nobody shows that the network heeds it":  {kubeadm, ranges("10.244.0.0/24"), seen(server), "kubeadm-config says 10.244.0.0/16,fd00:244::/56, but no endpoint there shows that pods are in it"},
 		"a node has another range":                {kubeadm, ranges("10.245.0.0/24"), seen("shop/web 10.244.1.5"), "but a node has 10.245.0.0/24"},
 		"a node has a wider one":                  {kubeadm, ranges("10.244.0.0/15"), seen("shop/web 10.244.1.5"), "but a node has 10.244.0.0/15"},
-		"who assigns addresses needs no witness":  {calico, ranges("10.245.0.0/24"), seen(server), ""},
+		"who assigns addresses needs one, too":    {calico, ranges("10.245.0.0/24"), seen(server), "but no endpoint there shows that pods are in it"},
+		"whatever the ranges of the nodes":        {calico, ranges("10.245.0.0/24"), seen("kube-system/kube-dns 10.244.0.2"), ""},
+		"the DNS is elsewhere":                    {calico, nil, seen("kube-system/kube-dns 172.31.0.2", "shop/web 10.244.1.5"), "but Service kube-system/kube-dns has endpoint 172.31.0.2"},
+		"a person needs no witness":               {networkRanges{ranges: ranges("10.244.0.0/16"), from: "--pod-cidrs", given: true}, ranges("10.245.0.0/24"), seen(server), ""},
 		"but is contradicted by endpoints":        {calico, nil, seen("shop/web 10.1.0.5"), "Calico's IPPools says 10.244.0.0/16, but Service shop/web has endpoint 10.1.0.5"},
 		"a namespace that only begins like kube-": {calico, nil, seen("kubeflow/web 10.1.0.5"), "Service kubeflow/web"},
 	} {

@@ -32,15 +32,18 @@ func calico(ctx context.Context, c *members.Cluster) networkRanges {
 		cidr, _, _ := unstructured.NestedString(pool.Object, "spec", "cidr")
 		all = append(all, cidr)
 	}
-	return networkRanges{rangesIn(all), "Calico's IPPools", true}
+	return networkRanges{ranges: rangesIn(all), from: "Calico's IPPools", assigns: true}
 }
 
 // cilium reads Cilium's configuration, where Cilium assigns addresses of ranges of its own.
 func cilium(ctx context.Context, c *members.Cluster) networkRanges {
 	config := configMap(ctx, c, "cilium-config")
+	if mode := config["cni-chaining-mode"]; mode != "" && mode != "none" {
+		return networkRanges{} // another plugin assigns the addresses
+	}
 	switch config["ipam"] {
 	case "cluster-pool", "cluster-pool-v2beta":
-		return networkRanges{rangesIn([]string{config["cluster-pool-ipv4-cidr"], config["cluster-pool-ipv6-cidr"]}), "Cilium's configuration", true}
+		return networkRanges{ranges: rangesIn([]string{config["cluster-pool-ipv4-cidr"], config["cluster-pool-ipv6-cidr"]}), from: "Cilium's configuration", assigns: true}
 	case "multi-pool":
 		var all []string
 		for _, pool := range customObjects(ctx, c, schema.GroupVersionResource{Group: "cilium.io", Version: "v2alpha1", Resource: "ciliumpodippools"}) {
@@ -49,7 +52,7 @@ func cilium(ctx context.Context, c *members.Cluster) networkRanges {
 				all = append(all, cidrs...)
 			}
 		}
-		return networkRanges{rangesIn(all), "Cilium's pools", true}
+		return networkRanges{ranges: rangesIn(all), from: "Cilium's pools", assigns: true}
 	}
 	return networkRanges{}
 }
@@ -64,7 +67,7 @@ func kubeadm(ctx context.Context, c *members.Cluster) networkRanges {
 	if yaml.Unmarshal([]byte(configMap(ctx, c, "kubeadm-config")["ClusterConfiguration"]), &config) != nil {
 		return networkRanges{}
 	}
-	return networkRanges{rangesIn([]string{config.Networking.PodSubnet}), "kubeadm-config", false}
+	return networkRanges{ranges: rangesIn([]string{config.Networking.PodSubnet}), from: "kubeadm-config"}
 }
 
 func configMap(ctx context.Context, c *members.Cluster, name string) map[string]string {

@@ -133,7 +133,7 @@ func TestMember(t *testing.T) {
 		if _, err := c.kube.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "a node concerns all imports here, and nobody else's", func() bool { return r.has("namespace c1 ") })
+		eventually(t, "a node concerns all imports here, and nobody else's", func() bool { return r.has("consumer c1") })
 		if r.has("synced c1") {
 			t.Error("every name of every cluster is looked at for a node")
 		}

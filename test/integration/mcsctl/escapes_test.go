@@ -84,7 +84,7 @@ func TestEscapes(t *testing.T) {
 			if o.code == 0 || strings.Contains(o.out+o.err, "\n✔ all is well\n") {
 				t.Errorf("%v -o %s: exit code %d, all is said to be well:\n%s%s", args, format, o.code, o.out, o.err)
 			}
-			if format == "" && !strings.Contains(o.out+o.err, `\x1b[2J`) {
+			if format == "" && !strings.Contains(o.out+o.err, `\x1b[2J`) && !strings.Contains(o.out+o.err, "\ufffd[2J") { // an argument; a text from a server
 				t.Errorf("%v shows nothing of what was said:\n%s%s", args, o.out, o.err)
 			}
 			var data any
