@@ -15,7 +15,6 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	corev1 "k8s.io/api/core/v1"
@@ -150,7 +149,7 @@ func selectors(t *testing.T) []selector {
 			if v, ok := node.(*parser.VectorSelector); ok {
 				s := selector{origin: origin, metric: v.Name}
 				for _, m := range v.LabelMatchers {
-					if m.Name != labels.MetricName && m.Name != "namespace" { // which Prometheus adds
+					if m.Name != model.MetricNameLabel && m.Name != "namespace" { // which Prometheus adds
 						s.labels = append(s.labels, m.Name)
 					}
 				}
