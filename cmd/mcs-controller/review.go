@@ -42,7 +42,7 @@ var (
 	errTooMany = errors.New("too many requests with other tokens from this address")
 )
 
-// reviews decide who may read what, by asking the own cluster no more often than it must.
+// reviews decide who may read what, and ask their own cluster as rarely as they can.
 type reviews struct {
 	ask     func(ctx context.Context, token, path string) error // nil, errWho, errMayNot, or why it can't be said
 	granted *cache.LRUExpireCache                               // by digest of token and path

@@ -34,7 +34,7 @@ func (a *arrivals) meet(now time.Time, each func(func(types.NamespacedName, *mcs
 	})
 }
 
-// since returns when the export was first seen, if the member was already synced then, else zero.
+// since returns when the export was first seen, if the member was already synced then; otherwise zero.
 func (a *arrivals) since(e *mcs.ServiceExport, now time.Time) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -63,7 +63,7 @@ func (a *arrivals) forget(key types.NamespacedName) {
 // longRegistered is how much older than this process a registration is that a process before this one took up.
 const longRegistered = 10 * time.Minute
 
-// ExportedSince returns when the export, one of the member's, was first seen, if the member was synced before; else zero.
+// ExportedSince returns when the export, one of the member's, was first seen, if the member was synced before; otherwise zero.
 func (m *Member) ExportedSince(e *mcs.ServiceExport) time.Time {
 	return m.arrivals.since(e, time.Now())
 }
