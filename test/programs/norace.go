@@ -2,4 +2,5 @@
 
 package programs
 
-const raced = false
+// Raced says whether this program runs under the race detector; see race.go.
+const Raced = false

@@ -33,7 +33,7 @@ func Build(ctx context.Context, progress io.Writer, packages ...string) ([]strin
 	// Another checkout has other programs.
 	dir := filepath.Join(cache, "multicluster", "programs", fmt.Sprintf("%x", sha256.Sum256([]byte(root)))[:12])
 	args, cgo := []string{"build", "-trimpath", "-ldflags", "-s -w"}, "CGO_ENABLED=0"
-	if raced {
+	if Raced {
 		dir, args, cgo = dir+"-race", append(args, "-race"), "CGO_ENABLED=1"
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/programs"
 
 	"github.com/miekg/dns"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,7 +27,8 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 )
 
-// largeMemory bounds the server's memory with large imports; with small ones it has 50 to 60 MiB.
+// largeMemory bounds the server's memory with large imports, which take 71 MiB; with small ones it has 50 to 60. Under the race
+// detector it is not held: its shadow of the memory made 204 of the 71.
 const largeMemory = 160 << 20
 
 // reader is a proxy before an API server that notes how ServiceImports are read.
@@ -154,7 +156,7 @@ func TestLargeImports_X6(t *testing.T) {
 	if r.pages.Load() == 0 || r.page.Load() > 4<<20 && r.pages.Load() < imports/8 {
 		t.Errorf("%d pages, of up to %d KiB", r.pages.Load(), r.page.Load()>>10)
 	}
-	if peak := s.peak(); peak > largeMemory {
+	if peak := s.peak(); peak > largeMemory && !programs.Raced {
 		t.Errorf("reading pages took %d MiB", peak>>20)
 	}
 
@@ -169,7 +171,7 @@ func TestLargeImports_X6(t *testing.T) {
 	})
 	s.answers(want{name: last, qtype: dns.TypeA, answer: []string{last + " 5 IN A 10.96.1.1"}})
 	t.Logf("after streaming: peak %d MiB", s.peak()>>20)
-	if peak := s.peak(); peak > largeMemory {
+	if peak := s.peak(); peak > largeMemory && !programs.Raced {
 		t.Errorf("streaming took %d MiB", peak>>20)
 	}
 }
