@@ -105,6 +105,9 @@ func (l *lifecycle) editPorts(t *testing.T) {
 	stop := l.traffic(t, "edited"+zone)
 	kubectl(t, l.a, "patch", "service", "edited", "-n", "shop", "--type=json", "-p",
 		`[{"op":"add","path":"/spec/ports/-","value":{"name":"admin","port":9000,"targetPort":"admin"}}]`)
+	// While slices change from one set of ports to another, pods are missing from them for a moment, with port 80 too: what was
+	// true before the change must not be taken for its end.
+	routedPort(t, l.b, "shop", "amcs-edited", 9000, l.pods["v1"], l.pods["v2"])
 	l.await(t, "edited", "v1", "v2")
 	eventually(t, func(ctx context.Context) error {
 		_, err := l.client.Curl(ctx, "edited"+zone+":9000")
