@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics of the engine. Labels are clusters, kinds and verbs: bounded by the number of members (STYLE: no label per name).
+// metrics of the engine. Labels are clusters, kinds and verbs: bounded by the number of members (STYLE 10).
 type metrics struct {
 	latency *prometheus.HistogramVec
 	errors  *prometheus.CounterVec

@@ -17,7 +17,7 @@ import (
 )
 
 // TestSilence: a watch whose connection died without either end knowing is given up, and goes on over another one from where it
-// was, without an outage and without reading everything again (SPEC D8).
+// was, without an outage and without reading everything again (SPEC D8, L10).
 func TestSilence(t *testing.T) {
 	var watches atomic.Int32
 	versions := make(chan string, 100)
@@ -125,7 +125,7 @@ func TestStreamingRefused_D8(t *testing.T) {
 }
 
 // TestRestoredServer_D8: after a failure or a silence, a server that counts from an earlier version than the one seen last was
-// restored from a backup, and is read anew; else the watch goes on from where it was.
+// restored from a backup, and is read anew; else the watch goes on from where it was (SPEC D16).
 func TestRestoredServer_D8(t *testing.T) {
 	for seen, want := range map[string]string{"7": "7", "8": "8", "1000": ""} {
 		watched := make(chan string, 10)

@@ -111,7 +111,7 @@ func (o Options) withDefaults() Options {
 // patience is how long a member's API server may take to answer a question, and how long it is left alone: 5 s, and less
 // with a short grace period. A member whose packets vanish is noticed only when a question to it times out; between its last
 // answer and that lie one interval and at most three questions (its identity, its ranges, the next probe). A quarter of the
-// grace period for each keeps the promise of L2: withdrawn when the period is over, not when the last question is.
+// grace period for each keeps the promise of SPEC L2: withdrawn when the period is over, not when the last question is.
 func (o Options) patience() time.Duration {
 	if grace := o.Liveness.withDefaults().Grace; grace > 0 {
 		return max(shortestPatience, min(longestPatience, grace/4))

@@ -93,7 +93,7 @@ func previousChart(t *testing.T) *chart.Chart {
 }
 
 // TestChartLifecycle: installed as it was before its last change, upgraded to what it is, and uninstalled, which leaves nothing
-// but the CRDs, and the namespace, which Helm makes but never takes.
+// but the CRDs, and the namespace, which Helm makes but never takes (SPEC X8).
 func TestChartLifecycle(t *testing.T) {
 	s := newServer(t, controlplane.ForTest(t, controlplane.Options{ControllerManager: true}))
 	before := s.mustInventory(t)

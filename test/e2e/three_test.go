@@ -298,5 +298,5 @@ func (f *three) withdraw(t *testing.T) {
 		f.converge(t, name, "web", 80, f.pods["a"]...)
 		t.Run("from "+name, func(t *testing.T) { expectExactly(t, answers(t, client, 60, "web"+zone), want...) })
 	}
-	expectExactly(t, answers(t, f.clients["b"], 20, "web.shop"), whole("b", f.pods["b"]...)...) // I7
+	expectExactly(t, answers(t, f.clients["b"], 20, "web.shop"), whole("b", f.pods["b"]...)...) // SPEC I7
 }

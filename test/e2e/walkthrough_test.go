@@ -96,7 +96,7 @@ func (w *walkthrough) importIt(t *testing.T) {
 		return nil
 	})
 	if families := len(strings.Fields(want)); families != 1 {
-		t.Errorf("the derived Service of a single-stack Service has the addresses %q", want) // I4
+		t.Errorf("the derived Service of a single-stack Service has the addresses %q", want) // SPEC I4
 	}
 	table := kubectl(t, w.consumer, "get", "service", "-n", "provider-ns", "--no-headers")
 	if fields := strings.Fields(table); len(fields) != 6 || strings.Join(fields[:5], " ") != "amcs-service1 ClusterIP "+want+" <none> 80/TCP" {
@@ -234,7 +234,7 @@ func (w *walkthrough) localService(t *testing.T) {
 func (w *walkthrough) deleteImport(t *testing.T) {
 	kubectl(t, w.consumer, "delete", "serviceimport", "service1", "-n", "provider-ns")
 	w.expectNothingDerived(t)
-	expectExactly(t, answers(t, w.client, 10, "service1.provider-ns.svc.cluster.local"), "consumer/local") // I7
+	expectExactly(t, answers(t, w.client, 10, "service1.provider-ns.svc.cluster.local"), "consumer/local") // SPEC I7
 	apply(t, w.consumer, manifests.ServiceImport)
 	eventually(t, func(ctx context.Context) error { // not amcs-service1: its old address is cached for 30 s
 		_, err := w.client.Curl(ctx, urls[1])

@@ -199,7 +199,7 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 }
 
 // TestBlackHole_L2_L5 holds that a member whose packets vanish, with no connection closed, is given up as soon after the grace
-// period, too: how often it is asked, and how long an answer may take, follow from that period. It is trusted again no earlier
+// period, too: how often it is asked, and how long an answer may take (SPEC L11), follow from that period. It is trusted again no earlier
 // than the stable period after its packets pass (L7). Another member is not touched.
 func TestBlackHole_L2_L5(t *testing.T) {
 	a, b := start(t, controlplane.Options{Name: "a"}), start(t, controlplane.Options{Name: "b"})

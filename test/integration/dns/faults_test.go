@@ -219,7 +219,7 @@ func TestForbidden_D8(t *testing.T) {
 	s.answers(webAnswer(ns))
 
 	noEndpoints := serve(t, strings.Replace(besideOthers(t, kubeconfig), "startup_timeout", "noendpoints\nstartup_timeout", 1))
-	apply(t, c, ns, onlyImports+"\n---"+db+"\n---"+dbEast) // D13: slices are neither read nor waited for
+	apply(t, c, ns, onlyImports+"\n---"+db+"\n---"+dbEast) // SPEC D13: slices are neither read nor waited for
 	noEndpoints.answers(webAnswer(ns))
 	noEndpoints.answers(want{name: "db." + ns + ".svc.clusterset.local.", qtype: dns.TypeA, rcode: dns.RcodeNameError})
 	if !noEndpoints.ready() {

@@ -60,7 +60,7 @@ func invalid(reason, words string) [4]string { return [4]string{"Valid", "False"
 
 var hostiles = map[string]hostile{
 	"nothing": {imported: []string{"p/10.1.0.5"}},
-	// X2: addresses.
+	// SPEC X2: addresses.
 	"service-range": {
 		slice: addresses("10.97.0.10", "10.1.0.5"), imported: []string{"p/10.1.0.5"},
 		said: map[string]string{"Refused": "p: 10.97.0.10 (in this cluster's service range)"},
@@ -78,7 +78,7 @@ var hostiles = map[string]hostile{
 		s.AddressType = discoveryv1.AddressTypeFQDN
 		addresses("evil.example.org")(s)
 	}},
-	// X4: a member speaks only for itself.
+	// SPEC X4: a member speaks only for itself.
 	"claims-another": {slice: labels(mcsapi.LabelSourceCluster, "g")},
 	"pretends-imported": {slice: labels(mcsapi.LabelSourceCluster, "g", mcsapi.LabelServiceName, "pretends-imported",
 		mcsapi.LabelClusterSet, "test", discoveryv1.LabelManagedBy, mcsapi.ManagedBy)},
@@ -86,7 +86,7 @@ var hostiles = map[string]hostile{
 		service: func(s *corev1.Service) { s.Labels = map[string]string{mcsapi.LabelClusterSet: "test"} },
 		verdict: invalid("InvalidServiceType", "imported services are not exported again"),
 	},
-	// M1: precedence can't be had by a timestamp, which the API server sets.
+	// SPEC M1: precedence can't be had by a timestamp, which the API server sets.
 	"oldest": {
 		export:   func(e *mcs.ServiceExport) { e.CreationTimestamp = metav1.NewTime(time.Unix(1, 0)) },
 		service:  func(s *corev1.Service) { s.Spec.SessionAffinity = corev1.ServiceAffinityClientIP },
@@ -98,7 +98,7 @@ var hostiles = map[string]hostile{
 		export:   func(e *mcs.ServiceExport) { e.CreationTimestamp = metav1.NewTime(time.Now().AddDate(100, 0, 0)) },
 		imported: []string{"p/10.1.0.5"},
 	},
-	// X2: sizes and names.
+	// SPEC X2: sizes and names.
 	"many-ports": {
 		service: func(s *corev1.Service) {
 			s.Spec.Ports = nil
@@ -132,7 +132,7 @@ var hostiles = map[string]hostile{
 		},
 		verdict: invalid("InvalidServiceType", "of type ExternalName"),
 	},
-	// X5: what is not ours here is left alone.
+	// SPEC X5: what is not ours here is left alone.
 	"shadows": {
 		here:     func(t *testing.T, c *cluster, name string) { c.service(t, "hostile", "amcs-"+name) },
 		said:     map[string]string{"Ready": "a Service amcs-shadows that this controller did not create is in the way"},

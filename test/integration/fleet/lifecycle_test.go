@@ -91,7 +91,7 @@ func TestForeign_I6_X5(t *testing.T) {
 		return err
 	})
 	sentinel(t, ns, a, b)
-	for _, was := range []*corev1.Service{foreign, own} { // untouched (I7 for the local Service of the same name)
+	for _, was := range []*corev1.Service{foreign, own} { // untouched (SPEC I7 for the local Service of the same name)
 		now, err := b.getService(ns, was.Name)
 		if err != nil || now.ResourceVersion != was.ResourceVersion {
 			t.Errorf("%s: %v %v", was.Name, err, now)
