@@ -165,11 +165,15 @@ func TestQuotes(t *testing.T) {
 // page is a text with commands in it.
 type page struct{ name, dir, text string }
 
-// allPages are those of this folder and the READMEs.
+// allPages are those of this folder and below, and the READMEs.
 func allPages(t *testing.T) (pages []page) {
 	t.Helper()
-	names := []string{"../README.md", "../deploy/README.md", "../CONTRIBUTING.md", "../SECURITY.md"}
-	for _, name := range append(names, Pages()...) {
+	names := []string{"../README.md", "../deploy/README.md", "../test/README.md", "../CONTRIBUTING.md", "../SECURITY.md"}
+	design, err := filepath.Glob("design/*.md")
+	if err != nil || len(design) == 0 {
+		t.Fatalf("no pages about the design: %v", err)
+	}
+	for _, name := range slices.Concat(names, design, Pages()) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -217,6 +221,26 @@ func TestLinks(t *testing.T) {
 				t.Errorf("%s: %s has no heading #%s", p.name, target, heading)
 			}
 		}
+	}
+}
+
+// TestPaths: what the pages for contributors say is somewhere in the tree is there, but for where it is to go.
+func TestPaths(t *testing.T) {
+	seen := 0
+	for _, p := range allPages(t) {
+		if p.dir != "design" && p.dir != "../test" {
+			continue
+		}
+		text := regexp.MustCompile(`(?s)\n## Where it goes\n.*?\n## `).ReplaceAllString(p.text, "")
+		for _, m := range regexp.MustCompile("`((?:cmd|controller|deploy|docs|internal|plugin|test)/[a-z0-9_/.-]*)`").FindAllStringSubmatch(text, -1) {
+			seen++
+			if _, err := os.Stat(filepath.Join("..", m[1])); err != nil {
+				t.Errorf("%s: there is no %s", p.name, m[1])
+			}
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d paths were found", seen)
 	}
 }
 

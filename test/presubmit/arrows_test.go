@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 	"test/need": {},
 }
 
-// TestArrows holds the import arrows of the layout (DESIGN, Layout): each package of the module is known, and imports only what
+// TestArrows holds the import arrows of the layout (docs/design/design.md): each package of the module is known, and imports only what
 // it may.
 func TestArrows(t *testing.T) {
 	all := packages(t)
