@@ -13,13 +13,8 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
 )
 
-// Limits beyond which something is worth a word.
-const (
-	// maxSkew is how far two clocks may differ: the oldest export wins (SPEC M1).
-	maxSkew = 5 * time.Second
-	// maxLasting is how long clients may see an old answer.
-	maxLasting = 30 * time.Second
-)
+// maxSkew is how far two clocks may differ: the oldest export wins (SPEC M1).
+const maxSkew = 5 * time.Second
 
 // oldest is the oldest version of Kubernetes that the API is for (SPEC A7).
 var oldest = version.MustParseSemantic("1.22.0")
@@ -130,7 +125,7 @@ func (j *judging) dns(c *Cluster) {
 	}
 }
 
-// server looks at one name server: its binary, its line, its rights, how long answers last.
+// server looks at one name server: its binary, its line, its rights, what it keeps and balances.
 func (j *judging) server(c *Cluster, s *nameserver.Server) {
 	where := s.Namespace + "/" + s.Name
 	switch {
@@ -149,8 +144,8 @@ func (j *judging) server(c *Cluster, s *nameserver.Server) {
 	if s.Wanted > 0 && s.Ready < s.Wanted {
 		j.say(c, "dns", explain.Warning, fmt.Sprintf("%s: %d of %d pods are ready", where, s.Ready, s.Wanted), fmt.Sprintf("kubectl get pods -n %s%s", s.Namespace, c.Flags))
 	}
-	if s.Answer.Lasting > maxLasting {
-		j.say(c, "dns", explain.Warning, fmt.Sprintf("%s lets answers last %s, up to which a change stays unseen", where, s.Answer.Lasting), "a shorter ttl of multicluster, or a smaller minimum of cache")
+	for _, caveat := range explain.Caveats(s, j.Zone) {
+		j.say(c, "dns", explain.Warning, caveat.Found, caveat.Do)
 	}
 	if s.Role == nameserver.Stock && s.Answer.State == corefile.Served && len(c.DNSDenied) > 0 {
 		j.say(c, "dns", explain.Wrong, where+" may not "+strings.Join(c.DNSDenied, ", ")+"; the zone is SERVFAIL", "kubectl apply -k deploy/coredns-stock"+c.Flags)

@@ -23,7 +23,7 @@ func well() Facts {
 	c := Cluster{
 		Provider: true, Consumer: true, Version: "v1.37.2", SkewKnown: true, Exports: "v1beta1", Imports: "v1beta1",
 		Servers: []nameserver.Server{{Role: nameserver.Stock, Namespace: "kube-system", Name: "coredns", Image: "coredns-multicluster:v1", Ready: 2, Wanted: 2,
-			Answer: corefile.Answer{State: corefile.Served, Lasting: 5 * time.Second}}},
+			Answer: corefile.Answer{State: corefile.Served, TTL: 5 * time.Second}}},
 	}
 	c1, c2 := c, c
 	c1.ID, c1.Pods = "c1", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
@@ -62,7 +62,24 @@ func TestJudge(t *testing.T) {
 		{"the line is missing, or reverted", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Missing }, "c1 dns wrong: no line for clusterset.local → what reverts it"},
 		{"another block captures the zone", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Captured }, "c1 dns wrong: has no directive multicluster → move the line"},
 		{"kubernetes claims the zone", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Claimed }, "c1 dns wrong: claims clusterset.local"},
-		{"answers last too long", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.Lasting = 2 * time.Minute }, "c1 dns warning: lets answers last 2m0s"},
+		{"answers last too long", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.TTL = 2 * time.Minute }, "c1 dns warning: lets answers last 2m0s → a shorter ttl"},
+		{"the stock CoreDNS caches (D18)", func(_ *Facts, c1, _ *Cluster) {
+			c1.Servers[0].Answer.Server, c1.Servers[0].Answer.Cached = ".:53", []string{"success", "denial"}
+		}, "c1 dns warning: the server block .:53 of kube-system/coredns caches answers for clusterset.local (success, denial) → add clusterset.local to the lines disable success and disable denial, or add these lines: kubectl edit configmap -n kube-system coredns"},
+		{"a stub block caches (D18)", func(_ *Facts, c1, _ *Cluster) {
+			c1.Servers[0].Answer = corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", To: []string{"10.96.0.53"}, Cached: []string{"denial"}}
+		}, "c1 dns warning: the server block clusterset.local.:53 of kube-system/coredns caches answers for clusterset.local (denial) → take the directive cache out of the block"},
+		{"a stub block does not balance (D18)", func(_ *Facts, c1, _ *Cluster) {
+			c1.Servers[0].Answer = corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", To: []string{"10.96.0.53"}, Unbalanced: true}
+		}, "c1 dns warning: clusterset.local.:53 of kube-system/coredns lacks loadbalance → add the line loadbalance to the block: kubectl edit configmap -n kube-system coredns"},
+		{"NodeLocal DNS caches (D18)", func(_ *Facts, c1, _ *Cluster) {
+			c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.NodeLocal, Namespace: "kube-system", Name: "node-local-dns",
+				Answer: corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", Cached: []string{"success", "denial"}}})
+		}, "c1 dns warning: of kube-system/node-local-dns caches → take the directive cache out of the block: kubectl edit configmap -n kube-system node-local-dns"},
+		{"our own CoreDNS does not balance (D18)", func(_ *Facts, c1, _ *Cluster) {
+			c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.Own, Namespace: "mcs-system", Name: "coredns-multicluster", ConfigMap: "coredns-multicluster-7k2",
+				Answer: corefile.Answer{State: corefile.Served, Server: "clusterset.local.:53", Unbalanced: true}})
+		}, "c1 dns warning: of mcs-system/coredns-multicluster lacks loadbalance → kubectl edit configmap -n mcs-system coredns-multicluster-7k2"},
 		{"NodeLocal DNS in front", func(_ *Facts, c1, _ *Cluster) {
 			c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.NodeLocal, Namespace: "kube-system", Name: "node-local-dns", Answer: corefile.Answer{State: corefile.Missing}})
 		}, "c1 dns wrong: kube-system/node-local-dns has no line → NodeLocal DNS"},

@@ -35,8 +35,13 @@ type Answer struct {
 	Server string `json:"server,omitempty"`
 	// To are the upstreams of a forwarded zone, or the zones that the directive has instead.
 	To []string `json:"to,omitempty"`
-	// Lasting is for how long clients of this CoreDNS may see an old answer.
-	Lasting time.Duration `json:"-"`
+	// TTL is that of the answers where the State is Served, and otherwise 0.
+	TTL time.Duration `json:"-"`
+	// Cached are the kinds of answers, "success" and "denial", that a cache in the server block keeps (SPEC D18). Even one that
+	// respects the TTL gives out addresses of pods that are gone.
+	Cached []string `json:"cached,omitempty"`
+	// Unbalanced says that the server block lacks loadbalance (SPEC D18).
+	Unbalanced bool `json:"unbalanced,omitempty"`
 }
 
 // Works says that the Corefile gets names of the zone answered.
@@ -44,12 +49,8 @@ func (a *Answer) Works() bool {
 	return a.State == Served || a.State == Forwarded || a.State == ServedByKubernetes
 }
 
-// Defaults of CoreDNS and of the plugin, in seconds.
-const (
-	multiclusterTTL = 5
-	cacheSuccess    = 3600
-	cacheMinimum    = 5
-)
+// defaultTTL is that of the plugin, in seconds.
+const defaultTTL = 5
 
 // Of says what becomes of the names of zone in a Corefile.
 func Of(text, zone string) Answer {
@@ -59,7 +60,7 @@ func Of(text, zone string) Answer {
 	if s == nil {
 		return Answer{State: Missing}
 	}
-	a := Answer{State: Missing, Server: own + ":" + s.Port}
+	a := Answer{State: Missing, Server: own + ":" + s.Port, Cached: cached(s, zone), Unbalanced: len(s.Find("loadbalance")) == 0}
 	elsewhere, others := false, []string(nil)
 	for i := range servers {
 		for _, l := range servers[i].Find("multicluster") {
@@ -68,7 +69,7 @@ func Of(text, zone string) Answer {
 			case !slices.Contains(served, zone):
 				others = append(others, served...)
 			case &servers[i] == s:
-				a.State, a.Lasting = Served, lasting(s, &l)
+				a.State, a.TTL = Served, time.Duration(seconds(l.Option("ttl"), defaultTTL))*time.Second
 				return a
 			default:
 				elsewhere = true
@@ -86,7 +87,7 @@ func Of(text, zone string) Answer {
 	}
 	switch forward := s.Find("forward"); {
 	case len(forward) > 0 && within(own, zone) && len(forward[0].Args) > 1:
-		a.State, a.To, a.Lasting = Forwarded, forward[0].Args[1:], lasting(s, nil)
+		a.State, a.To = Forwarded, forward[0].Args[1:]
 	case elsewhere:
 		a.State = Captured
 	case len(others) > 0:
@@ -131,32 +132,45 @@ func zonesOf(l *Line, s *Server) []string {
 	return zones
 }
 
-// lasting is the longest life of an answer that passes through the server block: its TTL, as the cache of the block may
-// shorten or prolong it. Without the directive itself, only what the cache adds is known.
-func lasting(s *Server, directive *Line) time.Duration {
-	ttl := multiclusterTTL
-	if directive != nil {
-		ttl = seconds(directive.Option("ttl"), 0, ttl)
-	}
+// cached are the kinds of answers of the zone that the cache of a server block keeps; with several, CoreDNS does not start.
+func cached(s *Server, zone string) (kinds []string) {
 	for _, cache := range s.Find("cache") {
-		most, least := cacheSuccess, cacheMinimum
-		if len(cache.Args) > 0 {
-			most = seconds(cache.Args, 0, most)
+		args := cache.Args
+		if len(args) > 0 {
+			if _, err := strconv.Atoi(args[0]); err == nil {
+				args = args[1:] // its TTL
+			}
 		}
-		if success := cache.Option("success"); success != nil {
-			most, least = seconds(success, 1, most), seconds(success, 2, least)
+		zones := zonesOf(&Line{Args: args}, s)
+		if !slices.ContainsFunc(zones, func(z string) bool { return within(zone, z) || within(z, zone) }) {
+			continue
 		}
-		ttl = max(min(ttl, most), least)
+		for _, kind := range []string{"success", "denial"} {
+			if !disabled(&cache, kind, zone) {
+				kinds = append(kinds, kind)
+			}
+		}
 	}
-	return time.Duration(ttl) * time.Second
+	return kinds
 }
 
-// seconds is the number at a place among arguments, or otherwise.
-func seconds(args []string, at, otherwise int) int {
-	if at >= len(args) {
+// disabled says whether a cache has a kind of answers disabled for the zone. Of several lines for a kind, the last counts.
+func disabled(cache *Line, kind, zone string) (off bool) {
+	for _, o := range cache.Block {
+		if o.Name == "disable" && len(o.Args) > 0 && o.Args[0] == kind {
+			zones := o.Args[1:]
+			off = len(zones) == 0 || slices.ContainsFunc(zones, func(z string) bool { return within(zone, Zone(z)) })
+		}
+	}
+	return off
+}
+
+// seconds is the number in the arguments of an option, or otherwise.
+func seconds(args []string, otherwise int) int {
+	if len(args) == 0 {
 		return otherwise
 	}
-	n, err := strconv.Atoi(strings.TrimSuffix(args[at], "s"))
+	n, err := strconv.Atoi(strings.TrimSuffix(args[0], "s"))
 	if err != nil {
 		return otherwise
 	}

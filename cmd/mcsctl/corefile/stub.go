@@ -11,8 +11,8 @@ const (
 	stubEnds   = "# mcsctl dns: end"
 )
 
-// WithStub returns a Corefile with a server block at its end that forwards zone to the addresses. A block that an earlier
-// call made for the zone is replaced; nothing else is touched.
+// WithStub returns a Corefile with a server block at its end that forwards zone to the addresses, keeps no answer, and balances
+// (SPEC D18). A block that an earlier call made for the zone is replaced; nothing else is touched.
 func WithStub(text, zone string, to []string) string {
 	name := strings.TrimSuffix(Zone(zone), ".")
 	text, _ = WithoutStub(text, zone)
@@ -23,7 +23,7 @@ func WithStub(text, zone string, to []string) string {
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	return text + fmt.Sprintf("%s%s\n%s:%s {\n    errors\n    cache 5\n    forward . %s\n}\n%s\n",
+	return text + fmt.Sprintf("%s%s\n%s:%s {\n    errors\n    forward . %s\n    loadbalance\n}\n%s\n",
 		stubBegins, name, name, port, strings.Join(to, " "), stubEnds)
 }
 

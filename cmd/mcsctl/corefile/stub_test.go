@@ -17,6 +17,8 @@ func TestStub(t *testing.T) {
 		with := WithStub(stock, zone, []string{"10.96.0.53", "fd00::53"})
 		if a := Of(with, zone); a.State != Forwarded || !slices.Equal(a.To, []string{"10.96.0.53", "fd00::53"}) {
 			t.Errorf("%s: the zone is %+v in\n%s", name, a, with)
+		} else if len(a.Cached) > 0 || a.Unbalanced {
+			t.Errorf("%s: the block caches or does not balance (SPEC D18): %+v in\n%s", name, a, with)
 		}
 		if again := WithStub(with, "ClusterSet.local.", []string{"10.96.0.53", "fd00::53"}); again != with {
 			t.Errorf("%s: done twice it is\n%s", name, again)

@@ -192,6 +192,26 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
+// TestCaveats_D18: a cache and a missing loadbalance in front of a zone that is answered are warnings with advice, and no problem.
+func TestCaveats_D18(t *testing.T) {
+	f := well()
+	f.Clusters[1].Servers[0].Answer = corefile.Answer{State: corefile.Served, Server: ".:53", Cached: []string{"success"}, Unbalanced: true}
+	r := Diagnose(*f)
+	var warned []string
+	for _, s := range r.Steps {
+		if s.Verdict == Warning && s.Cluster == "c2" && s.Link == "coredns" && strings.HasSuffix(s.Do, "kubectl edit configmap -n kube-system coredns") {
+			warned = append(warned, s.Found)
+		}
+	}
+	if r.Problem != nil || len(warned) != 2 || !strings.Contains(warned[0], "caches answers") || !strings.Contains(warned[1], "lacks loadbalance") {
+		t.Errorf("got warnings %q, problem %+v", warned, r.Problem)
+	}
+	f.Clusters[1].Servers[0].Answer.State = corefile.Missing
+	if caveats := Caveats(&f.Clusters[1].Servers[0], f.Zone); caveats != nil {
+		t.Errorf("the zone is not answered, and yet: %+v", caveats)
+	}
+}
+
 // TestDiagnoseHeadless: a headless name is to resolve to the ready endpoints of all clusters (SPEC D3).
 func TestDiagnoseHeadless(t *testing.T) {
 	f := well()

@@ -55,6 +55,9 @@ func (d *diagnosis) directive(c *Cluster) {
 			d.look(c, "coredns", Wrong, found, fmt.Sprintf("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags))
 			continue
 		}
+		for _, caveat := range Caveats(s, d.Zone) {
+			d.look(c, "coredns", Warning, caveat.Found, caveat.Do)
+		}
 		d.look(c, "coredns", OK, Describe(s, d.Zone), "")
 	}
 }
@@ -83,7 +86,7 @@ func Describe(s *nameserver.Server, zone string) string {
 // Advice is what to do where a name server does not get the zone answered, and "" where it does.
 func Advice(s *nameserver.Server, zone string) string {
 	name := strings.TrimSuffix(zone, ".")
-	edit := fmt.Sprintf("kubectl edit configmap -n %s %s", s.Namespace, s.Name)
+	edit := editing(s)
 	switch a := &s.Answer; {
 	case a.Works():
 		return ""
@@ -97,6 +100,47 @@ func Advice(s *nameserver.Server, zone string) string {
 		return fmt.Sprintf("add %s to the line, or look with --zone %s", name, strings.TrimSuffix(cmp.Or(first(a.To), zone), "."))
 	}
 	return fmt.Sprintf("once its image has the plugin, add the line multicluster %s: %s (was it there? see what reverts it in deploy/README.md)", name, edit)
+}
+
+// Caveat is a reason why clients of a name server that gets the zone answered see old addresses, or all the same one first.
+type Caveat struct {
+	Found string
+	Do    string // what to write instead, and where
+}
+
+// maxTTL is how long an answer may live: afterwards nobody remembers the change that it does not show.
+const maxTTL = 30 * time.Second
+
+// Caveats lists where a name server that gets the zone answered is not set up as this project recommends (SPEC D18).
+func Caveats(s *nameserver.Server, zone string) (caveats []Caveat) {
+	a := &s.Answer
+	if !a.Works() {
+		return nil
+	}
+	name, where := strings.TrimSuffix(zone, "."), s.Namespace+"/"+s.Name
+	if a.TTL > maxTTL {
+		caveats = append(caveats, Caveat{fmt.Sprintf("%s lets answers last %s, during which clients do not see a change", where, a.TTL),
+			"a shorter ttl of multicluster: " + editing(s)})
+	}
+	if len(a.Cached) > 0 {
+		do := "take the directive cache out of the block: " + editing(s)
+		if !strings.HasPrefix(a.Server, corefile.Zone(zone)+":") { // other zones of the block need their cache
+			do = fmt.Sprintf("in the block of the directive cache, add %s to the lines disable %s, or add these lines: %s",
+				name, strings.Join(a.Cached, " and disable "), editing(s))
+		}
+		caveats = append(caveats, Caveat{fmt.Sprintf("the server block %s of %s caches answers for %s (%s): clients get addresses of pods that are gone",
+			a.Server, where, name, strings.Join(a.Cached, ", ")), do})
+	}
+	if a.Unbalanced {
+		caveats = append(caveats, Caveat{fmt.Sprintf("the server block %s of %s lacks loadbalance: clients may all prefer one address of a headless service", a.Server, where),
+			"add the line loadbalance to the block: " + editing(s)})
+	}
+	return caveats
+}
+
+// editing is the command that opens the Corefile of a name server.
+func editing(s *nameserver.Server) string {
+	return fmt.Sprintf("kubectl edit configmap -n %s %s", s.Namespace, cmp.Or(s.ConfigMap, s.Name))
 }
 
 // reply compares what DNS said with what it should.

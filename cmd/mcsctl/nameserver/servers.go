@@ -37,6 +37,8 @@ type Server struct {
 	Role      Role   `json:"role"`
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
+	// ConfigMap is the one with its Corefile.
+	ConfigMap string `json:"configMap,omitempty"`
 	Image     string `json:"image,omitempty"`
 	// Ready and Wanted are its pods; Wanted is 0 where the workload was not found.
 	Ready  int32 `json:"ready"`
@@ -99,7 +101,7 @@ func configured(ctx context.Context, kube kubernetes.Interface, s Server, config
 	if err != nil {
 		return nil, err
 	}
-	s.Answer = corefile.Of(m.Data["Corefile"], zone)
+	s.ConfigMap, s.Answer = configMap, corefile.Of(m.Data["Corefile"], zone)
 	return &s, nil
 }
 
@@ -124,7 +126,7 @@ func (s *Server) deployment(ctx context.Context, kube kubernetes.Interface, zone
 		if err != nil || configured == nil {
 			return err
 		}
-		s.Answer = configured.Answer
+		s.ConfigMap, s.Answer = configured.ConfigMap, configured.Answer
 	}
 	return nil
 }

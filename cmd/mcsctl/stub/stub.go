@@ -212,21 +212,26 @@ func (r *Request) answered(ctx context.Context) error {
 	})
 	switch {
 	case err == nil:
-		return r.nodeLocal(ctx)
+		return r.warn(ctx)
 	case errors.As(last, &errUnanswered{}):
 		return fmt.Errorf("not answered after %s: %w; does the Corefile have the line reload? else kubectl rollout restart -n kube-system deployment/coredns%s", r.Wait, last, r.Cluster.Flags())
 	default:
 		r.Progress("whether they do could not be asked: %s; a pod finds out with: nslookup -type=TXT dns-version.%s", members.Brief(cmp.Or(last, err)), r.Zone)
-		return r.nodeLocal(ctx)
+		return r.warn(ctx)
 	}
 }
 
-// nodeLocal warns of caches on the nodes, which pods ask before the stock CoreDNS, and which send the zone elsewhere.
-func (r *Request) nodeLocal(ctx context.Context) error {
+// warn warns of caches on the nodes that pods ask first and that send the zone elsewhere, and of what keeps or does not balance
+// its answers.
+func (r *Request) warn(ctx context.Context) error {
 	servers, err := nameserver.Servers(ctx, r.Cluster.Kube, r.Namespace, r.Zone)
 	for i := range servers {
-		if s := &servers[i]; s.Role == nameserver.NodeLocal && !s.Answer.Works() {
+		s := &servers[i]
+		if s.Role == nameserver.NodeLocal && !s.Answer.Works() {
 			r.Progress("warning: %s", explain.Advice(s, r.Zone))
+		}
+		for _, caveat := range explain.Caveats(s, r.Zone) {
+			r.Progress("warning: %s; %s", caveat.Found, caveat.Do)
 		}
 	}
 	return err

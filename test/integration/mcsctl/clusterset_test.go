@@ -203,6 +203,9 @@ func (c *cluster) export(t testing.TB, ns, name string) {
 	must(t, c.mcs.Post().Namespace(ns).Resource("serviceexports").Body(e).Do(t.Context()).Error())
 }
 
+// balanced is a Corefile that answers the zone as is recommended (SPEC D18).
+const balanced = ".:53 {\n  multicluster clusterset.local\n  kubernetes cluster.local\n  loadbalance\n}\n"
+
 // corefile writes the ConfigMap of the stock CoreDNS.
 func (c *cluster) corefile(t testing.TB, text string) {
 	t.Helper()

@@ -51,7 +51,7 @@ func TestJoinExplainLeave(t *testing.T) {
 	})
 	c2.corefile(t, stock)
 	mcsctl(t, explain...).golden(t, "explain-no-line")
-	c2.corefile(t, ".:53 {\n  multicluster clusterset.local\n  kubernetes cluster.local\n}\n")
+	c2.corefile(t, balanced)
 	mcsctl(t, explain...).golden(t, "explain-well")
 	mcsctl(t, append(explain, "-o", "yaml")...).golden(t, "explain-yaml")
 

@@ -20,13 +20,14 @@ func TestEveryDay(t *testing.T) {
 	at := func(args ...string) []string { return append(args, "--kubeconfig", kubeconfig, "--context", "c2") }
 	const ns = "shop"
 	namespace(t, ns, c1, c2)
-	c2.corefile(t, ".:53 {\n  multicluster clusterset.local\n  kubernetes cluster.local\n  cache {\n    success 9984 300 60\n  }\n}\n")
+	c2.corefile(t, ".:53 {\n  multicluster clusterset.local\n  kubernetes cluster.local\n  cache {\n    success 9984 300 60\n  }\n}\n") // SPEC D18
 
 	mcsctl(t, at("status")...).wants(t, 0, "all is well")
 	mcsctl(t, at("services")...).wants(t, 0, "no service is exported or imported")
 	mcsctl(t, at("join", "c1", "--from", "c1", "--pod-cidrs", "10.1.0.0/16")...).wants(t, 0, "c1 is a member now")
 	run(t, c2, false)
 	mcsctl(t, at("check")...).golden(t, "check")
+	c2.corefile(t, balanced)
 
 	inC1 := func(args ...string) []string { return append(args, "--kubeconfig", kubeconfig, "--context", "c1") }
 	mcsctl(t, inC1("export", "cart.shop", "--wait", "1s")...).golden(t, "export-no-service")
