@@ -13,6 +13,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
+	releases "helm.sh/helm/v3/pkg/release"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -47,6 +48,24 @@ func Kustomize(dir string) ([]*unstructured.Unstructured, error) {
 
 // Template returns what `helm template` would print of the chart, the CRDs left out, for a cluster of the given version.
 func Template(name string, values map[string]any, kubeVersion string) ([]*unstructured.Unstructured, error) {
+	r, err := install(name, values, kubeVersion)
+	if err != nil {
+		return nil, err
+	}
+	return Objects([]byte(r.Manifest))
+}
+
+// Notes returns what `helm install` would print last.
+func Notes(name string, values map[string]any, kubeVersion string) (string, error) {
+	r, err := install(name, values, kubeVersion)
+	if err != nil {
+		return "", err
+	}
+	return r.Info.Notes, nil
+}
+
+// install renders the chart without a cluster.
+func install(name string, values map[string]any, kubeVersion string) (*releases.Release, error) {
 	c, err := loader.LoadDir(chartDir)
 	if err != nil {
 		return nil, err
@@ -57,11 +76,7 @@ func Template(name string, values map[string]any, kubeVersion string) ([]*unstru
 	if install.KubeVersion, err = chartutil.ParseKubeVersion(kubeVersion); err != nil {
 		return nil, err
 	}
-	r, err := install.Run(c, values)
-	if err != nil {
-		return nil, err
-	}
-	return Objects([]byte(r.Manifest))
+	return install.Run(c, values)
 }
 
 // Chart loads the chart from a folder.

@@ -21,6 +21,32 @@ import (
 //go:embed manifests/coredns.yaml
 var corednsManifest string
 
+// StockCorefile is the Corefile that kubeadm writes, in which what differs is how often it is looked at: seconds, for a test's sake.
+const StockCorefile = `.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus :9153
+    forward . /etc/resolv.conf {
+       max_concurrent 1000
+    }
+    cache 30 {
+       disable success cluster.local
+       disable denial cluster.local
+    }
+    loop
+    reload 2s 1s
+    loadbalance
+}
+`
+
 // startDNS runs CoreDNS and returns when it answers for both zones.
 func (c *Cluster) startDNS(ctx context.Context) error {
 	if c.Node == nil {
@@ -76,7 +102,10 @@ const loopbackCorefile = `.:%[1]d {
         ttl 30
         fallthrough in-addr.arpa ip6.arpa
     }
-    cache 30
+    cache 30 {
+        disable success cluster.local clusterset.local
+        disable denial cluster.local clusterset.local
+    }
     loadbalance
 }
 `

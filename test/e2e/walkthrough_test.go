@@ -210,7 +210,7 @@ func (w *walkthrough) localService(t *testing.T) {
 	apply(t, w.consumer, []byte(localManifest))
 	local := must[[]*corev1.Pod](t)(w.consumer.ReadyPods(t.Context(), "provider-ns", "app=local", 1))
 	before := kubectl(t, w.consumer, "get", "service", "service1", "-n", "provider-ns", "-o", "yaml")
-	// That the name does not exist in cluster.local is cached for 30 s; a new CoreDNS does not know it.
+	// A new CoreDNS knows nothing of the time in which the name did not exist in cluster.local.
 	kubectl(t, w.consumer, "delete", "pod", "-l", "k8s-app=kube-dns", "-n", "kube-system", "--force", "--grace-period=0")
 	if err := w.consumer.AwaitDNS(t.Context()); err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func (w *walkthrough) deleteImport(t *testing.T) {
 	w.expectNothingDerived(t)
 	expectExactly(t, answers(t, w.client, 10, "service1.provider-ns.svc.cluster.local"), "consumer/local") // SPEC I7
 	apply(t, w.consumer, manifests.ServiceImport)
-	eventually(t, func(ctx context.Context) error { // not amcs-service1: its old address is cached for 30 s
+	eventually(t, func(ctx context.Context) error {
 		_, err := w.client.Curl(ctx, urls[1])
 		return err
 	})

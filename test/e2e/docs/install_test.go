@@ -62,6 +62,8 @@ func TestInstall(t *testing.T) {
 	r.awaitDNS(c1, true)
 	if out := r.types("mcsctl --context c1 check || true"); !strings.Contains(out, "kube-system/coredns answers for clusterset.local") {
 		t.Error("check does not see the line")
+	} else if strings.Contains(out, "caches answers") || strings.Contains(out, "lacks loadbalance") {
+		t.Error("the page leaves a cache in front of the zone, or no balance (SPEC D18)")
 	}
 	r.follows(page, "Out again")
 	r.awaitDNS(c1, false)

@@ -18,27 +18,6 @@ import (
 	"github.com/clusterset/multicluster/test/programs"
 )
 
-// stock is the Corefile of kubeadm, in which what differs is how often it is looked at: seconds, for the test's sake.
-const stock = `.:53 {
-    errors
-    health {
-       lameduck 5s
-    }
-    ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }
-    prometheus :9153
-    forward . /etc/resolv.conf
-    cache 30
-    loop
-    reload 2s 1s
-    loadbalance
-}
-`
-
 // reader is somebody who follows a page, on a machine in the network of the clusters.
 type reader struct {
 	t   *testing.T
@@ -50,7 +29,7 @@ type reader struct {
 func newReader(t *testing.T) *reader {
 	t.Helper()
 	set := clusterset.ForTest(t, clusterset.Options{
-		Corefile: stock,
+		Corefile: clusterset.StockCorefile,
 		Clusters: []clusterset.ClusterOptions{{Name: "c1", Bare: true}, {Name: "c2", Bare: true}},
 	})
 	built, err := programs.Build(t.Context(), os.Stderr, "cmd/mcsctl")
