@@ -111,7 +111,7 @@ func (v *visitor) selects(n *ast.SelectStmt) {
 
 // bubble visits the code that runs on a clock of its own; it is no test as far as sleeping is concerned.
 func (v *visitor) bubble(call *ast.CallExpr) {
-	inside := &visitor{needed: v.needed}
+	inside := &visitor{needed: v.needed, timeouts: map[ast.Node]bool{}}
 	for _, arg := range call.Args {
 		ast.Walk(inside, arg)
 	}
