@@ -95,15 +95,7 @@ spec:
         readinessProbe: {httpGet: {path: /, port: 8080}}
         lifecycle: {preStop: {sleep: {seconds: 2}}}
 ---
-apiVersion: v1
-kind: Service
-metadata: {name: db, namespace: shop}
-spec: {clusterIP: None, selector: {app: db}, ports: [{name: http, port: 8080}]}
----
-apiVersion: multicluster.x-k8s.io/v1beta1
-kind: ServiceExport
-metadata: {name: db, namespace: shop}
-`
+` + exportedDB
 
 // pluginInOwnCoreDNS edits the Corefile of a cluster by the command of install.md.
 func pluginInOwnCoreDNS(t *testing.T, s *clusterset.Set, c *clusterset.Cluster) {
@@ -214,12 +206,7 @@ func (k *caller) call(ctx context.Context, name string, connect bool) (c call) {
 		c.err = errors.New(dns.RcodeToString[reply.Rcode])
 		return c
 	}
-	for _, rr := range reply.Answer {
-		if a, ok := rr.(*dns.A); ok {
-			ip, _ := netip.AddrFromSlice(a.A.To4())
-			c.addresses = append(c.addresses, ip)
-		}
-	}
+	c.addresses = answered(reply)
 	switch {
 	case !connect:
 	case len(c.addresses) == 0:

@@ -150,15 +150,20 @@ func addresses(ctx context.Context, c *clusterset.Cluster, name string) ([]netip
 	if err != nil {
 		return nil, err
 	}
-	var ips []netip.Addr
+	ips := answered(reply)
+	slices.SortFunc(ips, netip.Addr.Compare)
+	return ips, nil
+}
+
+// answered returns the IPv4 addresses of an answer, in its order.
+func answered(reply *dns.Msg) (ips []netip.Addr) {
 	for _, rr := range reply.Answer {
 		if a, ok := rr.(*dns.A); ok {
 			ip, _ := netip.AddrFromSlice(a.A.To4())
 			ips = append(ips, ip)
 		}
 	}
-	slices.SortFunc(ips, netip.Addr.Compare)
-	return ips, nil
+	return ips
 }
 
 // clusterIPs returns the addresses of a Service.

@@ -104,6 +104,10 @@ spec:
     spec:
       containers: [{name: db, image: web-demo}]
 ---
+` + exportedDB
+
+// exportedDB exports the pods of a StatefulSet db.
+const exportedDB = `
 apiVersion: v1
 kind: Service
 metadata: {name: db, namespace: shop}

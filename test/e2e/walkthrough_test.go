@@ -165,10 +165,8 @@ func (w *walkthrough) restOfDNS(t *testing.T) {
 	for _, test := range tests {
 		reply := must[*dns.Msg](t)(w.consumer.Ask(t.Context(), test.name, test.qtype))
 		got := dns.RcodeToString[reply.Rcode]
-		for _, rr := range reply.Answer {
-			if a, ok := rr.(*dns.A); ok {
-				got = a.A.String()
-			}
+		for _, ip := range answered(reply) {
+			got = ip.String()
 		}
 		if got != test.want {
 			t.Errorf("%s is %s, want %s", test.name, got, test.want)

@@ -111,7 +111,7 @@ func (v *visitor) selects(n *ast.SelectStmt) {
 
 // bubble visits the code that runs on a clock of its own; it is no test as far as sleeping is concerned.
 func (v *visitor) bubble(call *ast.CallExpr) {
-	inside := &visitor{needed: v.needed, timeouts: map[ast.Node]bool{}}
+	inside := &visitor{needed: v.needed, timeouts: v.timeouts}
 	for _, arg := range call.Args {
 		ast.Walk(inside, arg)
 	}
@@ -188,6 +188,7 @@ func TestCallsFindsFaults(t *testing.T) {
 		"a poll":                              {"x/a_test.go", "select { default: <-time.After(d) }", []string{sleeps}},
 		"a goroutine":                         {"x/a_test.go", "go func() { <-time.After(d); close(c) }()", []string{sleeps}},
 		"a clock of its own":                  {"x/a_test.go", "synctest.Test(t, func(t *testing.T) { <-time.After(d); time.Sleep(d) })", nil},
+		"a time-out on a clock of its own":    {"x/a_test.go", "synctest.Test(t, func(t *testing.T) { select { case <-c: case <-time.After(d): } })", nil},
 		"outside of that clock":               {"x/a_test.go", "synctest.Test(t, func(t *testing.T) { }); time.Sleep(d)", []string{sleeps}},
 		"a skip":                              {"x/a_test.go", "t.Skip(err)", []string{skips}},
 		"a skip for a reason":                 {"x/a_test.go", `b.Skipf("%d", 1)`, []string{skips}},

@@ -56,7 +56,7 @@ func TestCached_D18(t *testing.T) {
 		{"a plain cache", "cache 30", "success denial", false},
 		{"a cache without a TTL", "cache", "success denial", false},
 		{"kubeadm's cache", "cache 30 {\n disable success cluster.local\n disable denial cluster.local\n }\n loadbalance", "success denial", true},
-		{"the zone beside it", "cache 30 {\n disable success cluster.local ClusterSet.local.\n disable denial cluster.local clusterset.local\n }", "", false},
+		{"the zone next to it", "cache 30 {\n disable success cluster.local ClusterSet.local.\n disable denial cluster.local clusterset.local\n }", "", false},
 		{"only success", "cache {\n disable success clusterset.local\n }", "denial", false},
 		{"only denial", "cache {\n success 9984 30\n disable denial clusterset.local\n }", "success", false},
 		{"disabled for all", "cache {\n disable success\n disable denial\n }", "", false},
