@@ -14,7 +14,9 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/internal/kubeclient"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // The ClusterProperty that holds a cluster's id (KEP-2149).
@@ -25,6 +27,12 @@ const (
 
 // identityLife is how long a ClusterProperty is believed before it is read again.
 const identityLife = 5 * time.Minute
+
+// Texts that identify a cluster are short: a UID is one of RFC 4122, of 36 bytes, an id has 63 at most (SPEC X2).
+const (
+	maxUID  = 64
+	maxSaid = 128 // of what it gives for its id
+)
 
 // refusal says why a cluster is not admitted as a member.
 type refusal struct{ reason string }
@@ -54,6 +62,8 @@ func (m *Member) admit(ctx context.Context, c *connection) error {
 	if c.uid == "" {
 		ns, err := c.kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 		switch {
+		case err == nil && len(ns.UID) > maxUID: // it would be kept, and quoted to others
+			return &refusal{fmt.Sprintf("the UID of its namespace %s has %d bytes; no API server gives such a UID", metav1.NamespaceSystem, len(ns.UID))}
 		case err == nil:
 			c.uid = ns.UID
 		case !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err):
@@ -102,7 +112,11 @@ func clusterProperty(ctx context.Context, kube kubernetes.Interface) (string, er
 	if err := json.Unmarshal(body, &group); err != nil {
 		return "", fmt.Errorf("reading the versions of %s: %w", propertyGroup, err)
 	}
-	body, err = client.Get().AbsPath("/apis", group.PreferredVersion.GroupVersion, "clusterproperties", propertyName).
+	version := group.PreferredVersion.Version
+	if !mcsapi.IsLabel(version) {
+		return "", fmt.Errorf("no version of %s can be called %.80q", propertyGroup, version)
+	}
+	body, err = client.Get().AbsPath("/apis", propertyGroup, version, "clusterproperties", propertyName).
 		SetHeader("Accept", "application/json").DoRaw(ctx)
 	if apierrors.IsNotFound(err) {
 		return "", nil
@@ -118,7 +132,7 @@ func clusterProperty(ctx context.Context, kube kubernetes.Interface) (string, er
 	if err := json.Unmarshal(body, &property); err != nil {
 		return "", fmt.Errorf("reading ClusterProperty %s: %w", propertyName, err)
 	}
-	return property.Spec.Value, nil
+	return excerpt.Of(property.Spec.Value, maxSaid), nil
 }
 
 // firstContact asks the cluster of a registration for its id.
@@ -186,27 +200,45 @@ func (s *Set) reserve(origin, id string) error {
 	return nil
 }
 
-// claim notes that m is the cluster with a UID, and returns a [refusal] if another member is it already: one that came earlier,
-// or, where m is connected to some cluster and was given the credentials of another, any.
+// claim is what a member has of the cluster with a UID: connected says that it is in use there, not only reaching for it.
+type claim struct {
+	holder    *Member
+	connected bool
+}
+
+// claim notes that m is the cluster with a UID, and returns a [refusal] if another member is it already: one that is connected
+// to it, since all that m has to show is what its API server says of itself; one that came earlier; or, where m is connected to
+// some cluster and was given the credentials of another, any.
 func (s *Set) claim(m *Member, uid types.UID) error {
 	s.claimsMu.Lock()
 	defer s.claimsMu.Unlock()
-	holder := s.claims[uid]
-	if holder != nil && holder != m && (holder.order < m.order || m.conn.Load() != nil) {
-		return &refusal{fmt.Sprintf("it is the same cluster as member %s, registered by %s (UID %s of namespace %s); want each cluster once",
-			holder.ID(), holder.Registration().Origin, uid, metav1.NamespaceSystem)}
+	held, ok := s.claims[uid]
+	if ok && held.holder == m {
+		return nil
 	}
-	s.claims[uid] = m
+	if ok && (held.connected || held.holder.order < m.order || m.conn.Load() != nil) {
+		return &refusal{fmt.Sprintf("it is the same cluster as member %s, registered by %s (UID %s of namespace %s); want each cluster once",
+			held.holder.ID(), held.holder.Registration().Origin, excerpt.Of(string(uid), maxUID), metav1.NamespaceSystem)}
+	}
+	s.claims[uid] = claim{holder: m}
 	return nil
 }
 
-// release gives up what m claimed, but for one UID, or none.
-func (s *Set) release(m *Member, but types.UID) {
+// connected notes that m is connected to the cluster with a UID, if it holds that, and gives up what else it claimed; an empty
+// UID is none.
+func (s *Set) connected(m *Member, uid types.UID) {
 	s.claimsMu.Lock()
 	defer s.claimsMu.Unlock()
-	for uid, holder := range s.claims {
-		if holder == m && uid != but {
-			delete(s.claims, uid)
+	for other, held := range s.claims {
+		switch {
+		case held.holder != m:
+		case other == uid:
+			s.claims[uid] = claim{m, true}
+		default:
+			delete(s.claims, other)
 		}
 	}
 }
+
+// release gives up all that m claimed.
+func (s *Set) release(m *Member) { s.connected(m, "") }

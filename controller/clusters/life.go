@@ -70,7 +70,7 @@ func (m *Member) consider(c *connection, err error) {
 	m.mu.Unlock()
 	if replaces {
 		c.replace(old, func() { m.conn.Store(c) })
-		m.set.release(m, c.uid)
+		m.set.connected(m, c.uid)
 		if stopOld != nil {
 			stopOld()
 		}

@@ -41,7 +41,7 @@ type Set struct {
 	running  sync.WaitGroup
 
 	claimsMu sync.Mutex
-	claims   map[types.UID]*Member
+	claims   map[types.UID]claim
 }
 
 // NewSet returns a set without members. Changes of the set, and of what members hold, are told to h.
@@ -49,7 +49,7 @@ func NewSet(h Handler, log *slog.Logger, opts Options) *Set {
 	s := &Set{
 		handler: h, log: orDiscard(log), opts: opts.withDefaults(),
 		joined: map[string]*Member{}, learned: map[string]string{}, reserved: map[string]string{}, asking: map[string]context.CancelFunc{},
-		refused: map[string]string{}, claims: map[types.UID]*Member{},
+		refused: map[string]string{}, claims: map[types.UID]claim{},
 	}
 	s.publish()
 	return s
@@ -236,7 +236,7 @@ func (s *Set) add(reg Registration) *Member {
 // remove ends a member that is not in the set any more, and does not wait for what runs of it.
 func (s *Set) remove(m *Member) {
 	m.leave()
-	s.release(m, "")
+	s.release(m)
 	s.running.Go(m.running.Wait)
 	reg := m.Registration()
 	m.log.Info("member left", "origin", reg.Origin)

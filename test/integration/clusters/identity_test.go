@@ -3,6 +3,8 @@ package clusters
 import (
 	"testing"
 
+	"k8s.io/client-go/rest"
+
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -67,4 +69,29 @@ func TestWrongCredentials_X4(t *testing.T) {
 	eventually(t, "the right credentials are in use", func() bool {
 		return first.Export(key("n", "late")) != nil && second.Export(key("n", "late")) != nil && len(r.Members()) == 2
 	})
+}
+
+// TestNeverReached_X4 holds that a member which was registered first and never reached, and whose API server then says that it
+// is the cluster of another, connected member, does not take that one's place: a server says of itself what it likes.
+func TestNeverReached_X4(t *testing.T) {
+	b := start(t, controlplane.Options{Name: "b"})
+	away := b.as("a")
+	away.Config, away.Revision = &rest.Config{Host: "https://127.0.0.1:1"}, "away"
+	s := newSource(away, b.as("b"))
+	r := run(t, s)
+	connected := r.synced(t, "b")
+
+	posing := b.as("a")
+	posing.Origin = away.Origin
+	s.set(posing, b.as("b"))
+	eventually(t, "who poses as another is refused", func() bool { return r.log.count("it is the same cluster as member b, registered by test b") > 0 })
+	b.namespace("n")
+	b.export("n", "of-b")
+	eventually(t, "b is followed still", func() bool { return connected.Export(key("n", "of-b")) != nil && connected.ProviderSynced() })
+	if poses := r.member(t, "a"); poses.ProviderSynced() || poses.Keys() != nil {
+		t.Error("who poses as another is read")
+	}
+	if n := r.log.count("it is the same cluster as member a"); n != 0 {
+		t.Errorf("b was refused %d times; log:\n%s", n, r.log)
+	}
 }
