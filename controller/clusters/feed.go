@@ -31,12 +31,13 @@ const (
 	pageTurn    = 2 * time.Second
 	// watchTimeout is the shortest life of a watch; the longest is twice as long, so that watches don't end together.
 	watchTimeout = 5 * time.Minute
-	// shortWatch is a life so short that another watch at once would be a busy loop.
-	shortWatch = time.Second
+	// healthyWatch is how long a watch is open before its server counts as healthy: what comes through it proves nothing, since
+	// a server that is broken or hostile may send an event, or an error, with every watch (SPEC X6).
+	healthyWatch = 10 * time.Second
 )
 
-// errShortWatch says that a watch ended as soon as it began.
-var errShortWatch = errors.New("watch closed as soon as it was opened")
+// errShortWatch says that watches end soon after they began.
+var errShortWatch = fmt.Errorf("watches are closed within %v", healthyWatch)
 
 // errNoVersion says that a list or an object came without one.
 var errNoVersion = errors.New("no resourceVersion came with it")
@@ -70,10 +71,11 @@ type feed[T object] struct {
 
 	// started is used by who runs it.
 	started bool
-	// Used by run only: the version of the last list or event, empty before the first list, and whether the connection
-	// broke since.
+	// Used by run only: the version of the last list or event, empty before the first list; whether the connection broke
+	// since; and when the watch was opened, zero before.
 	version string
 	broken  bool
+	opened  time.Time
 
 	mu    sync.Mutex
 	state feedState
@@ -116,27 +118,30 @@ func (f *feed[T]) Kick() {
 	}
 }
 
-// run follows the cluster until ctx ends.
+// run follows the cluster until ctx ends. Each try waits for longer than the one before, until a watch was open for a while:
+// that makes the waits short again, and earns one try at once, for a watch that ended in order or lost its place.
 func (f *feed[T]) run(ctx context.Context) {
-	delay := newBackoff()
-	relisted := false
+	delay, atOnce := newBackoff(), true
 	for ctx.Err() == nil {
-		err := f.follow(ctx, func() {
-			delay.reset()
-			relisted = false
-		})
+		f.opened = time.Time{}
+		err := f.follow(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil {
+		if !f.opened.IsZero() && time.Since(f.opened) >= healthyWatch {
+			delay.reset()
+			atOnce = true
+		}
+		lost := lostPlace(err)
+		if lost {
+			f.version = ""
+		}
+		if atOnce && (err == nil || lost) {
+			atOnce = false
 			continue
 		}
-		if lostPlace(err) {
-			f.version = ""
-			if !relisted { // at once, but not again and again
-				relisted = true
-				continue
-			}
+		if err == nil {
+			err = errShortWatch
 		}
 		f.broken = true
 		f.setState(feedState{Synced: f.State().Synced, Err: fmt.Errorf("%s: %w", f.kind.resource, err)})
@@ -148,9 +153,8 @@ func (f *feed[T]) run(ctx context.Context) {
 	}
 }
 
-// follow lists if there is no place to resume from, and then watches until the watch ends. It calls healthy once the watch
-// is open.
-func (f *feed[T]) follow(ctx context.Context, healthy func()) error {
+// follow lists if there is no place to resume from, and then watches until the watch ends. It returns nil if that ended in order.
+func (f *feed[T]) follow(ctx context.Context) error {
 	if f.broken && f.version != "" {
 		if err := f.checkPlace(ctx); err != nil {
 			return err
@@ -174,24 +178,17 @@ func (f *feed[T]) follow(ctx context.Context, healthy func()) error {
 	}
 	defer w.Stop()
 	f.setState(feedState{Synced: true})
-	opened, events := time.Now(), 0
+	f.opened = time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case event, open := <-w.ResultChan():
-			switch {
-			case open:
-				events++
-				if err := f.take(event); err != nil {
-					return fmt.Errorf("watching: %w", err)
-				}
-				healthy()
-			case events == 0 && time.Since(opened) < shortWatch:
-				return errShortWatch
-			default:
-				healthy()
+			if !open {
 				return nil
+			}
+			if err := f.take(event); err != nil {
+				return fmt.Errorf("watching: %w", err)
 			}
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 )
@@ -97,5 +99,77 @@ func TestGroups_X2(t *testing.T) {
 	}
 	if _, ok := byService(&discoveryv1.EndpointSlice{}); ok {
 		t.Error("no label makes a key")
+	}
+}
+
+// TestTriesWait_X6: however a server ends watches, it is not asked more often than the waits between tries allow, which grow: an
+// event, an opened watch or a lost place is no reason to ask again at once. One that was healthy for a while is asked again at
+// once, when its watch ends in order or has lost its place.
+func TestTriesWait_X6(t *testing.T) {
+	gone := apierrors.NewResourceExpired("too old")
+	status := gone.Status()
+	added := watch.Event{Type: watch.Added, Object: &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "x", ResourceVersion: "2"}}}
+	expired := watch.Event{Type: watch.Error, Object: &status}
+	const most = (3600/15 + 10) * 2 // an hour of waits of 30 s, less up to half, after shorter ones; a try lists, or looks at its place, and watches
+	for name, c := range map[string]struct {
+		life    time.Duration // of each watch
+		events  []watch.Event
+		err     error         // instead of a watch
+		most    int           // requests in an hour
+		longest time.Duration // without a watch, after the first
+	}{
+		"closes at once":              {most: most},
+		"closes after an event":       {events: []watch.Event{added}, most: most},
+		"closes after a second":       {events: []watch.Event{added}, life: time.Second, most: most},
+		"does not know the place":     {err: gone, most: most},
+		"loses its place at once":     {events: []watch.Event{expired}, most: most},
+		"loses it after an event":     {events: []watch.Event{added, expired}, most: most},
+		"fails":                       {err: errors.New("no"), most: most},
+		"honest":                      {life: 5 * time.Minute, events: []watch.Event{added}, most: 15, longest: time.Millisecond},
+		"honest, and loses its place": {life: 5 * time.Minute, events: []watch.Event{added, expired}, most: 27, longest: time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began, requests := time.Now(), 0
+				var ended time.Time
+				k := kind[*discoveryv1.EndpointSlice]{
+					resource: "slices",
+					list: func(context.Context, string, metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
+						requests++
+						return nil, metav1.ListMeta{ResourceVersion: "2"}, nil
+					},
+					watch: func(ctx context.Context, _ metav1.ListOptions) (watch.Interface, error) {
+						requests++
+						if gap := time.Since(ended); c.longest > 0 && !ended.IsZero() && gap > c.longest {
+							t.Errorf("nothing was followed for %s", gap)
+						}
+						if c.err != nil {
+							return nil, c.err
+						}
+						w := watch.NewRaceFreeFake()
+						go func() {
+							defer w.Stop()
+							select {
+							case <-ctx.Done():
+								return
+							case <-time.After(c.life):
+							}
+							for _, e := range c.events {
+								w.Action(e.Type, e.Object.DeepCopyObject())
+							}
+							ended = time.Now()
+						}()
+						return w, nil
+					},
+					trim: func(*discoveryv1.EndpointSlice) {},
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				newFeed(k, newTestStore().store, func() {}).run(ctx)
+				if requests > c.most || requests < 10 {
+					t.Errorf("%d requests in %s, want at most %d", requests, time.Since(began), c.most)
+				}
+			})
+		})
 	}
 }
