@@ -162,7 +162,7 @@ func (w writer) reference(asked metav1.Object, got object) *corev1.ObjectReferen
 		APIVersion: w.gv, Kind: w.kind, Namespace: asked.GetNamespace(), Name: asked.GetName(), UID: asked.GetUID(),
 	}
 	if got != nil && got.GetUID() != "" {
-		ref.UID, ref.ResourceVersion = got.GetUID(), got.GetResourceVersion()
+		ref.UID = got.GetUID()
 	}
 	return ref
 }

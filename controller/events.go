@@ -38,13 +38,18 @@ func newRecorder(ctx context.Context, kube func() kubernetes.Interface, log *slo
 
 func (r *recorder) stop() { r.broadcaster.Shutdown() }
 
+// record writes what happened to an object; the same happening again counts up the series of its Event. The library joins all
+// Events of one reason about one reference, whatever they say, and a second text would be lost: so the reference holds the
+// text, too, as its resourceVersion, until [eventSink] writes it.
 func (r *recorder) record(about *corev1.ObjectReference, what []plan.Event) {
 	for _, e := range what {
+		note, series := excerpt.Of(e.Message, maxNote), *about
+		series.ResourceVersion = note
 		kind := corev1.EventTypeNormal
 		if e.Warning {
 			kind = corev1.EventTypeWarning
 		}
-		r.events.Eventf(about, nil, kind, e.Reason, "Reconcile", "%s", excerpt.Of(e.Message, maxNote))
+		r.events.Eventf(&series, nil, kind, e.Reason, "Reconcile", "%s", note)
 	}
 }
 
@@ -56,7 +61,7 @@ func (s eventSink) Create(ctx context.Context, e *eventsv1.Event) (*eventsv1.Eve
 	if err != nil {
 		return nil, err
 	}
-	return client.Create(ctx, e, metav1.CreateOptions{})
+	return client.Create(ctx, toWrite(e), metav1.CreateOptions{})
 }
 
 func (s eventSink) Update(ctx context.Context, e *eventsv1.Event) (*eventsv1.Event, error) {
@@ -64,7 +69,7 @@ func (s eventSink) Update(ctx context.Context, e *eventsv1.Event) (*eventsv1.Eve
 	if err != nil {
 		return nil, err
 	}
-	return client.Update(ctx, e, metav1.UpdateOptions{})
+	return client.Update(ctx, toWrite(e), metav1.UpdateOptions{})
 }
 
 func (s eventSink) Patch(ctx context.Context, e *eventsv1.Event, data []byte) (*eventsv1.Event, error) {
@@ -73,6 +78,13 @@ func (s eventSink) Patch(ctx context.Context, e *eventsv1.Event, data []byte) (*
 		return nil, err
 	}
 	return client.Patch(ctx, e.Name, types.StrategicMergePatchType, data, metav1.PatchOptions{})
+}
+
+// toWrite returns an Event as it is written, without what only [recorder.record] needs. The Event itself is the library's.
+func toWrite(e *eventsv1.Event) *eventsv1.Event {
+	written := *e
+	written.Regarding.ResourceVersion = ""
+	return &written
 }
 
 // events returns a client for an Event; there is none once the cluster is refused, while Events are still to be written.

@@ -3,6 +3,7 @@ package validate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -20,8 +21,22 @@ import (
 func exercise(t *testing.T, c1, c2 *server, kubeconfig string) {
 	t.Helper()
 	renewed := c1.leaseVersion(t, "c2")
-	c2.shell(t, kubeconfig, "kubectl --context c2 -n shop patch endpointslice cart-1 --type=json -p "+
-		`'[{"op": "replace", "path": "/endpoints/0/addresses/0", "value": "10.244.2.8"}]'`)
+	for _, address := range []string{"192.0.2.1", "10.244.2.7", "192.0.2.1", "10.244.2.8"} { // the same Event twice is one that counts
+		c2.shell(t, kubeconfig, "kubectl --context c2 -n shop patch endpointslice cart-1 --type=json -p "+
+			`'[{"op": "replace", "path": "/endpoints/0/addresses/0", "value": "`+address+`"}]'`)
+		await(t, time.Minute, func(ctx context.Context) error {
+			i, err := c1.objects.Resource(importResource).Namespace("shop").Get(ctx, "cart", metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			conditions, _, err := unstructured.NestedSlice(i.Object, "status", "conditions")
+			refused := slices.ContainsFunc(conditions, func(c any) bool { return c.(map[string]any)["type"] == "Refused" })
+			if err == nil && refused != (address == "192.0.2.1") {
+				err = fmt.Errorf("with endpoint %s: conditions %v", address, conditions)
+			}
+			return err
+		})
+	}
 	for _, s := range []*server{c1, c2} {
 		s.shell(t, kubeconfig, "kubectl --context "+s.Name()+` -n shop patch service cart -p '{"spec": {"sessionAffinity": "ClientIP"}}'`)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -89,6 +90,54 @@ func TestRanges_X2(t *testing.T) {
 	source.set(declared, registration(c))
 	eventually(t, "nothing is declared", c.wantAddresses(ns, "web", "p/10.1.0.5", "p/10.1.0.6", "p/10.2.0.5", "p/192.168.3.4"))
 	eventually(t, "the Service range is refused still", c.wantSaid(ns, "web", "Refused", "not imported: p: 10.97.0.7 (in this cluster's service range)"))
+}
+
+// TestEventSeries_X6: what happens to an import again and again, which a member can cause at will, is one Event that counts;
+// what reads otherwise is another.
+func TestEventSeries_X6(t *testing.T) {
+	list := start(t, controlplane.Options{Name: "p"}, controlplane.Options{Name: "c"})
+	p, c := list[0], list[1]
+	run(t, register(p, c), nil)
+	const ns, first, second = "series", "192.0.2.1", "192.0.2.2"
+	namespace(t, ns, p, c)
+	p.service(t, ns, "web")
+	p.slice(t, ns, "web", "x", []string{"10.1.0.5"})
+	p.export(t, ns, "web")
+	own := p.kube.DiscoveryV1().EndpointSlices(ns)
+	for _, refused := range []string{first, "", first, "", first, "", second} {
+		s, err := own.Get(t.Context(), "web-x", metav1.GetOptions{})
+		must(t, err)
+		s.Endpoints = s.Endpoints[:1]
+		said := c.wantSaid(ns, "web", "Refused")
+		if refused != "" {
+			s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{refused}})
+			said = c.wantSaid(ns, "web", "Refused", refused)
+		}
+		_, err = own.Update(t.Context(), s, metav1.UpdateOptions{})
+		must(t, err)
+		eventually(t, "the import says so", said)
+	}
+	eventually(t, "an Event for each text, of which one counts", func() error {
+		events, err := c.kube.EventsV1().Events(ns).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		var said []string
+		for _, e := range events.Items {
+			if e.Regarding.ResourceVersion != "" {
+				t.Fatalf("an Event is about version %q", e.Regarding.ResourceVersion)
+			}
+			if e.Reason == "EndpointsRefused" {
+				_, address, _ := strings.Cut(e.Note, "p: ")
+				said = append(said, fmt.Sprintf("%.9s %v", address, e.Series != nil))
+			}
+		}
+		slices.Sort(said)
+		if want := []string{first + " true", second + " false"}; !slices.Equal(said, want) {
+			return fmt.Errorf("there are %q, want %q", said, want)
+		}
+		return nil
+	})
 }
 
 // TestNamespaceLimits_X3: a member exports only from the namespaces that it may export from, and only into those is imported
