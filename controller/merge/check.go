@@ -6,7 +6,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/clusterset/multicluster/controller/accept"
 	"github.com/clusterset/multicluster/internal/excerpt"
@@ -14,7 +13,7 @@ import (
 
 // Check says what in e can't have come from [Of]. It is for exports that were kept where others can write.
 func (e *Export) Check() error {
-	if errs := validation.IsDNS1123Subdomain(e.Cluster); len(errs) != 0 || len(e.Cluster) > validation.LabelValueMaxLength {
+	if !isID(e.Cluster) {
 		return fmt.Errorf("%q is not a cluster id", excerpt.Of(e.Cluster, 80))
 	}
 	if e.Created != timestamp(e.Created) {

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -15,10 +17,23 @@ const MaxChoiceBytes = 16 << 10
 
 // Consumers returns the clusters that may import the export, sorted: nil is all of them, empty is none (SPEC P2).
 func Consumers(export *mcs.ServiceExport) []string {
-	ids := mcsapi.ClustersIn(export.Annotations, mcsapi.AnnotationConsumers)
+	ids := chosen(export, mcsapi.AnnotationConsumers)
 	slices.Sort(ids)
 	return ids
 }
+
+// chosen returns the clusters that an annotation of the export names. What no cluster can be called is nobody's name, and is not
+// kept in the importing clusters; an annotation that is too long, for which the export is refused, names nobody (SPEC X2).
+func chosen(export *mcs.ServiceExport, annotation string) []string {
+	if len(export.Annotations[annotation]) > MaxChoiceBytes {
+		return []string{}
+	}
+	ids := mcsapi.ClustersIn(export.Annotations, annotation)
+	return slices.DeleteFunc(ids, func(id string) bool { return !isID(id) })
+}
+
+// isID reports whether a cluster can be called so, see [Export.Check].
+func isID(id string) bool { return len(id) <= validation.LabelValueMaxLength && mcsapi.IsSubdomain(id) }
 
 // badChoice refuses an export whose annotations can't be honoured: that of one that names its consumers must not count as
 // one that names none.
@@ -36,6 +51,9 @@ func (e *Export) checkChoice() error {
 	for _, ids := range [][]string{e.Consumers, e.Prefer} {
 		size := 0
 		for _, id := range ids {
+			if !isID(id) {
+				return fmt.Errorf("%q is not a cluster id", excerpt.Of(id, 80))
+			}
 			size += len(id)
 		}
 		if size > MaxChoiceBytes {

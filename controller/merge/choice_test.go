@@ -3,6 +3,7 @@ package merge
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,5 +97,19 @@ func TestTooManyConsumers_P2_X2(t *testing.T) {
 	kept.Consumers = []string{strings.Repeat("a", MaxChoiceBytes+1)}
 	if kept.Check() == nil {
 		t.Error("so much is believed to have been kept")
+	}
+}
+
+// SPEC P2, X2: what no cluster can be called is not kept as the name of one; whoever names only such names nobody.
+func TestChosenNames_P2_X2(t *testing.T) {
+	long := strings.Repeat("a,", MaxChoiceBytes)
+	for text, want := range map[string][]string{
+		"c2,c1.east": {"c1.east", "c2"}, "<script>, c1, \x1b[2J, C2, ..": {"c1"}, "<>": {}, "": {}, strings.Repeat("a", 64): {}, long: {},
+	} {
+		e := &mcs.ServiceExport{}
+		e.Annotations = map[string]string{mcsapi.AnnotationConsumers: text}
+		if got := Consumers(e); got == nil || !slices.Equal(got, want) {
+			t.Errorf("%.80q: %q, want %q", text, got, want)
+		}
 	}
 }

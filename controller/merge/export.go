@@ -70,7 +70,7 @@ func Of(cluster string, export *mcs.ServiceExport, service *corev1.Service, trus
 		Labels:      labels,
 		Annotations: annotations,
 		Consumers:   Consumers(export),
-		Prefer:      mcsapi.ClustersIn(export.Annotations, mcsapi.AnnotationPrefer),
+		Prefer:      chosen(export, mcsapi.AnnotationPrefer),
 		Service:     properties(&accepted.Spec, ports),
 		Refused:     refused,
 	}, nil

@@ -1,8 +1,10 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -15,9 +17,10 @@ import (
 // have 256 KiB, and the exported ones stand beside it.
 const maxRemembered = 160 << 10
 
-// remember returns exports, sorted by precedence, as the JSON that an import keeps (SPEC L9). Where it would be too long,
-// the exports of least precedence lose their labels and annotations first, which only matter once all older exports are
-// gone, and are left out next.
+// remember returns exports, sorted by precedence, as the JSON that an import keeps (SPEC L9, M1). Where it would be too long, the
+// oldest export, which makes the service, stays whole, and of the others the longest lose first, so that no cluster's long
+// export pushes another's out: their labels and annotations, which only matter once all older exports are gone, and then all.
+// An oldest export that takes more than half of the room loses its labels and annotations, too.
 func remember(exports []merge.Export) string {
 	parts := make([]string, len(exports))
 	size := 1 // brackets and commas
@@ -25,19 +28,45 @@ func remember(exports []merge.Export) string {
 		parts[i] = encode(&exports[i])
 		size += len(parts[i]) + 1
 	}
-	for i := len(parts) - 1; i > 0 && size > maxRemembered; i-- {
+	if size <= maxRemembered {
+		return "[" + strings.Join(parts, ",") + "]"
+	}
+	become := func(i int, part string) {
+		size += len(part) - len(parts[i])
+		parts[i] = part
+	}
+	bare := func(i int) string {
 		short := exports[i]
 		short.Labels, short.Annotations = nil, nil
-		size -= len(parts[i])
-		parts[i] = encode(&short)
-		size += len(parts[i])
+		return encode(&short)
 	}
-	for size > maxRemembered {
-		last := len(parts) - 1
-		size -= len(parts[last]) + 1
-		parts = parts[:last]
+	if len(parts[0]) > maxRemembered/2 {
+		become(0, bare(0))
 	}
+	if len(parts[0]) > maxRemembered-len("[]") {
+		become(0, "")
+	}
+	for _, shorter := range []func(int) string{bare, func(int) string { return "" }} {
+		for _, i := range longestFirst(parts[1:]) {
+			if size > maxRemembered {
+				become(1+i, shorter(1+i))
+			}
+		}
+	}
+	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
 	return "[" + strings.Join(parts, ",") + "]"
+}
+
+// longestFirst returns the indices of parts, of equally long ones the last first.
+func longestFirst(parts []string) []int {
+	order := make([]int, len(parts))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(len(parts[b]), len(parts[a])), cmp.Compare(b, a))
+	})
+	return order
 }
 
 // encode is v as JSON, of a type that can always be written so: exports have no time beyond RFC 3339.

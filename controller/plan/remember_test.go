@@ -59,6 +59,47 @@ func TestRememberedSizeIsBounded_L9(t *testing.T) {
 	}
 }
 
+// SPEC L9, M1, X2: a long export pushes no other out, whether it is the oldest, the youngest or between them; and what can be
+// longer than all that may be kept, when it is written as JSON, is not kept.
+func TestLongExportPushesNoneOut_L9_M1(t *testing.T) {
+	ports := func(n int) (list []merge.Port) {
+		for p := range n {
+			list = append(list, merge.Port{Name: fmt.Sprintf("%s%04d", strings.Repeat("p", 50), p), Protocol: "TCP", Number: int32(p + 1)})
+		}
+		return list
+	}
+	export := func(c int, ports []merge.Port) merge.Export {
+		e := merge.Export{Cluster: fmt.Sprintf("c%03d", c), Created: noon, Since: noon.Add(time.Hour)}
+		e.SessionAffinity, e.InternalTrafficPolicy, e.Ports = "None", "Cluster", ports
+		return e
+	}
+	for _, at := range [][]int{{0}, {100}, {199}, {0, 199}, {100, 101}} {
+		var exports []merge.Export
+		for c := range 200 {
+			exports = append(exports, export(c, ports(1)))
+		}
+		for _, c := range at {
+			exports[c].Ports = ports(1000)
+			exports[c].Annotations = map[string]string{"note": strings.Repeat("<", 32<<10)} // six bytes of JSON each
+		}
+		text := remember(exports)
+		kept, err := Remembered(remembering(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(text) > maxRemembered || len(kept) < len(exports)-len(at) {
+			t.Errorf("long at %d: %d bytes, %d of %d exports are kept", at, len(text), len(kept), len(exports))
+		}
+	}
+	huge := export(0, ports(1000))
+	for range 16 << 10 {
+		huge.Consumers = append(huge.Consumers, "<<<<<<<<")
+	}
+	if text := remember([]merge.Export{huge, export(1, nil)}); len(text) > maxRemembered || !strings.Contains(text, `"c001"`) {
+		t.Errorf("%d bytes", len(text))
+	}
+}
+
 // SPEC L9, X2: an annotation that this controller did not write says nothing.
 func TestRememberedHostile_X2(t *testing.T) {
 	good := `{"cluster":"a","created":"2026-01-01T00:00:00Z","sessionAffinity":"None","internalTrafficPolicy":"Cluster"}`
@@ -66,13 +107,15 @@ func TestRememberedHostile_X2(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"empty":           "",
-		"no list":         good,
-		"twice":           "[" + good + "," + good + "]",
-		"reserved label":  `[` + strings.TrimSuffix(good, "}") + `,"labels":{"kubernetes.io/x":"y"}}]`,
-		"port 0":          `[` + strings.TrimSuffix(good, "}") + `,"ports":[{"protocol":"TCP","number":0}]}]`,
-		"other type":      `[` + strings.TrimSuffix(good, "}") + `,"ports":"all"}]`,
-		"cluster of path": strings.Replace("["+good+"]", `"a"`, `"../a"`, 1),
+		"empty":                      "",
+		"no list":                    good,
+		"twice":                      "[" + good + "," + good + "]",
+		"reserved label":             `[` + strings.TrimSuffix(good, "}") + `,"labels":{"kubernetes.io/x":"y"}}]`,
+		"port 0":                     `[` + strings.TrimSuffix(good, "}") + `,"ports":[{"protocol":"TCP","number":0}]}]`,
+		"consumer that is none":      `[` + strings.TrimSuffix(good, "}") + `,"consumers":["a","<b>"]}]`,
+		"preferred one that is none": `[` + strings.TrimSuffix(good, "}") + `,"prefer":["A"]}]`,
+		"other type":                 `[` + strings.TrimSuffix(good, "}") + `,"ports":"all"}]`,
+		"cluster of path":            strings.Replace("["+good+"]", `"a"`, `"../a"`, 1),
 	} {
 		exports, err := Remembered(remembering(text))
 		if err == nil || exports != nil || !strings.Contains(err.Error(), "ns/svc") {
