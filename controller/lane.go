@@ -30,8 +30,9 @@ type lane struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
-	// served reports, once for the lane, that a controller before it served this cluster: some import remembers exports.
-	served func() bool
+	// known returns, as it was at first, the clusters whose exports some import remembers: a controller before this one served
+	// this cluster, and knew them.
+	known func() map[string]bool
 
 	mu      sync.Mutex
 	version string      // of ServiceImport that drops are learnt of, "" while the cluster's are not synced
@@ -46,7 +47,7 @@ func newLane(ctx context.Context, c *Controller, m *clusters.Member) *lane {
 			workqueue.NewTypedItemExponentialFailureRateLimiter[scope](retryFirst, retryMost)),
 		events: newRecorder(ctx, m.Kube, c.opts.Log),
 	}
-	l.served = sync.OnceValue(l.anyMemory)
+	l.known = sync.OnceValue(l.anyMemory)
 	l.lookAtSchema()
 	c.metrics.watchQueue(m.ID(), l.queue.Len)
 	for range max(c.opts.Workers, 1) {
@@ -55,14 +56,15 @@ func newLane(ctx context.Context, c *Controller, m *clusters.Member) *lane {
 	return l
 }
 
-// anyMemory reports whether some import in the cluster remembers exports.
-func (l *lane) anyMemory() bool {
+// anyMemory returns the clusters whose exports some import in the cluster remembers.
+func (l *lane) anyMemory() map[string]bool {
+	known := map[string]bool{}
 	for _, key := range l.member.Keys() {
-		if remembered(l.member.Import(key), l.c.opts.ClusterSet) != nil {
-			return true
+		for _, e := range remembered(l.member.Import(key), l.c.opts.ClusterSet) {
+			known[e.Cluster] = true
 		}
 	}
-	return false
+	return known
 }
 
 func (l *lane) add(names scope) { l.queue.Add(names) }

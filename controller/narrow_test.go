@@ -81,7 +81,7 @@ func TestNarrow_P2(t *testing.T) {
 				f.unsure[id] = true
 			}
 			all := pictureOf(f)
-			got := all.to(c.consumer, c.imported, false)
+			got := all.to(c.consumer, c.imported, nil)
 			w := got.wanted(web)
 			var of, from, refused []string
 			if w.Service != nil {
@@ -108,7 +108,7 @@ func TestNarrow_P2(t *testing.T) {
 			if whole := all.toAll(nobodyRemembers); len(whole.service.Clusters) != 3 || len(whole.sources) != 3 {
 				t.Errorf("the offer to all was changed: %v", whole.service.Clusters)
 			}
-			if again := all.to(c.consumer, c.imported, false); again != got {
+			if again := all.to(c.consumer, c.imported, nil); again != got {
 				t.Error("computed again instead of shared")
 			}
 		})
@@ -123,7 +123,7 @@ func TestLastIsJudgedByWhatIsSeen_P2_L2(t *testing.T) {
 	f.consumers["b"] = []string{"b"}
 	all := pictureOf(f)
 	for consumer, withdrawn := range map[string]bool{"a": false, "b": true} {
-		if got := all.to(consumer, nil, false).sources[0]; got.Cluster != "a" || got.Withdrawn != withdrawn {
+		if got := all.to(consumer, nil, nil).sources[0]; got.Cluster != "a" || got.Withdrawn != withdrawn {
 			t.Errorf("in %s: %+v, want withdrawn %t", consumer, got, withdrawn)
 		}
 	}
@@ -152,7 +152,7 @@ func TestMemoryIsOnesOwn_L9_X4(t *testing.T) {
 	forged := &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{mcsapi.AnnotationExports: "all"}}}
 	p := pictureOf(now)
 	p.toAll(func(map[string]bool) []merge.Export { return []merge.Export{forOthers} })
-	p.to("d", remembering("set", forOthers), false)
+	p.to("d", remembering("set", forOthers), nil)
 	for name, c := range map[string]struct {
 		imported *mcs.ServiceImport
 		want     string
@@ -167,11 +167,11 @@ func TestMemoryIsOnesOwn_L9_X4(t *testing.T) {
 		"left out by the import":               {providers("b"), "b"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := p.to("c", c.imported, false)
+			got := p.to("c", c.imported, nil)
 			if of := strings.Join(got.service.Clusters, " "); of != c.want {
 				t.Errorf("made of %s, want %s", of, c.want)
 			}
-			if p.to("c", c.imported, false) != got {
+			if p.to("c", c.imported, nil) != got {
 				t.Error("computed again instead of shared")
 			}
 		})
@@ -180,7 +180,7 @@ func TestMemoryIsOnesOwn_L9_X4(t *testing.T) {
 	keyed := lastKnown
 	keyed.Annotations = map[string]string{"note": "hello", "example.com/a": "x", "example.org/b": "y"}
 	now.trusted = map[string]merge.Trusted{"a": func(key string) bool { return key == "example.org/b" }}
-	if got := pictureOf(now).to("c", remembering("set", keyed), false).service.Annotations; len(got) != 2 || got["note"] != "hello" || got["example.org/b"] != "y" {
+	if got := pictureOf(now).to("c", remembering("set", keyed), nil).service.Annotations; len(got) != 2 || got["note"] != "hello" || got["example.org/b"] != "y" {
 		t.Errorf("annotations %v of a remembered export", got)
 	}
 	verdict := p.toAll(func(map[string]bool) []merge.Export { return []merge.Export{lastKnown} })
@@ -212,19 +212,28 @@ func TestAges_M1(t *testing.T) {
 	p := pictureOf(f)
 	for name, c := range map[string]struct {
 		imported *mcs.ServiceImport
-		served   bool
+		known    string // the cluster of which something was imported before
+		byFlag   bool   // b, whose registration does not say since when it is
 		want     string
 		since    time.Time // of b
 	}{
-		"no import":                             {nil, true, "b a", time.Time{}},
-		"remembered":                            {remembering(a, b), true, "b a", time.Time{}},
-		"not remembered":                        {remembering(a), true, "a b", seen},
-		"not remembered, in a new consumer":     {remembering(a), false, "b a", time.Time{}},
-		"remembered as late":                    {remembering(a, late), false, "a b", seen},
-		"remembered with another creation time": {remembering(a, merge.Export{Cluster: "b", Created: seen, Service: b.Service}), false, "a b", seen},
+		"no import":                             {nil, "a", false, "b a", time.Time{}},
+		"remembered":                            {remembering(a, b), "a", false, "b a", time.Time{}},
+		"not remembered":                        {remembering(a), "a", false, "a b", seen},
+		"not remembered, but another name is":   {remembering(a), "b", true, "a b", seen},
+		"not remembered, nor any other name":    {remembering(a), "a", true, "b a", time.Time{}},
+		"not remembered, in a new consumer":     {remembering(a), "", false, "b a", time.Time{}},
+		"remembered as late":                    {remembering(a, late), "", false, "a b", seen},
+		"remembered with another creation time": {remembering(a, merge.Export{Cluster: "b", Created: seen, Service: b.Service}), "", false, "a b", seen},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := p.to("c", c.imported, c.served)
+			f := f
+			f.met = map[string]acquaintance{"a": {seen, true}, "b": {seen, !c.byFlag}}
+			known := map[string]bool{}
+			if c.known != "" {
+				known[c.known] = true
+			}
+			o := pictureOf(f).to("c", c.imported, known)
 			if got := strings.Join(o.service.Clusters, " "); got != c.want {
 				t.Errorf("by age %s, want %s", got, c.want)
 			}
@@ -235,7 +244,7 @@ func TestAges_M1(t *testing.T) {
 			}
 		})
 	}
-	if p.to("c", remembering(a), true) != p.to("d", remembering(a, late), false) {
+	if p.to("c", remembering(a), map[string]bool{"a": true}) != p.to("d", remembering(a, late), nil) {
 		t.Error("consumers that agree do not share an offer")
 	}
 	if got := p.toAll(func(map[string]bool) []merge.Export { return []merge.Export{a, late} }).service.Clusters; got[0] != "a" {

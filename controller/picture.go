@@ -47,7 +47,7 @@ func (p *picture) toAll(memory func(unsure map[string]bool) []merge.Export) *off
 		seen := p.facts
 		if len(p.exports)+len(p.unsure) > 1 { // one export alone wins whatever its age
 			kept := memory(p.unsure)
-			seen, by.ages = seen.aged(kept, false)
+			seen, by.ages = seen.aged(kept, nil)
 			seen, by.anyMemory = seen.recalling(of(kept, p.unsure)), len(p.unsure) > 0
 		}
 		p.whole = p.offer(by, seen, nil, nil)
@@ -58,20 +58,20 @@ func (p *picture) toAll(memory func(unsure map[string]bool) []merge.Export) *off
 // to returns what a consumer may see, by its own import, which may be nil: not the exports that name their consumers and not
 // this one, and not those that the import leaves out (SPEC P2). Of clusters of which nothing is known at present it sees what
 // its own import remembers (SPEC L9): what others remember may be older, or forged, and is nobody's word but theirs (SPEC X4).
-// Consumers that see the same share one offer. served says that a controller before this one served the consumer, so that an
-// export which its import does not remember appeared since (SPEC M1).
-func (p *picture) to(consumer string, i *mcs.ServiceImport, served bool) *offer {
+// Consumers that see the same share one offer. known are the clusters of which a controller before this one imported something
+// into the consumer, so that an export of theirs which the import does not remember appeared since (SPEC M1).
+func (p *picture) to(consumer string, i *mcs.ServiceImport, known map[string]bool) *offer {
 	var providers []string
 	if i != nil {
 		providers = mcsapi.ClustersIn(i.Annotations, mcsapi.AnnotationProviders)
 	}
 	var by sight
 	memory := remembered(i, p.opts.ClusterSet)
-	seen, ages := p.aged(memory, served)
+	seen, ages := p.aged(memory, known)
 	by.ages = ages
-	if known := of(memory, p.unsure); len(known) > 0 {
+	if lastKnown := of(memory, p.unsure); len(lastKnown) > 0 {
 		by.memory = i.Annotations[mcsapi.AnnotationExports]
-		seen = seen.recalling(known)
+		seen = seen.recalling(lastKnown)
 	}
 	closed, leftOut := seen.unseen(consumer, providers)
 	by.closed, by.leftOut = strings.Join(closed, ","), strings.Join(leftOut, ",")

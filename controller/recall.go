@@ -39,17 +39,21 @@ func acquaintanceOf(m *clusters.Member) (a acquaintance) {
 	return a
 }
 
-// before reports whether a process before this one served the name and knew the member: what nobody remembers is new then.
-func (a acquaintance) before(served bool) bool { return served && a.known }
+// before reports whether a process before this one served the consumer, whose imports remember exports of some clusters, and
+// knew the member: what nobody remembers is new then. It knew those that are remembered, however they are registered: flags and
+// files don't say since when they are.
+func (a acquaintance) before(remembered map[string]bool, cluster string) bool {
+	return len(remembered) > 0 && (a.known || remembered[cluster])
+}
 
 // aged returns the facts with the ages of exports as memory has them, and what tells those ages from others (SPEC M1). For
-// served see [picture.to].
-func (f facts) aged(memory []merge.Export, served bool) (facts, string) {
+// known see [picture.to].
+func (f facts) aged(memory []merge.Export, known map[string]bool) (facts, string) {
 	var differs strings.Builder
 	for i := range f.exports {
 		e := &f.exports[i]
 		met := f.met[e.Cluster]
-		recalled := e.Recall(memory, met.at, met.before(served))
+		recalled := e.Recall(memory, met.at, met.before(known, e.Cluster))
 		if recalled.Since.Equal(e.Since) {
 			continue
 		}

@@ -37,7 +37,7 @@ func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) error {
 
 // converge plans and applies until the consumer holds what it should (SPEC I, S).
 func (l *lane) converge(ctx context.Context, key types.NamespacedName, p *picture) error {
-	wanted := p.to(l.member.ID(), l.member.Import(key), l.served()).wanted(key)
+	wanted := p.to(l.member.ID(), l.member.Import(key), l.known()).wanted(key)
 	var inTheWay obstacles
 	var last string
 	for range passes {

@@ -53,7 +53,6 @@ func TestLyingAge_M1(t *testing.T) {
 		liar.Change(name, fmt.Sprintf("100.64.0.%d", i))
 	}
 	liar.ExportAs(changes, time.Now().Unix())
-	lying.Registered = time.Now().Add(-time.Hour) // by a process before this one: what nobody remembers is new
 	honest, consumer := registration(g), registration(c)
 	honest.Consumer, consumer.Provider = false, false
 	source := &members{changed: make(chan struct{}, 1), list: []clusters.Registration{honest, consumer, lying}}
