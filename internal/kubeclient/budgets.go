@@ -48,6 +48,7 @@ func Budgets() []Budget {
 		{"one event of a watch", size(eventBytes), "1.5 MiB, likewise"},
 		{"objects in an answer", fmt.Sprintf("%d more than the limit that was asked for, %d without one", moreItems, itemsUnasked), "the limit; the slices of one Service, 500 for 50,000 endpoints"},
 		{"JSON values in an answer", "one per 3 bytes", "one per 5 bytes, managed fields"},
+		{"short fields (up to 4 bytes) in an answer in protobuf", "one per 5 bytes", "one per 5.3 bytes, Services of 1500 ports with short names"},
 		{"a whole list", fmt.Sprintf("%s, %d pages", size(listBytes), listPages), "300 MiB, 200,000 slices"},
 		{"text of an error", fmt.Sprintf("%s, %d causes of %d bytes each", size(excerpt.Line), errorCauses, 2*errorField), "some hundred bytes"},
 		{"wait before another try that a server asks for", retryAfter.String(), "1 s"},

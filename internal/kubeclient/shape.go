@@ -75,8 +75,39 @@ func (t *jsonText) token(c byte) {
 	}
 }
 
+// sparse is how many bytes of protobuf there are per field of at most shortField bytes, at least, over more than denseRoom.
+const (
+	sparse     = 5
+	shortField = 4
+)
+
+// shortFields counts what may be messages, strings or lists of so few bytes that they take many times as much in memory, at
+// whatever depth, without knowing what is a message: a length of at most shortField after what ends or begins a tag, or after more
+// bytes of itself. What is counted beside those, some small numbers among them, is rare in what honest servers send; in text, which
+// is most of that, there are no such bytes.
+type shortFields struct {
+	last         byte
+	bytes, short int64
+}
+
+func (s *shortFields) take(p []byte) (what, most string) {
+	last := s.last
+	for _, c := range p {
+		if c <= shortField && (last&7 == 2 || last >= 0x80 || last <= 7) {
+			s.short++
+		}
+		last = c
+	}
+	s.last, s.bytes = last, s.bytes+int64(len(p))
+	if sparse*s.short > s.bytes+denseRoom {
+		return "the answer", "one short field per 5 bytes"
+	}
+	return "", ""
+}
+
 // protobufFrames are the events of a watch: each has its length before it, in four bytes.
 type protobufFrames struct {
+	fields shortFields
 	header [4]byte
 	have   int   // of header
 	rest   int64 // of the frame
@@ -86,13 +117,16 @@ func (f *protobufFrames) take(p []byte) (what, most string) {
 	for len(p) > 0 {
 		if f.rest > 0 {
 			n := min(f.rest, int64(len(p)))
+			if what, most = f.fields.take(p[:n]); what != "" {
+				return what, most
+			}
 			f.rest, p = f.rest-n, p[n:]
 			continue
 		}
 		f.header[f.have] = p[0]
 		p = p[1:]
 		if f.have++; f.have == len(f.header) {
-			f.have, f.rest = 0, int64(binary.BigEndian.Uint32(f.header[:]))
+			f.have, f.rest, f.fields = 0, int64(binary.BigEndian.Uint32(f.header[:])), shortFields{}
 			if f.rest > eventBytes {
 				return "an event", size(eventBytes)
 			}
@@ -105,7 +139,8 @@ func (f *protobufFrames) take(p []byte) (what, most string) {
 // of a list are its field 2. Other fields are skipped, and a field whose type is not among those of protobuf ends the count:
 // what follows can't be decoded either.
 type protobufList struct {
-	items int64
+	items  int64
+	fields shortFields
 
 	prefix  int    // bytes of the envelope that came
 	inside  bool   // in the object
@@ -127,6 +162,9 @@ const (
 )
 
 func (l *protobufList) take(p []byte) (what, most string) {
+	if what, most = l.fields.take(p); what != "" {
+		return what, most
+	}
 	for len(p) > 0 && !l.ended {
 		if l.prefix < 4 {
 			l.prefix++
