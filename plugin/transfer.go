@@ -38,7 +38,9 @@ func (m *Multicluster) Transfer(origin string, serial uint32) (<-chan []dns.RR, 
 			}
 		}
 		for _, s := range services {
-			s.Walk(z.Zone, func(rrs []dns.RR) { ch <- rrs })
+			for rrs := range s.Walk(z.Zone) {
+				ch <- rrs
+			}
 		}
 		ch <- soa
 	}()

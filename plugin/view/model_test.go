@@ -40,13 +40,13 @@ func TestNamesOfEndpoints_D3(t *testing.T) {
 			var got []string
 			services := w.view.Snapshot()
 			for _, s := range services {
-				s.Walk(zone, func(rrs []dns.RR) {
+				for rrs := range s.Walk(zone) {
 					for _, rr := range rrs {
 						if a, ok := rr.(*dns.A); ok && strings.Count(a.Hdr.Name, ".") > strings.Count("svc.ns.svc."+zone.Origin, ".") {
 							got = append(got, a.Hdr.Name+" "+a.A.String())
 						}
 					}
-				})
+				}
 			}
 			slices.Sort(got)
 			if want := w.modelNames(); !slices.Equal(got, want) {

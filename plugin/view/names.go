@@ -2,11 +2,10 @@ package view
 
 import (
 	"bytes"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 )
 
 // MaxName is the length of the longest name that fits into 255 octets (RFC 1035 section 2.3.4): each label of a name is
@@ -36,7 +35,7 @@ func (r *Records) Below(sub string) (n Node, exists bool) {
 	if host, cluster, ok := strings.Cut(sub, "."); ok && r.service.Headless && host != "" && host[0] != '_' && r.fits(len(sub)) {
 		n = Node{records: r, host: parseHostname(host), slices: r.service.of(cluster)}
 		for i, s := range n.slices {
-			if n.at = s.find(n.host); n.at >= 0 {
+			if n.at = s.find(n.host, r.keeper); n.at >= 0 {
 				n.slices = n.slices[i:]
 				return n, true
 			}
@@ -62,7 +61,7 @@ func (n Node) addresses(width int) (found *RRset) {
 		}
 		at := n.at
 		if i > 0 {
-			at = s.find(n.host)
+			at = s.find(n.host, n.records.keeper)
 		}
 		switch {
 		case at < 0:
@@ -84,42 +83,52 @@ func (n Node) SRV() *RRset {
 	return p.srv.get(func() *RRset { return n.records.keeper.keep(n.records.serviceSet(p.name, called(p.Port))) })
 }
 
-// shared are the addresses at names that several slices have. There are few such names.
+// shared are the addresses at names that several slices have: no more than endpoints, and kept as everything that is built.
 type shared struct {
-	p atomic.Pointer[map[sharedName]*RRset]
+	mu   sync.RWMutex
+	sets map[sharedName]*lazy[RRset]
 }
 
+// sharedName is a name by the first endpoint that has it, in the first slice where one has it.
 type sharedName struct {
-	host, cluster string
-	width         int
+	slice     *Slice
+	at, width int
 }
-
-// maxShared is how many such names are remembered.
-const maxShared = 64
 
 func (t *shared) get(n Node, width int) *RRset {
-	name := sharedName{n.host.label, n.slices[0].cluster, width}
-	known := t.p.Load()
-	if known != nil && (*known)[name] != nil {
-		return (*known)[name]
-	}
 	r := n.records
-	name.host = strings.Clone(name.host) // of a question
-	a := r.at(name.host+"."+name.cluster+"."+r.owner, width)
-	var all []endpoint
-	for _, s := range n.slices {
-		if at := s.find(n.host); at >= 0 {
-			all = s.appendEndpoints(all, at, n.host)
+	return t.of(sharedName{n.slices[0], n.at, width}, r.keeper).get(func() *RRset {
+		a := r.at(n.host.label+"."+n.slices[0].cluster+"."+r.owner, width)
+		var all []endpoint
+		for _, s := range n.slices {
+			if at := s.find(n.host, r.keeper); at >= 0 {
+				all = s.appendEndpoints(all, at, n.host, r.keeper)
+			}
 		}
+		a.collect(all)
+		return r.keeper.keep(a.set())
+	})
+}
+
+// of returns the place of a name.
+func (t *shared) of(name sharedName, k *keeper) *lazy[RRset] {
+	t.mu.RLock()
+	set := t.sets[name]
+	t.mu.RUnlock()
+	if set != nil {
+		return set
 	}
-	a.collect(all)
-	next := map[sharedName]*RRset{}
-	if known != nil && len(*known) < maxShared {
-		next = maps.Clone(*known)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if set = t.sets[name]; set == nil {
+		if t.sets == nil {
+			t.sets = map[sharedName]*lazy[RRset]{}
+		}
+		set = &lazy[RRset]{}
+		t.sets[name] = set
+		k.add(rowBytes)
 	}
-	next[name] = r.keeper.keep(a.set())
-	t.p.CompareAndSwap(known, &next)
-	return next[name]
+	return set
 }
 
 // frame returns the names below that of the service that are not those of endpoints: ports, and parents without records.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/miekg/dns"
@@ -38,29 +39,55 @@ type Records struct {
 	shared       shared
 }
 
-// lazy is a value that is built on first use. Two readers may build it at the same time; one of the two is kept.
-type lazy[T any] struct{ p atomic.Pointer[T] }
+// lazy is a value that is built on first use, once: whoever else asks for it meanwhile waits.
+type lazy[T any] struct {
+	p  atomic.Pointer[T]
+	mu sync.Mutex
+}
 
-func (l *lazy[T]) get(build func() *T) *T {
-	if v := l.p.Load(); v != nil {
+func (l *lazy[T]) get(build func() *T) *T { return once(&l.p, &l.mu, build) }
+
+func (l *lazy[T]) forget() { l.p.Store(nil) }
+
+// once returns what is at p. If nothing is, one caller builds it while the others wait. What is built under one lock must not
+// need anything else under it.
+func once[T any](p *atomic.Pointer[T], mu *sync.Mutex, build func() *T) *T {
+	if v := p.Load(); v != nil {
 		return v
 	}
-	l.p.CompareAndSwap(nil, build())
-	return l.p.Load()
+	mu.Lock()
+	defer mu.Unlock()
+	v := p.Load()
+	if v == nil {
+		v = build()
+		p.Store(v)
+	}
+	return v
 }
 
 // In returns the records of the service in a zone.
 func (s *Service) In(z Zone) *Records {
-	head := s.records.Load()
-	for r := head; r != nil; r = r.next {
-		if r.zone == z {
-			return r
-		}
+	if r := s.records.Load().in(z); r != nil {
+		return r
 	}
-	r := s.in(z)
-	r.next, r.keeper = head, s.keeper
-	r.keeper.add(setBytes)
-	s.records.CompareAndSwap(head, r) // who loses builds it once more, next time
+	s.building.Lock()
+	defer s.building.Unlock()
+	head := s.records.Load()
+	r := head.in(z)
+	if r == nil {
+		r = s.in(z)
+		r.next, r.keeper = head, s.keeper
+		r.keeper.add(setBytes + len(r.owner))
+		s.records.Store(r)
+	}
+	return r
+}
+
+// in returns the records in a zone, nil if nobody asked for them yet.
+func (r *Records) in(z Zone) *Records {
+	for r != nil && r.zone != z {
+		r = r.next
+	}
 	return r
 }
 
@@ -135,7 +162,15 @@ func (a *addresses) collect(all []endpoint) {
 			a.octets = append(a.octets, octets...)
 		}
 	}
-	a.octets = slices.Clip(a.octets)
+	a.octets = exactly(a.octets)
+}
+
+// exactly returns a list that takes no more memory than it needs: it is kept.
+func exactly[T any](list []T) []T {
+	if len(list) < cap(list) {
+		return append(make([]T, 0, len(list)), list...)
+	}
+	return list
 }
 
 func (a *addresses) len() int { return len(a.octets) / a.width }

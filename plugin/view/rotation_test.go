@@ -253,7 +253,9 @@ func TestMemory_X7(t *testing.T) {
 	v, r := manyOf(2, 250, 600, four, six)
 	before := heap()
 	asked, transferred := 0, 0
-	r.service.Walk(zone, func(rrs []dns.RR) { transferred += len(rrs) })
+	for rrs := range r.service.Walk(zone) {
+		transferred += len(rrs)
+	}
 	if grown := heap() - before; grown > 4<<20 {
 		t.Errorf("a transfer of %d records made the view grow by %d KiB", transferred, grown>>10)
 	}

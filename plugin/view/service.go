@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -13,9 +14,11 @@ type Service struct {
 	hash     uint64 // of key, in the table that the service is in
 	imported bool
 	Import
-	slices  []*Slice // by cluster, then by name
-	keeper  *keeper  // of the view that it was made for
-	records atomic.Pointer[Records]
+	slices []*Slice // by cluster, then by name
+	keeper *keeper  // of the view that it was made for
+
+	records  atomic.Pointer[Records] // in one zone after another
+	building sync.Mutex              // held by who adds to them
 }
 
 // Import is what DNS needs of a ServiceImport.
@@ -43,6 +46,16 @@ func (s *Service) Namespace() string { return s.key[strings.IndexByte(s.key, '.'
 
 // Key returns "name.namespace".
 func (s *Service) Key() string { return s.key }
+
+// forget drops what was built for questions.
+func (s *Service) forget() {
+	s.building.Lock()
+	defer s.building.Unlock()
+	s.records.Store(nil)
+	for _, slice := range s.slices {
+		slice.forget()
+	}
+}
 
 func (s *Service) withImport(key string, imp *Import) *Service {
 	next := &Service{key: key}

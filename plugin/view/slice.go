@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -17,6 +18,20 @@ type Endpoint struct {
 	// Hostname is the name that the slice gives the endpoint, a DNS label in lower case, or empty: the name is made from
 	// the address then.
 	Hostname string
+}
+
+// label returns the hostname, or nothing where it is the one that is made from the address anyway: then an endpoint has the same
+// name and address as another one if both are spelled alike.
+func (e Endpoint) label() string {
+	if strings.Count(e.Hostname, "-") < 2 { // the shortest is that of ::
+		return e.Hostname
+	}
+	var octets [16]byte
+	var text [MaxName]byte
+	if string(appendHostname(text[:0], appendAddr(octets[:0], e.Addr))) == e.Hostname {
+		return ""
+	}
+	return e.Hostname
 }
 
 // Slice is what DNS needs of an EndpointSlice: the ready endpoints of one cluster, all of one address family. It never
@@ -32,7 +47,8 @@ type Slice struct {
 	width   int      // 4 or 16
 
 	index     lazy[hostnames]
-	endpoints atomic.Pointer[endpoints]
+	endpoints atomic.Pointer[endpoints] // in one zone after another
+	building  sync.Mutex                // held by who adds to them
 }
 
 // endpoints are the records at the names of the endpoints of one slice in one zone, each set in the place of the first
@@ -41,7 +57,9 @@ type endpoints struct {
 	service string // its name in full
 	ttl     uint32
 	next    *endpoints // the same in another zone
-	sets    []lazy[RRset]
+	sets    []atomic.Pointer[RRset]
+
+	building sync.Mutex // held by who adds a set: there are too many for a lock each
 }
 
 // NewSlice packs the ready endpoints of the EndpointSlice called name. The cluster is a DNS name in lower case, or
@@ -56,6 +74,9 @@ func NewSlice(name, cluster string, rank int, ports []Port, endpoints []Endpoint
 	}
 	v4 := endpoints[0].Addr.Is4()
 	endpoints = slices.DeleteFunc(endpoints, func(e Endpoint) bool { return e.Addr.Is4() != v4 })
+	for i := range endpoints {
+		endpoints[i].Hostname = endpoints[i].label()
+	}
 	slices.SortFunc(endpoints, func(a, b Endpoint) int {
 		if c := a.Addr.Compare(b.Addr); c != 0 {
 			return c
@@ -149,17 +170,24 @@ var seed = maphash.MakeSeed()
 // holds reports whether s has the i-th endpoint of t, another slice of the same family, with the same name. An endpoint of an
 // unknown cluster has no name, and so no ports: it is held where its address is.
 func (s *Slice) holds(t *Slice, i int) bool {
-	want := t.addr(i)
-	if t.cluster == "" {
-		_, found := s.search(want)
+	want, host := t.addr(i), t.host(i)
+	first, found := s.search(want)
+	if !found || t.cluster == "" || s.host(first) == host {
 		return found
 	}
-	for j, _ := s.search(want); j < s.len() && bytes.Equal(s.addr(j), want); j++ {
-		if s.host(j) == t.host(i) {
-			return true
-		}
+	if s.hosts == nil {
+		return false
 	}
-	return false
+	at := first + sort.Search(s.len()-first, func(n int) bool { return s.compare(first+n, want, host) >= 0 })
+	return at < s.len() && s.compare(at, want, host) == 0
+}
+
+// compare compares the i-th endpoint with an address and a hostname, in the order in which endpoints are.
+func (s *Slice) compare(i int, octets []byte, host string) int {
+	if c := bytes.Compare(s.addr(i), octets); c != 0 {
+		return c
+	}
+	return strings.Compare(s.host(i), host)
 }
 
 // appendName appends the name of the i-th endpoint below that of the service, "<hostname>.<cluster>", or nothing where it has
@@ -187,9 +215,9 @@ func (s *Slice) LongestName() (longest int) {
 }
 
 // find returns the first endpoint that has a name, -1 if none has.
-func (s *Slice) find(h hostname) int {
+func (s *Slice) find(h hostname, k *keeper) int {
 	if s.hosts != nil {
-		names := s.byHostname()
+		names := s.byHostname(k)
 		if in, ok := names.rows[h.label]; ok {
 			return int(names.order[in.from])
 		}
@@ -218,9 +246,9 @@ type hostnames struct {
 
 type row struct{ from, to int32 }
 
-func (s *Slice) byHostname() *hostnames {
+func (s *Slice) byHostname(k *keeper) *hostnames {
 	return s.index.get(func() *hostnames {
-		h := &hostnames{rows: make(map[string]row, len(s.hosts))}
+		h := &hostnames{order: make([]int32, 0, len(s.hosts)), rows: map[string]row{}}
 		for i, host := range s.hosts {
 			if host != "" {
 				h.order = append(h.order, int32(i))
@@ -236,16 +264,17 @@ func (s *Slice) byHostname() *hostnames {
 			in.to = int32(i + 1)
 			h.rows[host] = in
 		}
+		k.add(setBytes + 4*len(s.hosts) + rowBytes*len(h.rows))
 		return h
 	})
 }
 
 // appendEndpoints appends the endpoints at a name that find found, each address once.
-func (s *Slice) appendEndpoints(all []endpoint, at int, h hostname) []endpoint {
+func (s *Slice) appendEndpoints(all []endpoint, at int, h hostname, k *keeper) []endpoint {
 	if s.host(at) == "" {
 		return append(all, endpoint{s, int32(at)})
 	}
-	names := s.byHostname()
+	names := s.byHostname(k)
 	in := names.rows[h.label]
 	held := false
 	nameless := s.findNameless(h.addr)
@@ -261,9 +290,10 @@ func (s *Slice) appendEndpoints(all []endpoint, at int, h hostname) []endpoint {
 
 // endpoint returns the addresses at a name that find found.
 func (s *Slice) endpoint(r *Records, at int, h hostname) *RRset {
-	return s.in(r).sets[at].get(func() *RRset {
+	e := s.in(r)
+	return once(&e.sets[at], &e.building, func() *RRset {
 		a := r.at(h.label+"."+s.cluster+"."+r.owner, s.width)
-		all := s.appendEndpoints(nil, at, h)
+		all := s.appendEndpoints(nil, at, h, r.keeper)
 		a.octets = make([]byte, 0, len(all)*s.width)
 		for _, e := range all {
 			a.octets = append(a.octets, e.octets()...)
@@ -274,14 +304,33 @@ func (s *Slice) endpoint(r *Records, at int, h hostname) *RRset {
 
 // in returns the records of the endpoints for a service in a zone.
 func (s *Slice) in(r *Records) *endpoints {
-	head := s.endpoints.Load()
-	for e := head; e != nil; e = e.next {
-		if e.ttl == r.zone.TTL && e.service == r.owner {
-			return e
-		}
+	if e := s.endpoints.Load().in(r); e != nil {
+		return e
 	}
-	e := &endpoints{service: r.owner, ttl: r.zone.TTL, next: head, sets: make([]lazy[RRset], s.len())}
-	r.keeper.add(setBytes + 8*s.len())
-	s.endpoints.CompareAndSwap(head, e) // who loses builds it once more, next time
+	s.building.Lock()
+	defer s.building.Unlock()
+	head := s.endpoints.Load()
+	e := head.in(r)
+	if e == nil {
+		e = &endpoints{service: r.owner, ttl: r.zone.TTL, next: head, sets: make([]atomic.Pointer[RRset], s.len())}
+		r.keeper.add(setBytes + 8*s.len())
+		s.endpoints.Store(e)
+	}
 	return e
+}
+
+// in returns the records for a service in a zone, nil if nobody asked for them yet.
+func (e *endpoints) in(r *Records) *endpoints {
+	for e != nil && (e.ttl != r.zone.TTL || e.service != r.owner) {
+		e = e.next
+	}
+	return e
+}
+
+// forget drops what was built for questions.
+func (s *Slice) forget() {
+	s.building.Lock()
+	defer s.building.Unlock()
+	s.endpoints.Store(nil)
+	s.index.forget()
 }

@@ -19,6 +19,8 @@ type targets struct {
 	more   map[int32][]endpoint // all with the name, where several addresses have it
 	names  []string             // unless there are too many to be in one message
 
+	madePorts int // of lists that no slice has
+
 	least, longest int // octets of a name
 }
 
@@ -35,7 +37,7 @@ func (r *Records) named() *targets {
 			t.names, t.list, t.lists, t.count = []string{r.owner}, []int32{0}, [][]Port{r.service.Ports}, []int{1}
 			t.least, t.longest, t.octets = len(r.owner), len(r.owner), []int{len(r.owner)}
 		}
-		r.keeper.add(setBytes + recordBytes*len(t.list))
+		r.keeper.add(t.bytes())
 		return t
 	})
 }
@@ -74,7 +76,7 @@ func (t *targets) collect(r *Records) {
 			t.least, t.longest = min(t.least, length), max(t.longest, length)
 		}
 	}
-	t.lists, t.first, t.list = c.lists.all, slices.Clip(t.first), slices.Clip(t.list)
+	t.lists, t.madePorts, t.first, t.list = c.lists.all, c.lists.made, exactly(t.first), exactly(t.list)
 	if t.len() <= maxNames {
 		every := t.newSpeller(t.len())
 		for i := range t.len() {
@@ -183,6 +185,7 @@ type portLists struct {
 	bySlice  map[*Slice]int32
 	unions   map[[2]int32]int32
 	budget   int // ports that lists made of two may have together
+	made     int // ports that they have
 }
 
 // of returns the list of a slice.
@@ -223,7 +226,8 @@ func (l *portLists) union(a, b int32) int32 {
 	}
 	both := slices.Concat(l.all[a], l.all[b])
 	slices.SortFunc(both, Port.Compare)
-	both = slices.Compact(both)
+	both = exactly(slices.Compact(both))
+	l.made += len(both)
 	if l.unions == nil {
 		l.unions = map[[2]int32]int32{}
 	}

@@ -104,10 +104,7 @@ func (v *View) Snapshot() []*Service {
 // Forget drops the records that were built: zones of them may have gone, or they are too many to keep.
 func (v *View) Forget() {
 	for s := range v.services.all() {
-		s.records.Store(nil)
-		for _, slice := range s.slices {
-			slice.endpoints.Store(nil)
-		}
+		s.forget()
 	}
 }
 

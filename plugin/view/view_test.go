@@ -22,11 +22,11 @@ func contents(v *View) []string {
 	services := v.Snapshot()
 	for _, s := range services {
 		all = append(all, s.Key())
-		s.Walk(zone, func(rrs []dns.RR) {
+		for rrs := range s.Walk(zone) {
 			for _, rr := range rrs {
 				all = append(all, rr.String())
 			}
-		})
+		}
 	}
 	slices.Sort(all)
 	return all

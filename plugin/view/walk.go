@@ -1,7 +1,7 @@
 package view
 
 import (
-	"bytes"
+	"iter"
 	"maps"
 	"net"
 	"net/netip"
@@ -11,77 +11,93 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Walk calls yield with all records of the service in a zone, each once, some at a time. It keeps none of them.
-func (s *Service) Walk(z Zone, yield func([]dns.RR)) {
-	r := s.in(z)
-	if !r.Exist() {
-		return
+// Walk yields all records of the service in a zone, each once, some at a time. It keeps none of them, and stops between any two.
+func (s *Service) Walk(z Zone) iter.Seq[[]dns.RR] {
+	return func(yield func([]dns.RR) bool) {
+		if r := s.in(z); r.Exist() {
+			_ = r.walkService(yield) && r.walkPorts(yield) && r.walkEndpoints(yield)
+		}
 	}
-	for _, width := range []int{net.IPv4len, net.IPv6len} {
-		stream(r.addresses(width), yield)
-	}
-	stream(r.services(r.owner, everyPort), yield)
+}
+
+// walkService yields the records at the name of the service. Like all that follow, it reports whether more are wanted.
+func (r *Records) walkService(yield func([]dns.RR) bool) bool {
+	return stream(r.addresses(net.IPv4len), yield) && stream(r.addresses(net.IPv6len), yield) && stream(r.services(r.owner, everyPort), yield)
+}
+
+// walkPorts yields the records at the names of ports.
+func (r *Records) walkPorts(yield func([]dns.RR) bool) bool {
 	frame := r.frame()
 	for _, sub := range slices.Sorted(maps.Keys(frame)) {
-		if p := frame[sub]; p != nil {
-			stream(r.services(p.name, called(p.Port)), yield)
+		if p := frame[sub]; p != nil && !stream(r.services(p.name, called(p.Port)), yield) {
+			return false
 		}
 	}
-	if s.Headless {
-		r.walkEndpoints(yield)
+	return true
+}
+
+// walkEndpoints yields the addresses at the names of endpoints.
+func (r *Records) walkEndpoints(yield func([]dns.RR) bool) bool {
+	if !r.service.Headless {
+		return true
+	}
+	for _, width := range []int{net.IPv4len, net.IPv6len} {
+		for all := range clusterEndpoints(r.service.slices, width) {
+			if !r.walkNames(all, width, yield) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// clusterEndpoints yields the endpoints of one family of each cluster that is known, sorted.
+func clusterEndpoints(all []*Slice, width int) iter.Seq[[]endpoint] {
+	return func(yield func([]endpoint) bool) {
+		for len(all) > 0 {
+			n := 1
+			for n < len(all) && all[n].cluster == all[0].cluster {
+				n++
+			}
+			var found []endpoint
+			for _, s := range all[:n] {
+				for i := range s.len() {
+					if s.width == width && s.cluster != "" {
+						found = append(found, endpoint{s, int32(i)})
+					}
+				}
+			}
+			slices.SortFunc(found, endpoint.compare)
+			if all = all[n:]; len(found) > 0 && !yield(found) {
+				return
+			}
+		}
 	}
 }
 
-// walkEndpoints calls yield with the addresses at the names of endpoints.
-func (r *Records) walkEndpoints(yield func([]dns.RR)) {
+// compare compares endpoints of one cluster and family. Those that are equal are one: they have the same name and address.
+func (e endpoint) compare(f endpoint) int {
+	return e.slice.compare(int(e.at), f.octets(), f.slice.host(int(f.at)))
+}
+
+// walkNames yields the records of the sorted endpoints of a cluster.
+func (r *Records) walkNames(all []endpoint, width int, yield func([]dns.RR) bool) bool {
 	const most = 256
 	var buf [2 * MaxName]byte
-	for i, s := range r.service.slices {
-		others := r.service.slices[:i] // of the same cluster and family
-		for len(others) > 0 && others[0].cluster != s.cluster {
-			others = others[1:]
-		}
-		var records *addressRecords
-		for j := range s.len() {
-			sub := s.appendName(buf[:0], j)
-			if len(sub) == 0 || !r.fits(len(sub)) || s.repeats(j, others) {
-				continue
-			}
-			if records == nil {
-				n := min(most, s.len()-j)
-				records = newAddressRecords(n, n*(net.IPv6len-s.width)/(net.IPv6len-net.IPv4len))
-			}
-			records.add(string(sub)+"."+r.owner, r.zone.TTL, s.addr(j))
-			if len(records.rrs) == most {
-				yield(records.rrs)
-				records = nil
+	all = slices.CompactFunc(all, func(e, f endpoint) bool { return e.compare(f) == 0 })
+	for len(all) > 0 {
+		n := min(most, len(all))
+		records := newAddressRecords(n, n*(net.IPv6len-width)/(net.IPv6len-net.IPv4len))
+		for _, e := range all[:n] {
+			if sub := e.slice.appendName(buf[:0], int(e.at)); r.fits(len(sub)) {
+				records.add(string(sub)+"."+r.owner, r.zone.TTL, e.octets())
 			}
 		}
-		if records != nil {
-			yield(records.rrs)
+		if all = all[n:]; len(records.rrs) > 0 && !yield(records.rrs) {
+			return false
 		}
 	}
-}
-
-// repeats reports whether an endpoint before the i-th, or in another slice, has the same name and address.
-func (s *Slice) repeats(i int, others []*Slice) bool {
-	name, octets := endpoint{s, int32(i)}.name(), s.addr(i)
-	for j := i - 1; j >= 0 && bytes.Equal(s.addr(j), octets); j-- {
-		if (endpoint{s, int32(j)}).name() == name {
-			return true
-		}
-	}
-	for _, t := range others {
-		if t.width != s.width {
-			continue
-		}
-		for j, _ := t.search(octets); j < t.len() && bytes.Equal(t.addr(j), octets); j++ {
-			if (endpoint{t, int32(j)}).name() == name {
-				return true
-			}
-		}
-	}
-	return false
+	return true
 }
 
 // endpointName is the name of an endpoint, the same for all spellings of it: with an address if it is made from one, or looks so.

@@ -23,6 +23,8 @@ type maker interface {
 	// make returns the records from first on, and those from 0 on after the last one: as many as fit into room octets, but at
 	// most most.
 	make(first, most, room int) []dns.RR
+	// bytes returns how much memory it takes, with a window.
+	bytes() int
 }
 
 // windowed is a set of which only a few records exist at any moment.
@@ -79,12 +81,15 @@ func (w *windowed) fit(room int) []dns.RR {
 	return answer
 }
 
-// stream calls yield with all records, some at a time.
-func stream(m maker, yield func([]dns.RR)) {
+// stream yields all records, some at a time, and reports whether more are wanted.
+func stream(m maker, yield func([]dns.RR) bool) bool {
 	const most = 256
 	for first, n := 0, m.len(); first < n; {
 		rrs := m.make(first, min(most, n-first), maxSet)
-		yield(rrs)
+		if !yield(rrs) {
+			return false
+		}
 		first += len(rrs)
 	}
+	return true
 }
