@@ -41,7 +41,7 @@ func newFixture(t testing.TB, zones ...string) *fixture {
 		Multicluster: &Multicluster{group: &group{}},
 	}
 	f.group.members = []*Multicluster{f.Multicluster}
-	src := &source{view: v, health: newHealth(nil), users: map[*stanza]struct{}{}}
+	src := &source{view: v, health: newHealth(nil), ctx: t.Context(), users: map[*stanza]struct{}{}}
 	src.health.synced.Store(true)
 	for _, origin := range zones {
 		z := &zone{Zone: view.Zone{Origin: origin, TTL: defaultTTL}, source: src}

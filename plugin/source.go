@@ -30,9 +30,11 @@ type source struct {
 	zone   zoneLength
 	serial serial
 	health *health
+	ctx    context.Context // of everything that goes on for it
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
+	transfers counter              // of its zones, under way
 	inherited bool                 // the view began as that of a source before this one
 	users     map[*stanza]struct{} // guarded by registry.mu
 }
@@ -113,6 +115,7 @@ func (s *source) zones() map[view.Zone]struct{} {
 // however long that takes: credentials may be replaced while the API server is away (SPEC D8).
 func newSource(key sourceKey, old *source) *source {
 	s := &source{key: key, view: view.New(), users: map[*stanza]struct{}{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if old != nil {
 		s.serial.inherit(&old.serial)                // first: what changes meanwhile has a later one
 		s.view, s.inherited = old.view.Clone(), true // a copy: each follows the API server by itself while both run
@@ -122,8 +125,6 @@ func newSource(key sourceKey, old *source) *source {
 
 // start begins to read.
 func (s *source) start(cfg *rest.Config) {
-	var ctx context.Context
-	ctx, s.cancel = context.WithCancel(context.Background())
 	streams := newStreams(s, cfg)
 	s.health = newHealth(streams)
 	if s.inherited {
@@ -131,18 +132,23 @@ func (s *source) start(cfg *rest.Config) {
 	}
 	for _, st := range streams {
 		st.health = s.health
-		s.done.Go(func() { st.run(ctx) })
+		s.done.Go(func() { st.run(s.ctx) })
 	}
 }
 
 // synced reports whether everything has been read once.
 func (s *source) synced() bool { return s.health.synced.Load() }
 
-// serial gives out the serial numbers of the SOA record (RFC 1912 section 2.2: by date, here by second).
+// serial gives out the serial numbers of the SOA record (RFC 1912 section 2.2: by date, here by second). Changes may come faster
+// than seconds, but a serial that ran ahead of the clock would go backwards when the process is started again, and secondaries
+// would ignore what changes until the clock has caught up. So there is at most one new serial a second: what changes in the second
+// after one has the next, which is given out when that second is over. A secondary that transferred such a state transfers it once
+// more.
 type serial struct {
 	mu      sync.Mutex
-	changes uint64
+	changes uint64 // of the state that it was given out for
 	value   uint32
+	given   time.Time
 }
 
 // lastSerial is the greatest serial that this process gave out: another source, after a reload that changed the
@@ -153,23 +159,31 @@ var lastSerial atomic.Uint32
 func (s *serial) inherit(old *serial) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
-	s.changes, s.value = old.changes, old.value
+	s.changes, s.value, s.given = old.changes, old.value, old.given
 }
 
-// at returns the serial for a state of the view: a new one, greater than all before and not less than the present second,
-// if the state was not asked for before.
-func (s *serial) at(changes uint64) uint32 {
+// at returns the serial for a state of the view, and the state that it was given out for. It is a new one, greater than all before
+// and not less than the present second, if the state was not asked for before and the last one is at least a second old.
+func (s *serial) at(changes uint64) (value uint32, of uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.value != 0 && changes <= s.changes {
-		return s.value
+		return s.value, s.changes
+	}
+	now := time.Now()
+	if s.value != 0 && now.Sub(s.given) < time.Second {
+		return s.value, s.changes
 	}
 	for {
 		last := lastSerial.Load()
-		next := max(last+1, uint32(time.Now().Unix()))
-		if lastSerial.CompareAndSwap(last, next) {
-			s.changes, s.value = changes, next
-			return next
+		floor := s.value
+		if floor == 0 {
+			floor = last // other sources move on by themselves
+		}
+		next := max(floor+1, uint32(now.Unix()))
+		if lastSerial.CompareAndSwap(last, max(last, next)) {
+			s.changes, s.value, s.given = changes, next, now
+			return s.value, s.changes
 		}
 	}
 }

@@ -1,11 +1,13 @@
 package multicluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coredns/coredns/plugin/transfer"
@@ -101,7 +103,10 @@ func TestTransferOther(t *testing.T) {
 }
 
 // TestSerial_D14: the serial grows when it is read after a change that answers show, and only then.
-func TestSerial_D14(t *testing.T) {
+func TestSerial_D14(t *testing.T) { synctest.Test(t, testSerial) }
+
+func testSerial(t *testing.T) {
+	lastSerial.Store(0) // of another clock
 	f := newFixture(t, testZone, "other.example.")
 	last := uint32(0)
 	read := func(origin string) uint32 {
@@ -152,9 +157,131 @@ endpoints: [{addresses: [10.1.0.1], zone: a}, {addresses: [10.1.0.2], conditions
 		{"an import goes", func() { f.remove(webImport) }, true},
 		{"it is gone", func() { f.remove(webImport) }, false},
 	} {
+		time.Sleep(time.Second)
 		step.do()
 		if grown() != step.show {
 			t.Errorf("%s: serial %d", step.what, last)
 		}
 	}
+}
+
+// TestFlapping_D14: however fast answers change, and whoever reads the serial, it does not run ahead of the clock, and every state
+// has been replaced by a greater serial a second later: a secondary sees each change.
+func TestFlapping_D14(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lastSerial.Store(0) // of another clock
+		f := newFixture(t, testZone)
+		read := func() uint32 {
+			reply, _ := f.ask(roomy, "nobody.shop.svc."+testZone, dns.TypeA)
+			return reply.Ns[0].(*dns.SOA).Serial
+		}
+		flap := func(i int) {
+			if f.apply(webImport); i%2 == 0 {
+				f.remove(webImport)
+			}
+		}
+		last := read()
+		for i := range 5000 { // of 10 ms
+			flap(i)
+			now := read()
+			if at := uint32(time.Now().Unix()); now > at {
+				t.Fatalf("after %d changes the serial is %d s ahead of the clock", i, now-at)
+			}
+			if i%97 == 0 { // whoever transferred this state
+				time.Sleep(time.Second)
+				if later := read(); later <= now && i > 0 {
+					t.Fatalf("the serial of a state is %d, and %d after it has changed", now, later)
+				}
+				last = read()
+				time.Sleep(time.Second)
+				if again := read(); again != last {
+					t.Fatalf("nothing changed, and the serial moved on from %d to %d", last, again)
+				}
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		last = read()
+		lastSerial.Store(last + 1000) // as if the clock had been set back meanwhile
+		f.zones[0].source.serial.value = last + 1000
+		for i := range 100 {
+			flap(1)
+			flap(2)
+			time.Sleep(time.Second)
+			if now := read(); now != last+1001+uint32(i) {
+				t.Fatalf("on a clock that was set back the serial is %d after %d", now, last+1000+uint32(i))
+			}
+		}
+	})
+}
+
+// TestTransferEnds_L11: a transfer that nobody takes ends, and so does one of a server that stops, or that takes too long; what came
+// of it can't be taken for a whole one. Others are not affected.
+func TestTransferEnds_L11(t *testing.T) {
+	for name, give := range map[string]func(t *testing.T, f *fixture, next func() bool){
+		"the secondary stops reading": func(_ *testing.T, _ *fixture, next func() bool) {
+			next()
+			time.Sleep(transferPatience + time.Second)
+		},
+		"the server stops": func(_ *testing.T, f *fixture, next func() bool) {
+			next()
+			f.zones[0].source.cancel()
+			synctest.Wait()
+		},
+		"the secondary reads very slowly": func(t *testing.T, _ *fixture, next func() bool) {
+			for end := time.Now().Add(transferTime - transferPatience); time.Now().Before(end); time.Sleep(transferPatience / 2) {
+				if !next() {
+					t.Error("nothing comes any longer, though it was read")
+				}
+			}
+			time.Sleep(transferPatience)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, testZone)
+				src := f.zones[0].source
+				src.ctx, src.cancel = context.WithCancel(t.Context())
+				defer src.cancel()
+				f.apply(bigSlices(1, 1000, 50))
+				ch, err := f.Transfer(testZone, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				give(t, f, func() bool { _, more := <-ch; return more })
+				synctest.Wait()
+				for rrs := range ch {
+					t.Errorf("%d records came afterwards, %v", len(rrs), rrs[0])
+				}
+				if n := src.transfers.n.Load(); n != 0 {
+					t.Errorf("%d transfers are under way", n)
+				}
+			})
+		})
+	}
+}
+
+// TestManyTransfers_X7: so many transfers are under way at most, and one that ends makes room for another.
+func TestManyTransfers_X7(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, testZone)
+		f.apply(bigSlices(1, 1000, 1))
+		var all []<-chan []dns.RR
+		for range maxTransfers {
+			ch, err := f.Transfer(testZone, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, ch)
+		}
+		if _, err := f.Transfer(testZone, 0); !errors.Is(err, errTooManyTransfers) {
+			t.Errorf("one more: %v", err)
+		}
+		for range all[0] {
+			synctest.Wait()
+		}
+		synctest.Wait()
+		transferred(t, f, testZone)
+		time.Sleep(transferPatience)
+	})
 }

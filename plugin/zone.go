@@ -31,6 +31,7 @@ type zone struct {
 // soa is the SOA record as of a state of the view.
 type soa struct {
 	changes uint64
+	serial  uint32
 	set     *view.RRset
 }
 
@@ -131,11 +132,15 @@ func ofType[R records](r R, qtype uint16) *view.RRset {
 
 // authority returns the SOA record, whose serial grows when it is read after a change that some answer shows.
 func (z *zone) authority() *view.RRset {
-	changes := z.source.view.Changes()
-	if s := z.soa.Load(); s != nil && s.changes == changes {
-		return s.set
+	changes, known := z.source.view.Changes(), z.soa.Load()
+	if known != nil && known.changes == changes {
+		return known.set
 	}
-	s := &soa{changes, z.newSOA(z.source.serial.at(changes))}
+	serial, of := z.source.serial.at(changes)
+	if known != nil && known.changes == of && known.serial == serial {
+		return known.set // what changed since has its serial later
+	}
+	s := &soa{of, serial, z.newSOA(serial)}
 	z.soa.Store(s)
 	return s.set
 }

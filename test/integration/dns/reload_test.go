@@ -154,13 +154,21 @@ func TestReload_D8_D14(t *testing.T) {
 	}
 }
 
-func (s *server) serial() uint32 {
+// serial returns the serial of what is answered now: a change right after another has its serial when that second is over.
+func (s *server) serial() (serial uint32) {
 	s.t.Helper()
-	reply := s.ask("clusterset.local.", dns.TypeSOA)
-	if len(reply.Answer) != 1 {
-		s.t.Fatalf("SOA: %v", reply)
-	}
-	return reply.Answer[0].(*dns.SOA).Serial
+	s.await("a serial that stands", func() error {
+		reply := s.ask("clusterset.local.", dns.TypeSOA)
+		if len(reply.Answer) != 1 {
+			s.t.Fatalf("SOA: %v", reply)
+		}
+		serial = reply.Answer[0].(*dns.SOA).Serial
+		if age := time.Now().Unix() - int64(serial); age < 2 {
+			return fmt.Errorf("it is %d s old", age)
+		}
+		return nil
+	})
+	return serial
 }
 
 // TestReloadWhileAway_D8: a reload while the API server is away changes no answer, nor does one with other credentials.
