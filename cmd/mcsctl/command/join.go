@@ -57,8 +57,9 @@ func (a *app) join() *cobra.Command {
 the cluster of --context, where the controller finds it at once. In a fleet, where one controller keeps the imports of all
 members, the identity may write those, too.
 
-ID is the cluster id: one DNS label, or two joined by a dot. Joining again renews what is there, and keeps the limits of
-the registration that no flag changes.
+ID is the cluster id: one DNS label, or two joined by a dot. Joining again renews what is there. It keeps the limits of the
+registration that no flag changes, and what --role, --server, --pod-cidrs and --endpoint-cidrs any said before; an empty value,
+such as --server "", takes that back.
 
 It declares the ranges that endpoints must be in where Calico, Cilium or kubeadm wrote them down and no endpoint of the
 cluster lies elsewhere, or as --pod-cidrs and --endpoint-cidrs say. Otherwise it says why not.
@@ -94,6 +95,14 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
 			}
 			if r.Set, err = a.home(cmd.Context()); err != nil {
 				return err
+			}
+			r.Said = map[string]string{}
+			for flag, value := range map[string]string{
+				"role": r.Role, "server": r.Server, "pod-cidrs": strings.Join(podCIDRs, ","), clusters.LimitEndpointCIDRs: endpointCIDRs,
+			} {
+				if cmd.Flags().Changed(flag) {
+					r.Said[flag] = value
+				}
 			}
 			r.ID, r.PodCIDRs, r.Progress = args[0], ranges, a.screen.Progress
 			return a.doJoin(cmd.Context(), r, dryRun)

@@ -3,6 +3,7 @@ package join
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -95,11 +96,11 @@ func (r *Request) declare(ctx context.Context) error {
 		}
 	}
 	r.limits = limits
-	switch given, ok := limits[clusters.LimitEndpointCIDRs]; {
-	case given == AnyEndpoints:
-		delete(limits, clusters.LimitEndpointCIDRs)
-		return nil
-	case ok || r.role() == "consumer":
+	if list, now := r.Said[flagEndpoint]; now && list == "" || limits[flagEndpoint] == AnyEndpoints {
+		delete(limits, flagEndpoint)
+	}
+	switch _, ok := limits[flagEndpoint]; {
+	case ok || r.said[flagEndpoint] == AnyEndpoints || r.role() == "consumer":
 		return nil
 	}
 	found, why, err := r.findRanges(ctx)
@@ -166,12 +167,17 @@ func endpointsIn(s *discoveryv1.EndpointSlice) (seen []endpointSeen) {
 }
 
 // registration is the Secret that makes the cluster a member.
-func (r *Request) registration(kubeconfig []byte) *corev1.Secret {
+func (r *Request) registration(kubeconfig []byte) (*corev1.Secret, error) {
 	s := Registration(r.Set.Namespace, r.ID, r.role(), r.PodCIDRs, kubeconfig)
 	for name, list := range r.limits {
 		s.Annotations[mcsapi.Domain+"/"+name] = list
 	}
-	return s
+	if len(r.said) == 0 {
+		return s, nil
+	}
+	text, err := json.Marshal(r.said)
+	s.Annotations[AnnotationSaid] = string(text)
+	return s, err
 }
 
 // CheckLimit says what is wrong with a limit that a flag gives.

@@ -48,6 +48,8 @@ type Request struct {
 	PodCIDRs []netip.Prefix
 	// Limits are what flags say of the registration's limits, by name; "" says nothing. [AnyEndpoints] declares no ranges.
 	Limits map[string]string
+	// Said is what flags say now, by their names, of what is remembered; see [AnnotationSaid].
+	Said map[string]string
 	// CRDs installs the CRDs in both clusters, where they are missing.
 	CRDs bool
 	// Wait is how long the cluster may take to issue the token.
@@ -56,6 +58,7 @@ type Request struct {
 	Progress func(format string, args ...any)
 
 	podCIDRsGiven        bool
+	said                 map[string]string // now or earlier
 	limits               map[string]string // of the registration
 	declared, undeclared string            // who told the ranges of endpoints, or why none are declared
 }
@@ -85,6 +88,7 @@ func (r *Request) Check(ctx context.Context) error {
 	if r.Set.SecretsErr != nil {
 		return fmt.Errorf("the members of %s are not known: %w", r.Set.Home().Origin, r.Set.SecretsErr)
 	}
+	r.recall()
 	uid, err := r.From.UID(ctx)
 	if err != nil {
 		return fmt.Errorf("%s (%s) can't be reached: %s; want a context that works", r.From.Origin, r.From.Config.Host, members.Brief(err))
@@ -207,7 +211,10 @@ func (r *Request) Do(ctx context.Context) error {
 	if r.declared != "" {
 		r.Progress("%s: endpoints must be in %s (%s); --endpoint-cidrs changes it", r.ID, r.limits[clusters.LimitEndpointCIDRs], r.declared)
 	}
-	secret := r.registration(kubeconfig)
+	secret, err := r.registration(kubeconfig)
+	if err != nil {
+		return err
+	}
 	namespace := &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: r.Set.Namespace}}
 	for _, object := range []runtime.Object{namespace, secret} {
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
@@ -312,7 +319,10 @@ func (r *Request) DryRun(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	secret := r.registration(nil)
+	secret, err := r.registration(nil)
+	if err != nil {
+		return "", err
+	}
 	secret.Data, secret.StringData = nil, map[string]string{clusters.KeyKubeconfig: string(kubeconfig)}
 	text, err := yaml.Marshal(secret)
 	if err != nil {

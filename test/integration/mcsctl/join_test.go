@@ -87,24 +87,30 @@ func TestJoinDeclares_X2_X5(t *testing.T) {
 	}
 	registered(clusters.LimitEndpointCIDRs, "")
 	registered(clusters.LimitExportedKeys, "example.com,networking.istio.io/exportTo")
-	joins("kubeadm-config says 10.244.0.0/16, but Service shop/far has endpoint 10.1.0.5")
+	joins("c1 is a member now") // what was said stands
+	registered(clusters.LimitEndpointCIDRs, "")
+	joins("kubeadm-config says 10.244.0.0/16, but Service shop/far has endpoint 10.1.0.5", "--endpoint-cidrs", "")
 	joins("--pod-cidrs says 10.244.0.0/16, but Service shop/far has endpoint 10.1.0.5", "--pod-cidrs", "10.244.0.0/16")
 	registered(clusters.LimitEndpointCIDRs, "")
 	joins("c1 is a member now", "--endpoint-cidrs", "10.244.0.0/16,10.1.0.0/24")
 	registered(clusters.LimitEndpointCIDRs, "10.244.0.0/16,10.1.0.0/24")
+	registered("pod-cidrs", "10.244.0.0/16")
 	joins("c1 is a member now", "--endpoint-cidrs", "any")
 
 	must(t, c1.kube.DiscoveryV1().EndpointSlices("shop").Delete(t.Context(), "far-x", metav1.DeleteOptions{}))
 	c1.system(t, "cilium-config", map[string]string{"ipam": "cluster-pool", "cluster-pool-ipv4-cidr": "10.240.0.0/12", "cluster-pool-ipv6-cidr": "fd00:10::/104"})
-	joins("c1: endpoints must be in 10.240.0.0/12,fd00:10::/104 (Cilium's configuration)")
+	joins("c1 is a member now")
+	registered(clusters.LimitEndpointCIDRs, "")
+	joins("c1: endpoints must be in 10.240.0.0/12,fd00:10::/104 (Cilium's configuration)", "--endpoint-cidrs", "", "--pod-cidrs", "")
 	joins("c1 is a member now", "--endpoint-cidrs", "any")
 	must(t, c1.ApplyYAML(t.Context(), []byte(ipPoolCRD)))
 	must(t, c1.ApplyYAML(t.Context(), []byte(ipPools)))
-	joins("c1: endpoints must be in 10.244.0.0/15 (Calico's IPPools)")
+	joins("c1: endpoints must be in 10.244.0.0/15 (Calico's IPPools)", "--endpoint-cidrs", "")
 	joins("c1 is a member now", "--endpoint-cidrs", "any", "--role", "consumer")
-	if o := joins("c1 is a member now", "--role", "consumer"); strings.Contains(o.err, "endpoints") {
+	if o := joins("c1 is a member now", "--endpoint-cidrs", ""); strings.Contains(o.err, "endpoints") {
 		t.Errorf("it declares what a cluster that only imports exports: %s", o.err)
 	}
+	registered("role", "consumer")
 
 	for _, bad := range [][]string{{"--endpoint-cidrs", "10.1.0.0"}, {"--exported-keys", "*/x"}} {
 		mcsctl(t, append([]string{"join", "c1", "--from", "c1", "--kubeconfig", kubeconfig, "--context", "c2"}, bad...)...).wants(t, 2, bad[0])

@@ -1,0 +1,28 @@
+package join
+
+import (
+	"maps"
+	"testing"
+)
+
+// TestRemember_X2: what a person said stands until the same flag says something else, or nothing.
+func TestRemember_X2(t *testing.T) {
+	type words = map[string]string
+	for name, c := range map[string]struct {
+		before    string
+		now, want words
+	}{
+		"nothing yet":              {"", nil, words{}},
+		"said now":                 {"", words{"endpoint-cidrs": "any", "role": "consumer"}, words{"endpoint-cidrs": "any", "role": "consumer"}},
+		"said before":              {`{"endpoint-cidrs":"any","server":"https://x"}`, words{"role": "both"}, words{"endpoint-cidrs": "any", "server": "https://x", "role": "both"}},
+		"said otherwise":           {`{"role":"consumer"}`, words{"role": "provider"}, words{"role": "provider"}},
+		"taken back":               {`{"endpoint-cidrs":"any","pod-cidrs":"10.0.0.0/8"}`, words{"endpoint-cidrs": "", "pod-cidrs": ""}, words{}},
+		"a limit is no such thing": {`{"endpoint-cidrs":"any"}`, words{"endpoint-cidrs": "10.0.0.0/8"}, words{}},
+		"somebody's nonsense":      {`["x"]`, words{"server": "https://x"}, words{"server": "https://x"}},
+		"a role that is none":      {`{"role":"king"}`, nil, words{}},
+	} {
+		if got := remember(c.before, c.now); !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
