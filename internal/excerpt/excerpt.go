@@ -40,6 +40,20 @@ func Of(text string, most int) string {
 	return b.String()
 }
 
+// Cut returns the beginning of text, of at most `most` bytes, as it is, and with its original length at the end: for those who
+// make it harmless in another way. It cuts between characters.
+func Cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	end := fmt.Sprintf("... (%d bytes)", len(text))
+	at := max(most-len(end), 0)
+	for at > 0 && !utf8.RuneStart(text[at]) {
+		at--
+	}
+	return text[:at] + end
+}
+
 // harmless reports whether text can stand as it is.
 func harmless(text string) bool {
 	for i, r := range text {

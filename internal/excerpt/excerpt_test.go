@@ -49,6 +49,23 @@ func TestOf_X6(t *testing.T) {
 	}
 }
 
+// TestCut_X6 holds that a text is cut between characters, and not changed otherwise.
+func TestCut_X6(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		most int
+		want string
+	}{
+		{"a\x1b\n", 3, "a\x1b\n"},
+		{strings.Repeat("é", 100), 30, strings.Repeat("é", 7) + "... (200 bytes)"},
+		{strings.Repeat("x", 100), 5, "... (100 bytes)"},
+	} {
+		if got := Cut(c.text, c.most); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
 // TestError_X6 holds that an error with an excerpt for its text still is what it was.
 func TestError_X6(t *testing.T) {
 	if err := Error(nil); err != nil {

@@ -41,15 +41,20 @@ type app struct {
 	output  string
 	zone    string
 	version string
+
+	deadline time.Duration
+	cancel   context.CancelCauseFunc // ends the command
 }
 
 // Run runs the program with the arguments args, args[0] being its name, and returns its exit code.
 func Run(ctx context.Context, version string, args []string, stdout, stderr io.Writer) int {
 	stdout, stderr = screen.NewWriter(stdout), screen.NewWriter(stderr)
-	a := &app{version: version}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	a := &app{version: version, cancel: cancel}
 	root := a.root(filepath.Base(args[0]), stdout, stderr)
 	root.SetArgs(args[1:])
-	err := root.ExecuteContext(ctx)
+	err := execute(ctx, root.ExecuteContext)
 	var failed problem
 	switch {
 	case err == nil:
@@ -57,7 +62,7 @@ func Run(ctx context.Context, version string, args []string, stdout, stderr io.W
 	case errors.Is(err, errProblem):
 		return ExitProblem
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", root.CommandPath(), strings.Join(strings.Fields(err.Error()), " "))
+	fmt.Fprintf(stderr, "%s: %s\n", root.CommandPath(), screen.Cut(strings.Join(strings.Fields(err.Error()), " ")))
 	if errors.As(err, &failed) {
 		return ExitProblem
 	}
@@ -81,6 +86,7 @@ func (a *app) root(name string, stdout, stderr io.Writer) *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			format, err := screen.ParseFormat(a.output)
 			a.screen = screen.New(stdout, stderr, format)
+			a.limit(cmd)
 			return err
 		},
 	}
@@ -96,6 +102,7 @@ func (a *app) root(name string, stdout, stderr io.Writer) *cobra.Command {
 	f.StringArrayVar(&a.members.Clusters, "cluster", nil, "all clusters, each as `id=kubeconfig[:context]`; may be repeated")
 	f.StringVarP(&a.members.Namespace, "namespace", "n", "mcs-system", "the `namespace` of the controller and of the Secrets that register members")
 	f.DurationVar(&a.members.Timeout, "timeout", 5*time.Second, "how long one request may take")
+	f.DurationVar(&a.deadline, "deadline", 2*time.Minute, "how long the command may take in all, without what --wait allows; 0 for as long as it takes")
 	f.StringVar(&a.zone, "zone", "clusterset.local", "the DNS `zone` of the clusterset")
 	f.StringVarP(&a.output, "output", "o", "", "`format` for programs: json or yaml")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))

@@ -57,6 +57,7 @@ func (c *Cluster) Connect(cfg *rest.Config, timeout time.Duration) *Cluster {
 	cfg = rest.CopyConfig(cfg)
 	cfg.Timeout, cfg.UserAgent = timeout, "mcsctl"
 	cfg.QPS, cfg.Burst = -1, -1 // a handful of requests, all at once
+	cfg.Wrap(track)
 	c.Config = cfg
 	if c.Client, c.Err = kubeclient.New(cfg); c.Err != nil {
 		return c
@@ -188,6 +189,9 @@ func Brief(err error) string {
 	if errors.As(err, &request) {
 		if request.Timeout() {
 			return "no answer in time"
+		}
+		if errors.Is(err, context.Canceled) {
+			return "no answer before the command had to end"
 		}
 		return request.Err.Error()
 	}

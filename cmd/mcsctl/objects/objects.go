@@ -189,9 +189,12 @@ func (w *Writer) await(ctx context.Context, what string, done func() (bool, erro
 	return err
 }
 
+// maxTold is how many conditions are shown; the API has three.
+const maxTold = 10
+
 // tell shows the conditions that changed, and returns the present ones.
 func (w *Writer) tell(before, now []metav1.Condition) []metav1.Condition {
-	for _, c := range now {
+	for _, c := range now[:min(len(now), maxTold)] {
 		held := condition(before, c.Type)
 		if held == nil || held.Status != c.Status || held.Message != c.Message {
 			w.Progress("  %s=%s %s: %s", c.Type, c.Status, c.Reason, c.Message)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 	"sigs.k8s.io/yaml"
@@ -60,7 +61,7 @@ func (s *Screen) Data(v any) error {
 	if err != nil {
 		return err
 	}
-	text = []byte(s.escapeData(string(text)))
+	text = []byte(s.escapeData(cutData(string(text))))
 	if s.Format == YAML {
 		asYAML, err := yaml.JSONToYAML(text)
 		if err != nil {
@@ -73,6 +74,40 @@ func (s *Screen) Data(v any) error {
 	}
 	_, err = fmt.Fprintln(s.Out, strings.TrimSuffix(string(text), "\n"))
 	return err
+}
+
+// cutData cuts, in JSON, strings that are too long. It cuts between escapes.
+func cutData(text string) string {
+	var b strings.Builder
+	for {
+		open := strings.IndexByte(text, '"')
+		if open < 0 {
+			b.WriteString(text)
+			return b.String()
+		}
+		end, cut := open+1, 0
+		for text[end] != '"' {
+			if end-open <= most {
+				cut = end
+			}
+			switch {
+			case text[end] != '\\':
+				_, n := utf8.DecodeRuneInString(text[end:])
+				end += n
+			case text[end+1] == 'u':
+				end += len(`\u0000`)
+			default:
+				end += len(`\n`)
+			}
+		}
+		if length := end - open - 1; length > most {
+			fmt.Fprintf(&b, "%s... (%d bytes)", text[:cut], length)
+		} else {
+			b.WriteString(text[:end])
+		}
+		b.WriteByte('"')
+		text = text[end+1:]
+	}
 }
 
 // escapeData escapes, in JSON, what is not printable, which can only be in strings.
@@ -134,7 +169,7 @@ func (s *Screen) Table(header []string, rows [][]string) {
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = Escape(cell)
+			cells[i] = Escape(Cut(cell))
 			if cell == "" {
 				cells[i] = "-"
 			}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
 // Writer is where all output passes. What it is given comes in part from clusters that are not to be trusted with the terminal
@@ -57,6 +59,13 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// most is the length of one value, in bytes: 200 cluster ids of 63 characters are shorter. What a cluster says has no bound of
+// its own.
+const most = 16 << 10
+
+// Cut returns text, without its end if it is too long for a value.
+func Cut(text string) string { return excerpt.Cut(text, most) }
+
 // Escape returns text of which nothing but printable characters is left: newlines and tabs are escaped, too, so that a value
 // stays in its place in a line.
 func Escape(text string) string {
@@ -106,7 +115,7 @@ var styles = map[byte]string{'0': "0", '1': "1", '2': "32", '3': "33", '4': "31"
 func (s Styled) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.marked()) }
 
 func (s Styled) marked() string {
-	return string([]byte{marker}) + word + s.style + Escape(s.text) + string([]byte{marker}) + word + "0"
+	return string([]byte{marker}) + word + s.style + Escape(Cut(s.text)) + string([]byte{marker}) + word + "0"
 }
 
 // style reads a style at the beginning of text: its length and code, or that it may be one that the next write completes.
@@ -131,7 +140,7 @@ type value struct{ of any }
 
 // Format implements fmt.Formatter.
 func (v value) Format(f fmt.State, verb rune) {
-	_, _ = io.WriteString(f, Escape(fmt.Sprintf(fmt.FormatString(f, verb), v.of)))
+	_, _ = io.WriteString(f, Escape(Cut(fmt.Sprintf(fmt.FormatString(f, verb), v.of))))
 }
 
 // values makes arguments of a format safe: one can't break the line that it is in.

@@ -132,3 +132,34 @@ func FuzzWriter(f *testing.F) {
 		}
 	})
 }
+
+// TestLong_X6: what a value says is bounded wherever it stands, and JSON and YAML stay what they are.
+func TestLong_X6(t *testing.T) {
+	for name, said := range map[string]string{
+		"text": strings.Repeat("x", 4<<20), "two bytes": strings.Repeat("é", 1<<20), "escapes": strings.Repeat("\x1b\"", 1<<20), "broken": strings.Repeat("\xe2", 1<<20),
+	} {
+		for where, print := range map[string]func(s *Screen){
+			"line":     func(s *Screen) { s.Line("%s", said) },
+			"error":    func(s *Screen) { s.Progress("%v", errors.New(said)) },
+			"list":     func(s *Screen) { s.Line("%v", []string{said}) },
+			"bold":     func(s *Screen) { s.Line("%s", s.Bold(said)) },
+			"table":    func(s *Screen) { s.Table([]string{"A"}, [][]string{{said}}) },
+			"for code": func(s *Screen) { _ = s.Data(map[string]any{"a": said, "b": "whole", "c": []string{said}}) },
+		} {
+			for _, format := range []Format{Text, JSON, YAML} {
+				if (where == "for code") == (format == Text) {
+					continue
+				}
+				s, b := terminal(format)
+				print(s)
+				if b.Len() == 0 || b.Len() > 2*8*most || !strings.Contains(b.String(), " bytes)") {
+					t.Errorf("%s in a %s: %d bytes, want up to %d", name, where, b.Len(), 16*most)
+				}
+				got := map[string]any{}
+				if format != Text && (yaml.Unmarshal(b.Bytes(), &got) != nil || got["b"] != "whole" || len(got) != 3) {
+					t.Errorf("%s in a %s: it is none any longer", name, where)
+				}
+			}
+		}
+	}
+}
