@@ -19,7 +19,10 @@ func (a *app) dns() *cobra.Command {
 		Short: "Have the cluster's own CoreDNS forward the zone to ours",
 		Long: `dns adds one server block to the Corefile of the CoreDNS that the cluster of --context has (ConfigMap kube-system/coredns),
 which forwards the zone of the clusterset to the CoreDNS of deploy/coredns, and waits until every pod answers. Nothing else
-in the Corefile changes, and it is only written once there is a ready pod to forward to. --off takes the block out again.
+in the Corefile changes, and it is only written once there is a ready pod to forward to. --off takes the block out again, and
+waits until no pod answers for the zone: then our CoreDNS can be deleted.
+
+A block that somebody changed by hand stays as it is, unless --overwrite is given.
 
 It refuses, and says why, where another server block or the plugin kubernetes claims the zone. Where the plugin is in the
 cluster's own CoreDNS, there is nothing to do.`,
@@ -58,7 +61,8 @@ cluster's own CoreDNS, there is nothing to do.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&off, "off", false, "take the block out again")
+	f.BoolVar(&r.Overwrite, "overwrite", false, "replace, or with --off take out, a block that somebody changed by hand")
 	f.BoolVar(&dryRun, "dry-run", false, "print the Corefile as it would be, and change nothing")
-	f.DurationVar(&r.Wait, "wait", 3*time.Minute, "how long to wait for pods to be ready and to reload; 0 not to wait")
+	f.DurationVar(&r.Wait, "wait", 3*time.Minute, "how long to wait for pods to be ready, and then to reload; 0 not to wait")
 	return cmd
 }

@@ -1,11 +1,13 @@
 package corefile
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
 )
 
-// Lines around a block of ours, by which it is found again.
+// Lines around a block of ours, by which it is found again. The second ends with a digest of the block, by which it is seen
+// whether somebody changed it.
 const (
 	stubBegins = "# mcsctl dns: "
 	stubEnds   = "# mcsctl dns: end"
@@ -23,20 +25,43 @@ func WithStub(text, zone string, to []string) string {
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	return text + fmt.Sprintf("%s%s\n%s:%s {\n    errors\n    forward . %s\n    loadbalance\n}\n%s\n",
-		stubBegins, name, name, port, strings.Join(to, " "), stubEnds)
+	block := fmt.Sprintf("%s:%s {\n    errors\n    forward . %s\n    loadbalance\n}\n",
+		name, port, strings.Join(to, " "))
+	return text + stubBegins + name + "\n" + block + stubEnds + " " + digest(block) + "\n"
 }
 
 // WithoutStub returns a Corefile without the block that [WithStub] made for zone, and whether there was one.
 func WithoutStub(text, zone string) (string, bool) {
-	begins := stubBegins + strings.TrimSuffix(Zone(zone), ".") + "\n"
-	before, rest, found := strings.Cut(text, begins)
-	if !found || before != "" && !strings.HasSuffix(before, "\n") {
+	c, found := cutStub(text, zone)
+	if !found {
 		return text, false
 	}
-	_, after, found := strings.Cut(rest, stubEnds)
-	if !found {
-		return text, false // somebody edited it: what is whose can't be told
+	return c.before + c.after, true
+}
+
+// StubEdited says whether the block that [WithStub] made for zone is there, and somebody changed more of it than spaces.
+func StubEdited(text, zone string) bool {
+	c, found := cutStub(text, zone)
+	return found && c.digest != digest(c.block)
+}
+
+// stubCut is a Corefile, cut at the lines around a block of ours.
+type stubCut struct{ before, block, digest, after string }
+
+func cutStub(text, zone string) (c stubCut, found bool) {
+	begins := stubBegins + strings.TrimSuffix(Zone(zone), ".") + "\n"
+	c.before, c.block, found = strings.Cut(text, begins)
+	if !found || c.before != "" && !strings.HasSuffix(c.before, "\n") {
+		return c, false
 	}
-	return before + strings.TrimPrefix(after, "\n"), true
+	c.block, c.after, found = strings.Cut(c.block, stubEnds)
+	c.digest, c.after, _ = strings.Cut(c.after, "\n")
+	c.digest = strings.TrimSpace(c.digest)
+	return c, found // without its end, what is whose can't be told
+}
+
+// digest is one of a block's words.
+func digest(block string) string {
+	sum := sha256.Sum256([]byte(strings.Join(strings.Fields(block), " ")))
+	return fmt.Sprintf("%x", sum[:4])
 }

@@ -1,7 +1,9 @@
 package corefile
 
 import (
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -33,6 +35,20 @@ func TestStub(t *testing.T) {
 		without, found := WithoutStub(with, zone)
 		if want := stock; !found || without != want && without != want+"\n" {
 			t.Errorf("%s: taken out (%v) it is\n%s", name, found, without)
+		}
+		for changed, edited := range map[string]bool{
+			with: false, strings.ReplaceAll(with, "    ", "\t"): false,
+			strings.Replace(with, "    errors\n    cache", "    errors\n    loadbalance\n    cache", 1): true,
+			strings.Replace(with, "10.96.0.53", "10.96.0.54", 1):                                        true,
+			regexp.MustCompile("(?m)(: end) .*$").ReplaceAllString(with, "$1"):                          true,
+			stock: false,
+		} {
+			if got := StubEdited(changed, zone); got != edited {
+				t.Errorf("%s: edited is %v of\n%s", name, got, changed)
+			}
+			if without, _ := WithoutStub(changed, zone); strings.Contains(without, "mcsctl") {
+				t.Errorf("%s: taken out it is\n%s", name, without)
+			}
 		}
 		if _, found := WithoutStub(stock, zone); found {
 			t.Errorf("%s: a block was found that nobody made", name)

@@ -28,11 +28,15 @@ type Reply struct {
 	Took time.Duration `json:"-"`
 }
 
+// patience is how long a server may take to reply: the plugin forward says SERVFAIL after 5 s without an answer from its upstream,
+// and whoever hangs up before does not hear that.
+const patience = 6 * time.Second
+
 // Ask asks the server at address, "host:port", for the addresses of name, over TCP.
 func Ask(ctx context.Context, address, name string) (*Reply, error) {
 	reply := &Reply{Via: address, Rcode: "NOERROR", Addresses: []string{}}
 	start := time.Now()
-	client := &dns.Client{Net: "tcp"}
+	client := &dns.Client{Net: "tcp", ReadTimeout: patience}
 	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		m, _, err := client.ExchangeContext(ctx, new(dns.Msg).SetQuestion(dns.Fqdn(name), kind), address)
 		if err != nil {
@@ -55,8 +59,11 @@ func Ask(ctx context.Context, address, name string) (*Reply, error) {
 	return reply, nil
 }
 
-// errNoPod means that there is nobody to ask.
-var errNoPod = errors.New("no pod of CoreDNS is ready")
+// ErrNoPod means that there is nobody to ask.
+var ErrNoPod = errors.New("no pod of CoreDNS is ready")
+
+// ErrUnanswered means that a pod was reached, and did not reply.
+var ErrUnanswered = errors.New("it does not reply")
 
 // AskPod asks a ready pod of the stock CoreDNS, through a port that the API server forwards to it.
 func AskPod(ctx context.Context, client *kubeclient.Client, kube kubernetes.Interface, name string) (*Reply, error) {
@@ -91,7 +98,7 @@ func readyPods(ctx context.Context, kube kubernetes.Interface) ([]corev1.Pod, er
 	}
 	pods := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return !ready(&p) })
 	if len(pods) == 0 {
-		return nil, errNoPod
+		return nil, ErrNoPod
 	}
 	return pods, nil
 }
@@ -104,8 +111,9 @@ func askThrough(ctx context.Context, client *kubeclient.Client, kube kubernetes.
 	}
 	defer stop()
 	reply, err := Ask(ctx, address, name)
-	if reply != nil {
-		reply.Via = "pod " + pod.Name
+	if err != nil {
+		return nil, fmt.Errorf("pod %s: %w (%w)", pod.Name, ErrUnanswered, err)
 	}
-	return reply, err
+	reply.Via = "pod " + pod.Name
+	return reply, nil
 }

@@ -34,7 +34,9 @@ type Request struct {
 	// Namespace is the one of our CoreDNS.
 	Namespace string
 	Zone      string
-	// Wait is how long our CoreDNS may take to be ready, and then the stock one to answer.
+	// Overwrite gives up what somebody changed in the block by hand.
+	Overwrite bool
+	// Wait is how long our CoreDNS may take to be ready, and then the stock one to answer, or to answer no longer.
 	Wait     time.Duration
 	Progress func(format string, args ...any)
 }
@@ -46,7 +48,6 @@ func (r *Request) On(ctx context.Context) error {
 		return err
 	}
 	if edit == nil {
-		r.Progress("the Corefile has what it needs already")
 		return r.answered(ctx)
 	}
 	if err := r.ready(ctx); err != nil {
@@ -59,14 +60,37 @@ func (r *Request) On(ctx context.Context) error {
 	return r.answered(ctx)
 }
 
-// Off takes the block out again.
+// Off takes the block out again, and waits until no pod of the stock CoreDNS answers for the zone.
 func (r *Request) Off(ctx context.Context) error {
-	found := false
-	err := r.write(ctx, func(text string) (out string) { out, found = corefile.WithoutStub(text, r.Zone); return out })
-	if err == nil && !found {
+	found, kept, served := false, false, false
+	err := r.write(ctx, func(text string) string {
+		without := ""
+		without, found = corefile.WithoutStub(text, r.Zone)
+		after := corefile.Of(without, r.Zone)
+		served = after.Works()
+		if kept = r.edited(text); kept {
+			return text
+		}
+		return without
+	})
+	switch {
+	case err != nil:
+		return err
+	case kept:
+		return fmt.Errorf("%s, so nothing was changed; --off --overwrite takes it out", r.changed())
+	case !found:
 		return fmt.Errorf("the Corefile of kube-system/coredns has no block for %s that mcsctl dns made; nothing was changed", r.Zone)
+	case served: // by the stock CoreDNS itself, whether it forwards or not
+		return nil
 	}
-	return err
+	return r.settled(ctx, false)
+}
+
+// edited says whether the block of a Corefile was changed by hand, and stays as it is.
+func (r *Request) edited(text string) bool { return !r.Overwrite && corefile.StubEdited(text, r.Zone) }
+
+func (r *Request) changed() string {
+	return fmt.Sprintf("the block for %s in the Corefile of kube-system/coredns is not as mcsctl dns wrote it: somebody changed it", r.Zone)
 }
 
 // DryRun returns the Corefile as [Request.On] would make it.
@@ -98,20 +122,31 @@ func (r *Request) plan(ctx context.Context) (func(string) string, error) {
 	before := nameserver.Server{Role: nameserver.Stock, Namespace: m.Namespace, Name: m.Name, Answer: corefile.Of(unmarked, r.Zone)}
 	switch a := &before.Answer; {
 	case a.Works() && !ours:
+		r.Progress("the Corefile has what it needs already")
 		return nil, nil // somebody saw to it
 	case a.Works(), a.State == corefile.Claimed, a.State == corefile.Captured:
 		return nil, fmt.Errorf("%s; %s", explain.Describe(&before, r.Zone), cmp.Or(explain.Advice(&before, r.Zone), "mcsctl dns --off takes the block for it out"))
 	case specific(a.Server, r.Zone):
 		return nil, fmt.Errorf("the Corefile of kube-system/coredns has a server block %s of its own; add there what it needs, or take it out", a.Server)
+	case r.edited(text):
+		r.Progress("%s; it stays so, --overwrite replaces it", r.changed())
+		return nil, nil
 	}
 	to, err := r.addresses(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if corefile.WithStub(text, r.Zone, to) == text {
+	edit := func(text string) string {
+		if r.edited(text) { // by now
+			return text
+		}
+		return corefile.WithStub(text, r.Zone, to)
+	}
+	if edit(text) == text {
+		r.Progress("the Corefile has what it needs already")
 		return nil, nil
 	}
-	return func(text string) string { return corefile.WithStub(text, r.Zone, to) }, nil
+	return edit, nil
 }
 
 // specific says whether a server block is that of the zone.
@@ -184,41 +219,66 @@ func (r *Request) write(ctx context.Context, edit func(string) string) error {
 	})
 }
 
-// answered waits until all pods of the stock CoreDNS know the zone: the kubelet brings them the file within a minute or so,
-// and the plugin reload reads it within another.
+// answered waits until all pods of the stock CoreDNS answer for the zone, and warns of what is asked before them.
 func (r *Request) answered(ctx context.Context) error {
+	if err := r.settled(ctx, true); err != nil || r.Wait == 0 {
+		return err
+	}
+	return r.warn(ctx)
+}
+
+// settled waits until all pods of the stock CoreDNS answer for the zone, or none does: the kubelet brings them the file within a
+// minute or so, and the plugin reload reads it within another. Who does not reply does neither.
+func (r *Request) settled(ctx context.Context, answering bool) error {
 	if r.Wait == 0 {
 		return nil
 	}
-	r.Progress("waiting until every pod of kube-system/coredns has reloaded and answers; that may take two minutes")
+	want := "answers"
+	if !answering {
+		want = "no longer answers"
+	}
+	r.Progress("waiting until every pod of kube-system/coredns has reloaded and %s; that may take two minutes", want)
 	var last error
 	heard, began := false, time.Now()
 	err := wait.PollUntilContextTimeout(ctx, 500*time.Millisecond, r.Wait, true, func(ctx context.Context) (bool, error) {
 		replies, err := nameserver.AskPods(ctx, r.Cluster.Client, r.Cluster.Kube, "svc."+r.Zone)
-		if err != nil && !heard && time.Since(began) > unaskable {
-			return false, err
-		}
 		if err != nil && ctx.Err() != nil && last != nil {
 			return false, nil // out of time, in the middle of a request: what was before says more
 		}
 		last = err
+		heard = heard || len(replies) > 0 || errors.Is(err, nameserver.ErrUnanswered)
 		for _, reply := range replies {
-			heard = true
-			if reply.Rcode != "NOERROR" {
-				last = errUnanswered{fmt.Errorf("%s says %s of svc.%s", reply.Via, reply.Rcode, r.Zone)}
+			if answers(reply) != answering {
+				last = fmt.Errorf("%s says %s of svc.%s", reply.Via, said(reply), r.Zone)
 			}
+		}
+		if !heard && !errors.Is(err, nameserver.ErrNoPod) && time.Since(began) > unaskable {
+			return false, last
 		}
 		return last == nil, nil
 	})
-	switch {
+	switch last = cmp.Or(last, err); {
 	case err == nil:
-		return r.warn(ctx)
-	case errors.As(last, &errUnanswered{}):
-		return fmt.Errorf("not answered after %s: %w; does the Corefile have the line reload? else kubectl rollout restart -n kube-system deployment/coredns%s", r.Wait, last, r.Cluster.Flags())
-	default:
-		r.Progress("whether they do could not be asked: %s; a pod finds out with: nslookup -type=TXT dns-version.%s", members.Brief(cmp.Or(last, err)), r.Zone)
-		return r.warn(ctx)
+		return nil
+	case !heard:
+		return fmt.Errorf("the Corefile is as it should be, but whether every pod %s could not be asked: %s; a pod finds out with: nslookup -type=TXT dns-version.%s, and with --wait 0 nobody asks",
+			want, members.Brief(last), r.Zone)
 	}
+	return fmt.Errorf("the Corefile is as it should be, but after %s not every pod of kube-system/coredns %s: %w; does it have the line reload? else kubectl rollout restart -n kube-system deployment/coredns%s",
+		r.Wait, want, last, r.Cluster.Flags())
+}
+
+// answers says whether a reply about svc.<zone> is that of somebody who has the zone: the name exists there, and has no addresses.
+// Name servers elsewhere know no such name, or have an address for every name.
+func answers(reply *nameserver.Reply) bool {
+	return reply.Rcode == "NOERROR" && len(reply.Addresses) == 0
+}
+
+func said(reply *nameserver.Reply) string {
+	if len(reply.Addresses) > 0 {
+		return strings.Join(reply.Addresses, ", ")
+	}
+	return reply.Rcode
 }
 
 // warn warns of caches on the nodes that pods ask first and that send the zone elsewhere, and of what keeps or does not balance
@@ -239,6 +299,3 @@ func (r *Request) warn(ctx context.Context) error {
 
 // unaskable is after how long of nothing but failures to forward a port there will be none.
 const unaskable = 20 * time.Second
-
-// errUnanswered says that a name server was asked, and did not know.
-type errUnanswered struct{ error }

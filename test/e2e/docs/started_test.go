@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
@@ -114,6 +115,11 @@ func TestGettingStarted(t *testing.T) {
 	}
 	r.called("http://service1.provider-ns.svc.clusterset.local")
 	r.types("mcsctl --context c1 dns --off")
+	reply, err := r.set.Cluster("c1").Ask(t.Context(), "dns-version.clusterset.local.", dns.TypeTXT)
+	must(t, err)
+	if len(reply.Answer) > 0 {
+		t.Errorf("--off did not wait until the zone is not answered any longer: %v", reply)
+	}
 	r.awaitDNS(r.set.Cluster("c1"), false)
 }
 

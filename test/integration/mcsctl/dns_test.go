@@ -43,16 +43,20 @@ func TestExplainAsksDNS(t *testing.T) {
 // serveDNS runs CoreDNS with a directive on a free port, and returns its address.
 func serveDNS(t *testing.T, directive string) string {
 	t.Helper()
-	built, err := programs.Build(t.Context(), os.Stderr, "cmd/coredns")
-	must(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	address := listener.Addr().String()
-	must(t, listener.Close())
+	address := freeAddress(t)
 	_, port, err := net.SplitHostPort(address)
 	must(t, err)
 	corefile := filepath.Join(t.TempDir(), "Corefile")
 	must(t, os.WriteFile(corefile, fmt.Appendf(nil, ".:%s {\n bind 127.0.0.1\n %s\n}\n", port, directive), 0o600))
+	coreDNS(t, corefile, address)
+	return address
+}
+
+// coreDNS runs it with a Corefile by which it listens at address.
+func coreDNS(t *testing.T, corefile, address string) {
+	t.Helper()
+	built, err := programs.Build(t.Context(), os.Stderr, "cmd/coredns")
+	must(t, err)
 	cmd := exec.Command(built[0], "-conf", corefile)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	must(t, cmd.Start())
@@ -67,5 +71,12 @@ func serveDNS(t *testing.T, directive string) string {
 		}
 		return err
 	})
-	return address
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	return listener.Addr().String()
 }

@@ -17,6 +17,7 @@ var changing = []struct {
 	{regexp.MustCompile(`10\.9\d\.\d+\.\d+`), "CLUSTER-IP"},
 	{regexp.MustCompile(`\b\d+(\.\d+)?(ms|s|m)( ago)?\b`), "AGE$3"},
 	{regexp.MustCompile(`/tmp/\S+`), "FILE"},
+	{regexp.MustCompile(`(# mcsctl dns: end) [0-9a-f]{8}\b`), "$1 DIGEST"},
 	{regexp.MustCompile(`certificate-authority-data: \S+`), "certificate-authority-data: CA"},
 	{regexp.MustCompile(`v1\.\d+\.\d+\S*`), "K8S-VERSION"},
 	{regexp.MustCompile(`  \w+=False Pending: .*\n`), ""}, // a step on the way that may be too short to be seen
