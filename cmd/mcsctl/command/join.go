@@ -64,6 +64,10 @@ such as --server "", takes that back.
 It declares the ranges that endpoints must be in where Calico, Cilium or kubeadm wrote them down and no endpoint of the
 cluster lies elsewhere, or as --pod-cidrs and --endpoint-cidrs say. Otherwise it says why not.
 
+The controller takes the path of the kubeconfig: its server, proxy-url, CA or insecure-skip-tls-verify, and tls-server-name.
+--server replaces the address; there the cluster's own CA counts, too. Before anything is created, an API server must answer
+there; before the cluster is registered, it must let the new identity in. When something fails, what was created is deleted.
+
 It refuses, and says why: an id that another cluster has, a cluster that is a member already, overlapping ranges of pods
 or Services, a cluster that can't be reached or lacks the CRDs (--crds installs them).`,
 		Example: `  mcsctl join c2 --from c2 --context c1 --crds
@@ -89,6 +93,9 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
 					return err
 				}
 			}
+			if r.Unchecked && r.Server == "" {
+				return errors.New("--unchecked is about the address of --server; want both")
+			}
 			var err error
 			if r.From, err = from.cluster(a.members); err != nil {
 				return err
@@ -112,11 +119,12 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
 	f := cmd.Flags()
 	f.StringVar(&r.Role, "role", "", "`role` of the member: provider, consumer or both (default: provider where the controller at home is that of one cluster, else both)")
 	f.StringVar(&r.Server, "server", "", "the `URL` at which the controller reaches the API server that joins (default: that of the kubeconfig)")
+	f.BoolVar(&r.Unchecked, "unchecked", false, "don't try --server from this machine, which doesn't reach it")
 	f.StringSliceVar(&podCIDRs, "pod-cidrs", nil, "the `ranges` of the pods of the cluster that joins, where its nodes don't tell")
 	f.StringVar(&endpointCIDRs, clusters.LimitEndpointCIDRs, "", "the `ranges` that endpoints of the cluster that joins must be in, or any (default: what is registered, else what its network's configuration says, if that can be relied on)")
 	f.StringVar(&exportedKeys, clusters.LimitExportedKeys, "", "the `keys` of labels and annotations with a domain that its exports may set elsewhere: domains, keys, or *.domain (default: what is registered, else none)")
 	f.BoolVar(&r.CRDs, "crds", false, "install the CRDs of the API in both clusters, where they are missing")
-	f.DurationVar(&r.Wait, "wait", 20*time.Second, "how long the cluster may take to issue a token")
+	f.DurationVar(&r.Wait, "wait", 20*time.Second, "how long the cluster may take to issue a token, and to let it in")
 	f.BoolVar(&dryRun, "dry-run", false, "print the YAML of what would be applied, and change nothing")
 	return cmd
 }
@@ -135,6 +143,9 @@ func (a *app) doJoin(ctx context.Context, r *join.Request, dryRun bool) error {
 	}
 	for _, w := range r.Warnings() {
 		a.screen.Progress("warning: %s", w)
+	}
+	if r.Unchecked {
+		return a.done("%s is registered; whether the controller reaches %s was not checked, its log says so", r.ID, r.Server)
 	}
 	return a.done("%s is a member now; mcsctl status shows it", r.ID)
 }

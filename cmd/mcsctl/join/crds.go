@@ -4,58 +4,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
-// install installs those CRDs that a cluster lacks, and waits until they are served. What is there is left as it is, of
-// whatever version: somebody else may need it so.
-func (r *Request) install(ctx context.Context, c *members.Cluster) error {
-	objects, err := CRDs()
+// missingCRDs are those that a cluster lacks. What is there is left as it is, of whatever version: somebody else may need it so.
+func missingCRDs(ctx context.Context, c *members.Cluster) (missing []*unstructured.Unstructured, err error) {
+	all, err := CRDs()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, object := range objects {
-		resource := object.GetName()[:len(object.GetName())-len("."+mcsapi.Group)]
-		served, err := serves(ctx, c, resource)
-		if err != nil {
-			return err
-		}
-		if served {
-			continue
-		}
-		r.Progress("%s: installing CRD %s", c.Origin, object.GetName())
-		if err := apply(ctx, c, object); err != nil {
-			return err
-		}
-		err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, r.Wait, true, func(ctx context.Context) (bool, error) {
-			return serves(ctx, c, resource)
-		})
-		if err != nil {
-			return fmt.Errorf("%s does not serve %s within %s after its CRD was installed: %w", c.Origin, resource, r.Wait, err)
+	for _, crd := range all {
+		_, err := objectsOf(ctx, c, crd, metav1.NamespaceDefault)
+		switch {
+		case errors.Is(err, mcsapi.ErrNotServed):
+			missing = append(missing, crd)
+		case err != nil:
+			return nil, fmt.Errorf("asking %s for %s: %s", c.Origin, crd.GetName(), members.Brief(err))
 		}
 	}
-	return nil
+	return missing, nil
 }
 
-// serves says whether the server has a resource of the MCS API.
-func serves(ctx context.Context, c *members.Cluster, resource string) (bool, error) {
-	var err error
-	if resource == "serviceexports" {
-		_, _, err = c.Exports(ctx, metav1.NamespaceDefault, members.Named("none"))
-	} else {
-		_, _, err = c.Imports(ctx, metav1.NamespaceDefault, members.Named("none"))
+// objectsOf returns how many objects of a CRD there are in a namespace, or in all for "".
+func objectsOf(ctx context.Context, c *members.Cluster, crd *unstructured.Unstructured, namespace string) (int, error) {
+	if strings.HasPrefix(crd.GetName(), "serviceexports.") {
+		list, _, err := c.Exports(ctx, namespace, metav1.ListOptions{})
+		return len(list), err
 	}
-	if errors.Is(err, mcsapi.ErrNotServed) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("asking %s for %s: %s", c.Origin, resource, members.Brief(err))
-	}
-	return true, nil
+	list, _, err := c.Imports(ctx, namespace, metav1.ListOptions{})
+	return len(list), err
 }

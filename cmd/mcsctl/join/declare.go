@@ -166,18 +166,15 @@ func endpointsIn(s *discoveryv1.EndpointSlice) (seen []endpointSeen) {
 	return seen
 }
 
-// registration is the Secret that makes the cluster a member.
-func (r *Request) registration(kubeconfig []byte) (*corev1.Secret, error) {
-	s := Registration(r.Set.Namespace, r.ID, r.role(), r.PodCIDRs, kubeconfig)
+// annotate puts the limits, and what flags said, onto the Secret that registers the cluster.
+func (r *Request) annotate(s *corev1.Secret) {
 	for name, list := range r.limits {
 		s.Annotations[mcsapi.Domain+"/"+name] = list
 	}
-	if len(r.said) == 0 {
-		return s, nil
+	if len(r.said) > 0 {
+		text, _ := json.Marshal(r.said) // a map of strings
+		s.Annotations[AnnotationSaid] = string(text)
 	}
-	text, err := json.Marshal(r.said)
-	s.Annotations[AnnotationSaid] = string(text)
-	return s, err
 }
 
 // CheckLimit says what is wrong with a limit that a flag gives.

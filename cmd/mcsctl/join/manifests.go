@@ -15,8 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/deploy"
@@ -119,25 +117,6 @@ func place(object *unstructured.Unstructured, namespace string) {
 var order = []string{"Namespace", "ClusterRole", "ServiceAccount", "ClusterRoleBinding", "RoleBinding", "Secret"}
 
 func rank(object *unstructured.Unstructured) int { return slices.Index(order, object.GetKind()) }
-
-// Credentials reach a cluster as the identity there.
-type Credentials struct {
-	Server string
-	CA     []byte
-	// ServerName is that of the certificate where it is not the host of Server; Insecure leaves it unchecked.
-	ServerName string
-	Token      string
-}
-
-// Kubeconfig is a kubeconfig that carries the credentials inside, as controllers want it.
-func (c Credentials) Kubeconfig(id string) ([]byte, error) {
-	cfg := clientcmdapi.NewConfig()
-	cfg.Clusters[id] = &clientcmdapi.Cluster{Server: c.Server, CertificateAuthorityData: c.CA, TLSServerName: c.ServerName}
-	cfg.AuthInfos[account] = &clientcmdapi.AuthInfo{Token: c.Token}
-	cfg.Contexts[id] = &clientcmdapi.Context{Cluster: id, AuthInfo: account}
-	cfg.CurrentContext = id
-	return clientcmd.Write(*cfg)
-}
 
 // Registration is the Secret that makes a cluster a member, for the controller in namespace.
 func Registration(namespace, id, role string, pods []netip.Prefix, kubeconfig []byte) *corev1.Secret {

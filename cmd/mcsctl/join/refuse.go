@@ -60,15 +60,22 @@ func Refuse(n Newcomer, others []Party) error {
 	return nil
 }
 
-// clash says which addresses two clusters both use: packets between them could not be routed.
+// clash says which addresses two clusters both use: packets between them could not be routed. Services of both may have the same
+// ones, which mean something in their own cluster only.
 func clash(n Newcomer, o Party) error {
 	const way = "want clusters with ranges of their own; --pod-cidrs tells the ranges where nodes don't"
 	other := cmp.Or(o.ID, o.Origin)
-	if a, b, found := overlap(n.Pods, o.Pods); found {
-		return fmt.Errorf("the pods of %s have %s, those of %s have %s, which overlap; %s", n.ID, a, other, b, way)
-	}
-	if a, b, found := overlap(n.Pods, o.Services); found {
-		return fmt.Errorf("the pods of %s have %s, the Services of %s have %s, which overlap; %s", n.ID, a, other, b, way)
+	for _, c := range []struct {
+		what, whose string
+		a, b        []netip.Prefix
+	}{
+		{"pods", "pods", n.Pods, o.Pods},
+		{"pods", "Services", n.Pods, o.Services},
+		{"Services", "pods", n.Services, o.Pods},
+	} {
+		if a, b, found := overlap(c.a, c.b); found {
+			return fmt.Errorf("the %s of %s have %s, the %s of %s have %s, which overlap; %s", c.what, n.ID, a, c.whose, other, b, way)
+		}
 	}
 	return nil
 }

@@ -26,6 +26,11 @@ func TestRefuse(t *testing.T) {
 		n.ID, n.UID, n.Pods, n.Origin = id, types.UID(uid), ranges(pods...), "context x"
 		return n
 	}
+	serving := func(services ...string) Newcomer {
+		n := newcomer("c3", "u3", "10.3.0.0/16")
+		n.Services = ranges(services...)
+		return n
+	}
 	lacking := newcomer("c3", "u3")
 	lacking.ServesExports = false
 	for _, c := range []struct {
@@ -42,9 +47,12 @@ func TestRefuse(t *testing.T) {
 		{"the home's id", newcomer("c1", "u3"), "cluster id c1 is that of another cluster (context c1)"},
 		{"one cluster twice", newcomer("c4", "u2"), "member as c2 already"},
 		{"the home itself under another id", newcomer("c4", "u1"), "member as c1 already"},
-		{"the pods of the home", newcomer("c3", "u3", "10.1.128.0/17"), "the pods of c3 have 10.1.128.0/17, those of c1 have 10.1.0.0/16, which overlap"},
-		{"the pods of a member, IPv6", newcomer("c3", "u3", "10.3.0.0/16", "fd00:2::/64"), "those of c2 have fd00:2::/48"},
+		{"the pods of the home", newcomer("c3", "u3", "10.1.128.0/17"), "the pods of c3 have 10.1.128.0/17, the pods of c1 have 10.1.0.0/16, which overlap"},
+		{"the pods of a member, IPv6", newcomer("c3", "u3", "10.3.0.0/16", "fd00:2::/64"), "the pods of c2 have fd00:2::/48"},
 		{"the Services of the home", newcomer("c3", "u3", "10.96.4.0/22"), "the Services of c1 have 10.96.0.0/16"},
+		{"Services where the home has Services", serving("10.96.0.0/16"), ""},
+		{"Services where the home has pods", serving("10.1.0.0/20"), "the Services of c3 have 10.1.0.0/20, the pods of c1 have 10.1.0.0/16, which overlap"},
+		{"Services where a member has pods", serving("10.99.0.0/16", "fd00:2::/108"), "the Services of c3 have fd00:2::/108, the pods of c2 have fd00:2::/48"},
 		{"no CRDs", lacking, "kubectl apply --server-side -k deploy/crds"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
