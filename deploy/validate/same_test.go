@@ -59,14 +59,16 @@ func TestCopies(t *testing.T) {
 // roleFiles are the files that the roles come from.
 func roleFiles(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob(deployDir + "/rbac/*.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var roles []string
-	for _, file := range files {
-		if filepath.Base(file) != "kustomization.yaml" {
-			roles = append(roles, file)
+	for _, pattern := range []string{"/rbac/*.yaml", "/rbac/*/*.yaml"} {
+		files, err := filepath.Glob(deployDir + pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if filepath.Base(file) != "kustomization.yaml" {
+				roles = append(roles, file)
+			}
 		}
 	}
 	if len(roles) == 0 {
@@ -78,9 +80,13 @@ func roleFiles(t *testing.T) []string {
 // TestChartAndKustomize: the chart and the bases make the same objects, labels apart.
 func TestChartAndKustomize(t *testing.T) {
 	for base, values := range map[string]map[string]any{
-		"fleet":         {},
-		"provider":      {"controller": map[string]any{"enabled": false}, "provider": map[string]any{"enabled": true}},
-		"coredns":       {"controller": map[string]any{"enabled": false}, "coredns": map[string]any{"own": map[string]any{"enabled": true}}},
+		"fleet":    {},
+		"provider": {"controller": map[string]any{"enabled": false}, "provider": map[string]any{"enabled": true}},
+		"people":   {"controller": map[string]any{"enabled": false}},
+		"coredns": {"controller": map[string]any{"enabled": false}, "people": map[string]any{"enabled": false},
+			"coredns": map[string]any{"own": map[string]any{"enabled": true}}},
+		"coredns-stock": {"controller": map[string]any{"enabled": false}, "people": map[string]any{"enabled": false},
+			"coredns": map[string]any{"stock": map[string]any{"enabled": true}}},
 		"overlays/both": {"controller": map[string]any{"self": "c1"}, "provider": map[string]any{"enabled": true}},
 		"quickstart": {"controller": map[string]any{"self": "c1"}, "provider": map[string]any{"enabled": true},
 			"coredns": map[string]any{"own": map[string]any{"enabled": true}}},
@@ -93,10 +99,33 @@ func TestChartAndKustomize(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			for _, o := range fromBase {
+				asInChart(t, o)
+			}
 			if diff := cmp.Diff(alike(t, fromBase), alike(t, rendered(t, release, values)), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("the base (-) and the chart (+) differ:\n%s", diff)
 			}
 		})
+	}
+}
+
+// asInChart gives what deploy/coredns makes the names that it has in the chart, where it is uninstalled together with the
+// controller, and so shares its namespace; its role is that of the stock CoreDNS.
+func asInChart(t *testing.T, o *unstructured.Unstructured) {
+	t.Helper()
+	body, err := o.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := "multicluster:coredns"
+	if o.GetKind() == "ClusterRoleBinding" {
+		own = "multicluster:coredns-own"
+	}
+	text := strings.ReplaceAll(string(body), `"mcs-dns"`, `"`+namespace+`"`)
+	text = strings.ReplaceAll(text, `"kind":"ClusterRole","name":"multicluster:dns"`, `"kind":"ClusterRole","name":"multicluster:coredns"`)
+	text = strings.ReplaceAll(text, `"multicluster:dns"`, `"`+own+`"`)
+	if err := o.UnmarshalJSON([]byte(text)); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -122,6 +123,11 @@ func (s *server) deleteAll(t *testing.T, objects []*unstructured.Unstructured) {
 // inventory returns all that the server holds, as "kind namespace/name". What others make by themselves, at any time, is left
 // out: events, and how the API server registers the groups of CRDs.
 func (s *server) inventory(ctx context.Context) (map[string]bool, error) {
+	return s.all(ctx, func(*unstructured.Unstructured) bool { return true })
+}
+
+// all returns those objects of the server that are asked for, as [server.inventory] does.
+func (s *server) all(ctx context.Context, of func(*unstructured.Unstructured) bool) (map[string]bool, error) {
 	lists, err := discovery.ServerPreferredResources(s.kube.Discovery())
 	if err != nil {
 		return nil, err
@@ -141,7 +147,7 @@ func (s *server) inventory(ctx context.Context) (map[string]bool, error) {
 				return nil, fmt.Errorf("listing %s: %w", r.Name, err)
 			}
 			for _, o := range objects.Items {
-				if ofEveryNamespace(r.Kind, o.GetName()) {
+				if ofEveryNamespace(r.Kind, o.GetName()) || !of(&o) {
 					continue
 				}
 				all[fmt.Sprintf("%s %s/%s", r.Kind, o.GetNamespace(), o.GetName())] = true
@@ -179,6 +185,36 @@ func (s *server) awaitLeft(t *testing.T, before map[string]bool, mayStay ...stri
 			}
 		}
 		return nil
+	})
+}
+
+// stand returns what the server holds, but for what belongs to something else of that, as pods do, and what
+// Kubernetes makes of Services.
+func (s *server) stand(ctx context.Context) ([]string, error) {
+	all, err := s.all(ctx, func(o *unstructured.Unstructured) bool {
+		return len(o.GetOwnerReferences()) == 0 && o.GetKind() != "IPAddress" && o.GetKind() != "Endpoints"
+	})
+	return slices.Sorted(maps.Keys(all)), err
+}
+
+func (s *server) mustStand(t *testing.T) []string {
+	t.Helper()
+	all, err := s.stand(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// awaitStand waits until the server holds exactly that.
+func (s *server) awaitStand(t *testing.T, want []string) {
+	t.Helper()
+	await(t, time.Minute, func(ctx context.Context) error {
+		got, err := s.stand(ctx)
+		if diff := cmp.Diff(want, got); err == nil && diff != "" {
+			err = fmt.Errorf("want (-), got (+):\n%s", diff)
+		}
+		return err
 	})
 }
 

@@ -38,7 +38,10 @@ cluster's own CoreDNS, there is nothing to do.`,
 			if r.Cluster, err = members.One(a.members, a.members.Context); err != nil {
 				return err
 			}
-			r.Namespace, r.Zone, r.Progress = a.members.Namespace, a.zone, a.screen.Progress
+			if err := r.Locate(cmd.Context(), a.members.Namespace); err != nil {
+				return problem{err}
+			}
+			r.Zone, r.Progress = a.zone, a.screen.Progress
 			switch {
 			case dryRun:
 				text, err := r.DryRun(cmd.Context())

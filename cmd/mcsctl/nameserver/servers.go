@@ -53,10 +53,30 @@ type Server struct {
 
 const (
 	system   = metav1.NamespaceSystem
-	ownLabel = "app.kubernetes.io/name=coredns-multicluster"
+	ownName  = "coredns-multicluster"
+	ownLabel = "app.kubernetes.io/name=" + ownName
+	// ownNamespace is that of deploy/coredns.
+	ownNamespace = "mcs-dns"
 )
 
-// Servers finds the name servers of a cluster, and what they do with zone; mcsNamespace is where our own would be. None is
+// ownNamespaces are where a CoreDNS of this project's may be, in the order in which they are preferred: the one of
+// deploy/coredns, and the controller's, where the chart has it and earlier versions of deploy/coredns had it.
+func ownNamespaces(mcsNamespace string) []string {
+	return slices.Compact([]string{ownNamespace, mcsNamespace})
+}
+
+// OwnNamespace is the namespace in which a CoreDNS of this project's has a Service; where it has none, the one where it is to be.
+func OwnNamespace(ctx context.Context, kube kubernetes.Interface, mcsNamespace string) (string, error) {
+	for _, namespace := range ownNamespaces(mcsNamespace) {
+		_, err := kube.CoreV1().Services(namespace).Get(ctx, ownName, metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) {
+			return namespace, err
+		}
+	}
+	return ownNamespace, nil
+}
+
+// Servers finds the name servers of a cluster, and what they do with zone; mcsNamespace is the controller's. None is
 // no error: the cluster's DNS may be something else.
 func Servers(ctx context.Context, kube kubernetes.Interface, mcsNamespace, zone string) ([]Server, error) {
 	var out []Server
@@ -77,12 +97,14 @@ func Servers(ctx context.Context, kube kubernetes.Interface, mcsNamespace, zone 
 	if local != nil {
 		out = append(out, *local)
 	}
-	own := Server{Role: Own, Namespace: mcsNamespace, Name: "coredns-multicluster", labels: ownLabel}
-	if err := own.deployment(ctx, kube, zone); err != nil {
-		return nil, err
-	}
-	if own.Wanted > 0 {
-		out = append(out, own)
+	for _, namespace := range ownNamespaces(mcsNamespace) {
+		own := Server{Role: Own, Namespace: namespace, Name: ownName, labels: ownLabel}
+		if err := own.deployment(ctx, kube, zone); err != nil {
+			return nil, err
+		}
+		if own.Wanted > 0 {
+			out = append(out, own)
+		}
 	}
 	for i := range out {
 		if err := out[i].pods(ctx, kube); err != nil {

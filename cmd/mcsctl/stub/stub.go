@@ -41,6 +41,14 @@ type Request struct {
 	Progress func(format string, args ...any)
 }
 
+// Locate finds the namespace of our CoreDNS: that of deploy/coredns, or the controller's.
+func (r *Request) Locate(ctx context.Context, controllers string) (err error) {
+	if r.Namespace, err = nameserver.OwnNamespace(ctx, r.Cluster.Kube, controllers); err != nil {
+		return fmt.Errorf("looking for our CoreDNS in %s: %s", r.Cluster.Origin, members.Brief(err))
+	}
+	return nil
+}
+
 // On adds the block, where the zone is not answered already, and waits until every pod of the stock CoreDNS answers.
 func (r *Request) On(ctx context.Context) error {
 	edit, err := r.plan(ctx)

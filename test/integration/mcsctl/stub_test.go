@@ -25,13 +25,13 @@ func TestDNSCommand(t *testing.T) {
 	}
 	at().wants(t, 1, "has no ConfigMap kube-system/coredns")
 	c1.corefile(t, kubeadm)
-	at().wants(t, 1, "has no Service mcs-system/coredns-multicluster to forward to; install it first: kubectl apply -k deploy/coredns --context c1")
-	c1.ownDNS(t)
-	at("--wait", "500ms").wants(t, 1, "no pod of mcs-system/coredns-multicluster is ready after 500ms, so nothing was changed")
+	at().wants(t, 1, "has no Service mcs-dns/coredns-multicluster to forward to; install it first: kubectl apply -k deploy/coredns --context c1")
+	c1.ownDNS(t, "mcs-dns")
+	at("--wait", "500ms").wants(t, 1, "no pod of mcs-dns/coredns-multicluster is ready after 500ms, so nothing was changed")
 	if got := c1.corefileNow(t); got != kubeadm {
 		t.Errorf("the Corefile is now\n%s", got)
 	}
-	c1.ownDNSReady(t)
+	c1.ownDNSReady(t, "mcs-dns")
 	dry := at("--dry-run")
 	dry.golden(t, "dns-dry-run")
 	at("--wait", "1s").golden(t, "dns") // nobody answers: there are no pods
@@ -60,16 +60,38 @@ func TestDNSCommand(t *testing.T) {
 	at("--wait", "0").wants(t, 0, "has what it needs already")
 }
 
+// TestDNSNamespace: a CoreDNS of ours in the controller's namespace, as the chart has it, and as earlier versions of
+// deploy/coredns had it, goes on being found. One in the namespace of deploy/coredns is preferred, so that the old one can go.
+func TestDNSNamespace(t *testing.T) {
+	list, kubeconfig := start(t, controlplane.Options{Name: "c1"})
+	c1 := list[0]
+	c1.corefile(t, kubeadm)
+	for _, in := range []string{system, "mcs-dns"} {
+		c1.ownDNS(t, in)
+		c1.ownDNSReady(t, in)
+		mcsctl(t, "dns", "--wait", "1s", "--kubeconfig", kubeconfig, "--context", "c1").wants(t, 0, "is set up to answer")
+		s, err := c1.kube.CoreV1().Services(in).Get(t.Context(), "coredns-multicluster", getOptions)
+		must(t, err)
+		if got := c1.corefileNow(t); !strings.Contains(got, "forward . "+s.Spec.ClusterIP+"\n") {
+			t.Errorf("with one in %s the Corefile is\n%s", in, got)
+		}
+		checked := mcsctl(t, "check", "--kubeconfig", kubeconfig, "--context", "c1")
+		if want := in + "/coredns-multicluster"; !strings.Contains(checked.out, want) {
+			t.Errorf("check does not show %s:\n%s", want, checked.out)
+		}
+	}
+}
+
 // ownDNS makes the Service and the Deployment of deploy/coredns, without pods.
-func (c *cluster) ownDNS(t testing.TB) {
+func (c *cluster) ownDNS(t testing.TB, in string) {
 	t.Helper()
-	namespace(t, system, c)
-	meta := metav1.ObjectMeta{Name: "coredns-multicluster", Namespace: system, Labels: map[string]string{"app.kubernetes.io/name": "coredns-multicluster"}}
-	_, err := c.kube.CoreV1().Services(system).Create(t.Context(), &corev1.Service{
+	namespace(t, in, c)
+	meta := metav1.ObjectMeta{Name: "coredns-multicluster", Namespace: in, Labels: map[string]string{"app.kubernetes.io/name": "coredns-multicluster"}}
+	_, err := c.kube.CoreV1().Services(in).Create(t.Context(), &corev1.Service{
 		ObjectMeta: meta, Spec: corev1.ServiceSpec{Selector: meta.Labels, Ports: []corev1.ServicePort{{Port: 53, TargetPort: intstr.FromInt32(53)}}},
 	}, metav1.CreateOptions{})
 	must(t, err)
-	_, err = c.kube.AppsV1().Deployments(system).Create(t.Context(), &appsv1.Deployment{
+	_, err = c.kube.AppsV1().Deployments(in).Create(t.Context(), &appsv1.Deployment{
 		ObjectMeta: meta,
 		Spec: appsv1.DeploymentSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: meta.Labels},
@@ -82,12 +104,12 @@ func (c *cluster) ownDNS(t testing.TB) {
 	must(t, err)
 }
 
-func (c *cluster) ownDNSReady(t testing.TB) {
+func (c *cluster) ownDNSReady(t testing.TB, in string) {
 	t.Helper()
-	d, err := c.kube.AppsV1().Deployments(system).Get(t.Context(), "coredns-multicluster", getOptions)
+	d, err := c.kube.AppsV1().Deployments(in).Get(t.Context(), "coredns-multicluster", getOptions)
 	must(t, err)
 	d.Status = appsv1.DeploymentStatus{Replicas: 1, ReadyReplicas: 1, AvailableReplicas: 1}
-	_, err = c.kube.AppsV1().Deployments(system).UpdateStatus(t.Context(), d, metav1.UpdateOptions{})
+	_, err = c.kube.AppsV1().Deployments(in).UpdateStatus(t.Context(), d, metav1.UpdateOptions{})
 	must(t, err)
 }
 
