@@ -153,6 +153,28 @@ func (s *store[T]) suspect() {
 	}
 }
 
+// unconfirmed counts the objects whose removal waits for a confirmation, of all that it is worth doubting, and says when the
+// last one was removed.
+func (s *store[T]) unconfirmed() (removed, all int, last time.Time) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, o := range s.objects {
+		if s.doubt.about(o) {
+			all++
+		}
+	}
+	for _, a := range s.doubt.held {
+		if !a.until.IsZero() {
+			continue
+		}
+		removed++
+		if a.removed.After(last) {
+			last = a.removed
+		}
+	}
+	return removed, all, last
+}
+
 // doubts says whether an object is held back until it is believed gone.
 func (s *store[T]) doubts(key types.NamespacedName) bool {
 	s.mu.RLock()

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
@@ -28,6 +30,9 @@ const (
 	LabelMember = mcsapi.Domain + "/member"
 	// AnnotationRole is "provider", "consumer", or "both", which is also what its absence means.
 	AnnotationRole = mcsapi.Domain + "/role"
+	// AnnotationLeaving marks a Secret that is about to be deleted because its member is to leave, so that the deletion is no
+	// accident, whatever else is deleted with it.
+	AnnotationLeaving = mcsapi.Domain + "/leaving"
 	// KeyKubeconfig is the key of the Secret's data that holds the kubeconfig.
 	KeyKubeconfig = "kubeconfig"
 )
@@ -41,7 +46,9 @@ type Secrets struct {
 	Log          *slog.Logger
 }
 
-// Run implements [Source].
+// Run implements [Source]. A Secret that was deleted is a member that left (SPEC L3), once the namespace is known to stay: its
+// deletion deletes all that is in it while this controller still runs, and is nobody's wish that endpoints be withdrawn. Nor is
+// it believed at once that all members left (SPEC L6).
 func (s Secrets) Run(ctx context.Context, update func([]Registration)) error {
 	wake := make(chan struct{}, 1)
 	look := func() {
@@ -52,7 +59,12 @@ func (s Secrets) Run(ctx context.Context, update func([]Registration)) error {
 	}
 	secrets := newStore(nil, func(_, _ *corev1.Secret) { look() })
 	secrets.live.Store(true)
-	secrets.doubt.of, secrets.doubt.hold = always[*corev1.Secret], Liveness{}.withDefaults().Grace
+	secrets.doubt.of, secrets.doubt.hold = stays, Liveness{}.withDefaults().Grace
+	secrets.doubtRemovals(func() {}) // the next tick looks
+	home := &homeNamespace{secrets: s}
+	if err := home.stays(ctx); err != nil {
+		orDiscard(s.Log).Warn("the own namespace can't be read", "namespace", s.Namespace, "err", err)
+	}
 	f := newFeed(s.kind(), secrets, look)
 	var running sync.WaitGroup
 	running.Go(func() { f.run(ctx) })
@@ -67,7 +79,7 @@ func (s Secrets) Run(ctx context.Context, update func([]Registration)) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticks.C:
-			settle(f, time.Time{})
+			s.confirm(ctx, f, home)
 			continue
 		case <-wake:
 		}
@@ -87,6 +99,72 @@ func (s Secrets) Run(ctx context.Context, update func([]Registration)) error {
 		}
 	}
 }
+
+// stays says whether a Secret is not marked as that of a member which is to leave.
+func stays(secret *corev1.Secret) bool { return secret.Annotations[AnnotationLeaving] == "" }
+
+// confirm lets go of Secrets that were deleted if it is they that were, and not the namespace, and not all at once.
+func (s Secrets) confirm(ctx context.Context, f *feed[*corev1.Secret], home *homeNamespace) {
+	deleted, all, last := f.store.unconfirmed()
+	asked := time.Now()
+	switch {
+	case deleted == 0:
+		home.logged = false
+		settle(f, time.Time{})
+		return
+	case asked.Sub(last) < vanishing:
+		return // there may be more
+	}
+	if err := home.stays(ctx); err != nil {
+		if !home.logged {
+			home.logged = true
+			orDiscard(s.Log).Error("Secrets of members are deleted, as it seems with their namespace; the members stay as they are",
+				"namespace", s.Namespace, "secrets", deleted, "err", err)
+		}
+		return
+	}
+	if vanished(deleted, all) {
+		orDiscard(s.Log).Error("the Secrets of all members are deleted at once; that is believed if they stay away",
+			"namespace", s.Namespace, "secrets", deleted, "for", f.store.doubt.hold)
+		f.store.suspect()
+	}
+	settle(f, asked)
+}
+
+// vanishing is how long deletions of Secrets may lie apart that count as one.
+const vanishing = time.Second
+
+// vanished says whether so many of all members' Secrets were deleted together that somebody may have meant something else.
+func vanished(deleted, all int) bool { return deleted > 1 && deleted == all }
+
+// homeNamespace is the namespace of the Secrets, as far as this controller may ask for it.
+type homeNamespace struct {
+	secrets Secrets
+	// allowed says that it was allowed to. When it no longer is, the right went with the namespace.
+	allowed bool
+	logged  bool
+}
+
+// stays says why the namespace is not known to stay; it is taken to stay where it was never allowed to ask.
+func (h *homeNamespace) stays(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, namespaceTimeout)
+	defer cancel()
+	ns, err := h.secrets.Client.CoreV1().Namespaces().Get(ctx, h.secrets.Namespace, metav1.GetOptions{})
+	switch {
+	case apierrors.IsForbidden(err) && !h.allowed:
+		return nil
+	case err != nil:
+		return err
+	}
+	h.allowed = true
+	if ns.DeletionTimestamp != nil {
+		return errors.New("it is being deleted")
+	}
+	return nil
+}
+
+// namespaceTimeout is how long the question for the namespace may take; meanwhile, changes of members wait.
+const namespaceTimeout = 5 * time.Second
 
 func (s Secrets) kind() kind[*corev1.Secret] {
 	client := s.Client.CoreV1().Secrets(s.Namespace)

@@ -2,11 +2,14 @@ package join
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/controller/clusters"
@@ -26,6 +29,9 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 			continue
 		}
 		found = true
+		if err := announce(ctx, home, s); err != nil {
+			return err
+		}
 		options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(s.UID))}
 		if err := home.Kube.CoreV1().Secrets(s.Namespace).Delete(ctx, s.Name, options); err != nil && !apierrors.IsNotFound(err) {
 			return fmt.Errorf("deleting Secret %s/%s in %s: %w", s.Namespace, s.Name, home.Origin, err)
@@ -41,6 +47,22 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 			ids = append(ids, set.Secrets[i].Labels[clusters.LabelMember])
 		}
 		return fmt.Errorf("no Secret in namespace %s of %s registers a member %s; registered are %s", set.Namespace, home.Origin, id, orNone(ids))
+	}
+	return nil
+}
+
+// announce marks a Secret as that of a member which is to leave, for the controller not to take its deletion for an accident.
+// Who is only allowed to delete it goes without: the controller then believes it somewhat later.
+func announce(ctx context.Context, home *members.Cluster, s *corev1.Secret) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": s.UID, "annotations": map[string]string{clusters.AnnotationLeaving: "true"},
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = home.Kube.CoreV1().Secrets(s.Namespace).Patch(ctx, s.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "mcsctl"})
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
+		return fmt.Errorf("marking Secret %s/%s in %s: %w", s.Namespace, s.Name, home.Origin, err)
 	}
 	return nil
 }

@@ -3,11 +3,13 @@ package clusters
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -27,6 +29,7 @@ func home(t *testing.T, opts controlplane.Options) (*cluster, kubernetes.Interfa
 		ObjectMeta: metav1.ObjectMeta{Name: "home"},
 		Rules: []rbacv1.PolicyRule{
 			{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list", "watch", "patch"}},
+			{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get"}},
 			{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create", "get", "update"}},
 		},
 	}, metav1.CreateOptions{}); err != nil {
@@ -145,6 +148,69 @@ func TestSecrets(t *testing.T) {
 		if strings.Contains(r.log.String(), secret) {
 			t.Errorf("the log holds %q, out of a Secret", secret)
 		}
+	}
+}
+
+// TestNamespaceDeleted_L6 holds that a member stays whose Secret is deleted along with the namespace, and its rights with it.
+func TestNamespaceDeleted_L6(t *testing.T) {
+	h, client := home(t, controlplane.Options{Name: "home", ControllerManager: true})
+	h.secret("first", "c1", h.credentials("member"), nil)
+	said := &buffer{t: t}
+	r := run(t, clusters.Secrets{
+		Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true},
+		Log: slog.New(slog.NewTextHandler(said, nil)),
+	})
+	r.synced(t, "c1")
+	if err := h.kube.CoreV1().Namespaces().Delete(t.Context(), "mcs", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the namespace is gone", func() bool {
+		_, err := h.kube.CoreV1().Namespaces().Get(t.Context(), "mcs", metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	})
+	eventually(t, "it is told of, or believed", func() bool { return said.count("with their namespace") == 1 || r.has("left c1") })
+	if r.has("left c1") {
+		t.Error("the member left")
+	}
+}
+
+// TestVanished_L3_L6 holds that not all members leave because their Secrets are deleted at once, while one alone does, and so
+// do those that were marked before.
+func TestVanished_L3_L6(t *testing.T) {
+	h, client := home(t, controlplane.Options{Name: "home"})
+	other, third := start(t, controlplane.Options{Name: "other"}), start(t, controlplane.Options{Name: "third"})
+	h.secret("first", "c1", h.credentials("member"), nil)
+	h.secret("second", "c2", other.credentials("member"), nil)
+	h.secret("third", "c3", third.credentials("member"), nil)
+	said := &buffer{t: t}
+	r := run(t, clusters.Secrets{
+		Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true},
+		Log: slog.New(slog.NewTextHandler(said, nil)),
+	})
+	for _, id := range []string{"c1", "c2", "c3"} {
+		r.synced(t, id)
+	}
+	secrets := h.kube.CoreV1().Secrets("mcs")
+	if err := secrets.Delete(t.Context(), "third", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "one alone leaves", func() bool { return r.has("left c3") })
+	if err := secrets.DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is told of, or believed", func() bool { return said.count("are deleted at once") == 1 || r.has("left c1") || r.has("left c2") })
+	if r.has("left c1") || r.has("left c2") {
+		t.Fatal("they left")
+	}
+
+	h.secret("first", "c1", h.credentials("member"), map[string]string{clusters.AnnotationLeaving: "true"})
+	h.secret("second", "c2", other.credentials("member"), map[string]string{clusters.AnnotationLeaving: "true"})
+	if err := secrets.DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "those that were to leave do", func() bool { return r.has("left c1") && r.has("left c2") })
+	if said.count("are deleted at once") != 1 {
+		t.Error("it was doubted")
 	}
 }
 
