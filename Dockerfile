@@ -5,7 +5,7 @@
 # Both base images are arguments. The build stage needs nothing of GO_IMAGE but the Go toolchain, not even a shell; the final
 # stage needs nothing of BASE_IMAGE at all, so that `scratch` does. Programs are cross-compiled on the machine that builds;
 # nothing of the target platform is ever run. deploy/image/build.sh calls this, also where no registry can be reached.
-ARG GO_IMAGE=golang:1.26.8
+ARG GO_IMAGE=docker.io/library/golang:1.26.8
 ARG BASE_IMAGE=gcr.io/distroless/static-debian12:nonroot
 
 FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS source

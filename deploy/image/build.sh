@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the images of the Dockerfile with whichever of docker, podman and buildah is here.
+# Builds the images of the Dockerfile with the first of docker, podman and buildah that works here.
 #
 #   deploy/image/build.sh [TARGET...]           all targets by default
 #
@@ -22,9 +22,9 @@ prefix=${IMAGE_PREFIX:-}
 
 engine=${ENGINE:-}
 for candidate in docker podman buildah; do
-	[ -n "$engine" ] || ! command -v "$candidate" >/dev/null || engine=$candidate
+	[ -n "$engine" ] || ! "$candidate" info >/dev/null 2>&1 || engine=$candidate
 done
-[ -n "$engine" ] || { echo "build.sh: none of docker, podman and buildah is installed (Debian: apt-get install buildah)" >&2; exit 1; }
+[ -n "$engine" ] || { echo "build.sh: none of docker (with its daemon), podman and buildah works here (Debian: apt-get install buildah)" >&2; exit 1; }
 
 flags=(--file Dockerfile --build-arg "VERSION=$version")
 [ -z "${BASE_IMAGE:-}" ] || flags+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
