@@ -92,7 +92,8 @@ spec:
 `
 
 // TestGettingStarted: from two kubeconfigs to an answered lookup in five commands, those of docs/getting-started.md, on two
-// clusters with nothing of ours: real API servers, kube-proxy, pods and packets. Then a pod calls the name.
+// clusters with nothing of ours: real API servers, kube-proxy, pods and packets. Then a pod calls the name. The rest of the page
+// follows on the same clusters, in its order.
 func TestGettingStarted(t *testing.T) {
 	const page = "getting-started.md"
 	commands, err := docs.Commands(page, "Five commands")
@@ -114,13 +115,31 @@ func TestGettingStarted(t *testing.T) {
 		}
 	}
 	r.called("http://service1.provider-ns.svc.clusterset.local")
-	r.types("mcsctl --context c1 dns --off")
+	r.follows(page, "The other direction")
+	r.follows(page, "Taking it back")
 	reply, err := r.set.Cluster("c1").Ask(t.Context(), "dns-version.clusterset.local.", dns.TypeTXT)
 	must(t, err)
 	if len(reply.Answer) > 0 {
 		t.Errorf("--off did not wait until the zone is not answered any longer: %v", reply)
 	}
-	r.awaitDNS(r.set.Cluster("c1"), false)
+
+	// The other way of working, on what the first one left (ACK, SPEC A2 A3): a pod calls the derived Service, which needs no
+	// CoreDNS of ours.
+	const onDemand = "On demand, with a hub"
+	if listed := r.follows(page, onDemand); !strings.Contains(listed, "c2 1/1") {
+		t.Error("mcsctl services does not show the endpoint")
+	}
+	r.called("http://amcs-service1.provider-ns")
+	r.types("kubectl --context c1 -n provider-ns delete serviceimport service1")
+	blocks, err := docs.Blocks(page)
+	must(t, err)
+	for _, b := range blocks {
+		if b.Section == onDemand && b.Language == "yaml" {
+			r.types("kubectl --context c1 apply -f - <<'EOF'\n" + b.Text + "EOF")
+		}
+	}
+	r.types("kubectl --context c1 -n provider-ns wait serviceimport service1 --for=condition=Ready --timeout=30s")
+	r.called("http://amcs-service1.provider-ns")
 }
 
 // called has a pod of c1 call a URL, until a pod of c2 answers.
@@ -140,16 +159,4 @@ func (r *reader) called(url string) {
 		}
 		return err
 	}))
-}
-
-// TestOnDemand: with a hub, and imports where somebody makes them (ACK, SPEC A2 A3): the commands of the page, then a pod
-// calls the derived Service, which needs no CoreDNS of ours.
-func TestOnDemand(t *testing.T) {
-	const page = "getting-started.md"
-	r := newReader(t)
-	r.follows(page, "A Service to call")
-	if listed := r.follows(page, "On demand, with a hub"); !strings.Contains(listed, "c2 1/1") {
-		t.Error("mcsctl services does not show the endpoint")
-	}
-	r.called("http://amcs-service1.provider-ns")
 }
