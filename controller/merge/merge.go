@@ -59,7 +59,7 @@ type Port struct {
 	Protocol    corev1.Protocol `json:"protocol,omitempty"`
 	AppProtocol string          `json:"appProtocol,omitempty"`
 	Number      int32           `json:"number"`
-	// Published is the name on the derived Service and its slices: Name, or a generated one ("80-tcp") where an unnamed
+	// Published is the name on the import, the derived Service and its slices: Name, or a generated one ("80-tcp") where an unnamed
 	// port stands among others (SPEC M2). Set by [Merge] only.
 	Published string `json:"-"`
 }

@@ -96,12 +96,13 @@ func seconds(v string) int32 {
 	return int32(n)
 }
 
-// importPorts are ports as an import has them: with the names that the exporters gave (SPEC M2), and never nil.
+// importPorts are ports as an import has them: with the names that derived Service and slices have, by which readers match
+// them (SPEC M2), and never nil.
 func importPorts(ports []merge.Port) []mcs.ServicePort {
 	out := make([]mcs.ServicePort, len(ports))
 	for i := range ports {
 		port := &ports[i]
-		out[i] = mcs.ServicePort{Name: port.Name, Protocol: port.Protocol, Port: port.Number}
+		out[i] = mcs.ServicePort{Name: port.Published, Protocol: port.Protocol, Port: port.Number}
 		if port.AppProtocol != "" {
 			out[i].AppProtocol = &port.AppProtocol
 		}

@@ -64,11 +64,11 @@ func filter(asks []mcs.ServicePort, exported []merge.Port) (served []merge.Port,
 	for i := range asks {
 		ask := portOf(&asks[i])
 		at := slices.IndexFunc(exported, func(e merge.Port) bool { return e.Protocol == ask.Protocol && e.Number == ask.Number })
-		name := slices.IndexFunc(exported, func(e merge.Port) bool { return e.Name == ask.Name })
+		name := slices.IndexFunc(exported, func(e merge.Port) bool { return e.Published == ask.Name })
 		field := fmt.Sprintf("spec.ports[%d]", i)
 		switch {
-		case at >= 0 && ask.Name != "" && ask.Name != exported[at].Name:
-			bad = append(bad, fmt.Sprintf("%s.name is %s, expected %s for %s", field, ask.Name, cmp.Or(exported[at].Name, "none"), ask))
+		case at >= 0 && ask.Name != "" && ask.Name != exported[at].Published:
+			bad = append(bad, fmt.Sprintf("%s.name is %s, expected %s for %s", field, ask.Name, cmp.Or(exported[at].Published, "none"), ask))
 		case at >= 0:
 			wanted[at] = true
 			if ask.AppProtocol != "" && ask.AppProtocol != exported[at].AppProtocol {
@@ -89,10 +89,7 @@ func filter(asks []mcs.ServicePort, exported []merge.Port) (served []merge.Port,
 }
 
 func title(p merge.Port) string {
-	if p.Name == "" {
-		return p.String()
-	}
-	return p.Name + " " + p.String()
+	return strings.TrimLeft(cmp.Or(p.Published, p.Name)+" "+p.String(), " ")
 }
 
 func titles(ports []merge.Port) string {
