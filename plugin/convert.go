@@ -64,10 +64,13 @@ func convertImport(si *mcs.ServiceImport) (*view.Import, oddities) {
 	return imp, odd
 }
 
-// convertSlice takes from an EndpointSlice what DNS needs, and the name of the service that it belongs to. It returns
-// nil where the whole object has to be ignored.
-func convertSlice(es *discoveryv1.EndpointSlice) (service string, slice *view.Slice, odd oddities) {
-	service = es.Labels[mcsapi.LabelServiceName]
+// convertSlice takes from an EndpointSlice what DNS needs, under a name, and the name of the service that it belongs to. It
+// returns nil where the whole object has to be ignored.
+func convertSlice(name string, es *discoveryv1.EndpointSlice) (service string, slice *view.Slice, odd oddities) {
+	service, ok := mcsapi.ServiceOf(es.Labels)
+	if !ok {
+		return "", nil, nil // it is our controller's, for something other than a multi-cluster service
+	}
 	if !isLabel(service) {
 		odd.add("ignored: label %s is %q, which is no DNS label", mcsapi.LabelServiceName, service)
 		return "", nil, odd
@@ -82,7 +85,7 @@ func convertSlice(es *discoveryv1.EndpointSlice) (service string, slice *view.Sl
 		ports = appendSlicePort(ports, p, &odd)
 	}
 	endpoints := readyEndpoints(es, &odd)
-	return service, view.NewSlice(es.Name, cluster, rankOf(es, &odd), distinct(ports), endpoints), odd
+	return service, view.NewSlice(name, cluster, rankOf(es, &odd), distinct(ports), endpoints), odd
 }
 
 // clusterOf returns the cluster that a slice comes from, or "": its endpoints have no names of their own then.

@@ -56,7 +56,7 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(importsDesc, float64(counts.Headless), "Headless")
 		gauge(endpointsDesc, float64(counts.Endpoints))
 		gauge(syncedDesc, number(s.synced()))
-		for _, k := range s.health.kinds() {
+		for _, k := range s.health.states() {
 			gauge(watchingDesc, number(k.watching), k.name)
 			if !k.lastEvent.IsZero() {
 				gauge(lastEventDesc, time.Since(k.lastEvent).Seconds(), k.name)

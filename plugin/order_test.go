@@ -28,7 +28,7 @@ func TestOrder_D14(t *testing.T) {
 	set := func() {
 		imp, _ := convertImport(si)
 		v.SetImport("ns", "web", *imp)
-		service, slice, _ := convertSlice(es)
+		service, slice, _ := convertSlice(es.Name, es)
 		v.SetSlice("ns", service, slice)
 	}
 	v.SetImport("ns", "db", view.Import{Headless: true})

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clusterset/multicluster/internal/mcsapi"
+
 	"github.com/miekg/dns"
 )
 
@@ -20,9 +22,9 @@ ports: [{name: %[5]s, port: 80, protocol: TCP}]
 endpoints: [{addresses: [%[3]q], hostname: web-0, conditions: {ready: %[6]v}}]`, cluster, family, addr, rank, port, ready, strings.ToLower(family))
 }
 
-// TestRank_P3: the name of a headless service and those of its ports stand for the clusters of the lowest rank that has a ready
-// endpoint of any family; names of endpoints answer whatever the rank; a transfer has the same.
-func TestRank_P3(t *testing.T) {
+// TestRank_P3_G1: the name of a headless service and those of its ports stand for the clusters of the lowest rank that has a ready
+// endpoint of any family; names of endpoints answer whatever the rank, and from the reserve, too; a transfer has the same.
+func TestRank_P3_G1(t *testing.T) {
 	const db = "db.shop.svc.clusterset.local."
 	near := func(ready bool) string { return rankedSlice("near", "IPv4", "10.1.0.1", "", "pg", ready) }
 	near6 := func(ready bool) string { return rankedSlice("near", "IPv6", "fd00:1::1", "0", "pg", ready) }
@@ -54,22 +56,25 @@ func TestRank_P3(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFixture(t, testZone)
 			f.apply(dbImport + "\n---\n" + strings.Join(c.slices, "\n---\n"))
-			f.run([]ask{
-				{name: db, qtype: dns.TypeA, answer: c.a},
-				{name: db, qtype: dns.TypeAAAA, answer: c.aaaa},
-				{name: "_pg._tcp." + db, qtype: dns.TypeSRV, answer: c.pg, extra: c.pgExtra, absent: c.pg == ""},
-			})
-			if reply, _ := f.ask(overTCP, "_stats._tcp."+db, dns.TypeSRV); (len(reply.Answer) > 0) != (c.stats != "") {
-				t.Errorf("_stats._tcp: %v", reply)
-			}
-			for cluster, exists := range map[string]bool{"near": c.nearName, "mid": c.mid, "far": c.farName} {
-				for _, name := range []string{"web-0." + cluster + "." + db, cluster + "." + db} {
-					if reply, _ := f.ask(overTCP, name, dns.TypeA); (reply.Rcode == dns.RcodeSuccess) != exists {
-						t.Errorf("%s: %s", name, dns.RcodeToString[reply.Rcode])
+			for _, label := range []string{mcsapi.LabelServiceName, mcsapi.LabelReserve} { // of those after the first (SPEC G1)
+				f.apply(strings.ReplaceAll(strings.Join(c.slices[1:], "\n---\n"), mcsapi.LabelServiceName, label))
+				f.run([]ask{
+					{name: db, qtype: dns.TypeA, answer: c.a},
+					{name: db, qtype: dns.TypeAAAA, answer: c.aaaa},
+					{name: "_pg._tcp." + db, qtype: dns.TypeSRV, answer: c.pg, extra: c.pgExtra, absent: c.pg == ""},
+				})
+				if reply, _ := f.ask(overTCP, "_stats._tcp."+db, dns.TypeSRV); (len(reply.Answer) > 0) != (c.stats != "") {
+					t.Errorf("_stats._tcp: %v", reply)
+				}
+				for cluster, exists := range map[string]bool{"near": c.nearName, "mid": c.mid, "far": c.farName} {
+					for _, name := range []string{"web-0." + cluster + "." + db, cluster + "." + db} {
+						if reply, _ := f.ask(overTCP, name, dns.TypeA); (reply.Rcode == dns.RcodeSuccess) != exists {
+							t.Errorf("%s: %s", name, dns.RcodeToString[reply.Rcode])
+						}
 					}
 				}
+				sameAsAsked(t, f, transferred(t, f, testZone))
 			}
-			sameAsAsked(t, f, transferred(t, f, testZone))
 		})
 	}
 }

@@ -2,6 +2,7 @@ package multicluster
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,20 +34,23 @@ func (m *Multicluster) Ready() bool {
 }
 
 // health is what a source knows of its connection, and says in the log: one line when something begins to be wrong, one
-// when it is right again.
+// when it is right again. It keeps what it knows by the names of streams, and speaks of kinds: the streams of one kind read the same
+// resource, so that what is wrong with one is soon wrong with the others.
 type health struct {
 	synced atomic.Bool   // everything was read once
 	ready  chan struct{} // closed when synced becomes true
 	denied chan struct{} // closed when the server first denied something
 	began  time.Time
 
+	kinds  map[string]string // of the streams
+	events map[string]*atomic.Int64
+
 	mu      sync.Mutex
-	pending map[string]bool    // kinds that were not read yet
-	trouble map[string]trouble // kinds that can't be followed now
+	pending map[string]bool    // streams that were not read yet
+	trouble map[string]trouble // streams that can't be followed now
 	outage  bool               // it was logged that the server is away
 	since   time.Time          // when the first denial came that still stands
 	gaveUp  bool               // it was logged that readiness does not wait
-	events  map[string]*atomic.Int64
 }
 
 type trouble struct {
@@ -58,11 +62,12 @@ type trouble struct {
 func newHealth(streams []*stream) *health {
 	h := &health{
 		ready: make(chan struct{}), denied: make(chan struct{}), began: time.Now(),
-		pending: map[string]bool{}, trouble: map[string]trouble{}, events: map[string]*atomic.Int64{},
+		pending: map[string]bool{}, trouble: map[string]trouble{}, kinds: map[string]string{}, events: map[string]*atomic.Int64{},
 	}
 	for _, s := range streams {
-		h.pending[s.kind] = true
-		h.events[s.kind] = &atomic.Int64{}
+		h.kinds[s.name()] = s.kind
+		h.pending[s.name()] = true
+		h.events[s.name()] = &atomic.Int64{}
 	}
 	return h
 }
@@ -79,20 +84,20 @@ func isDenial(err error) bool {
 	return errors.Is(err, mcsapi.ErrNotServed) || apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
 }
 
-// failed notes that a kind can't be followed. That a server denies what it allowed, or right after it was away, is believed
+// failed notes that a stream can't be followed. That a server denies what it allowed, or right after it was away, is believed
 // when it does so twice: one that has just started denies for a moment what it will allow.
-func (h *health) failed(kind string, err error) {
+func (h *health) failed(stream string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	denied := isDenial(err)
-	known, had := h.trouble[kind]
+	known, had := h.trouble[stream]
 	first := denied && !known.denied && !known.doubted && (h.synced.Load() || h.away())
-	quiet := first || denied && known.denied || !denied && h.outage
+	quiet := first || denied && h.denies(h.kinds[stream]) || !denied && h.outage
 	if !had || !quiet {
 		known.began = time.Now()
 	}
 	known.denied, known.doubted = denied && !first, first
-	h.trouble[kind] = known
+	h.trouble[stream] = known
 	h.outage = h.away() && (h.outage || !denied)
 	h.countDenials()
 	if quiet {
@@ -102,10 +107,20 @@ func (h *health) failed(kind string, err error) {
 	if !h.synced.Load() {
 		consequence = "answering SERVFAIL"
 	}
-	log.Warningf("can't read %s: %s; %s until it can be read, trying again", kind, excerpt.Of(err.Error(), excerpt.Line), consequence)
+	log.Warningf("can't read %s: %s; %s until it can be read, trying again", h.kinds[stream], excerpt.Of(err.Error(), excerpt.Line), consequence)
 }
 
-// away reports whether some kind gets no answer.
+// denies reports whether a kind is denied.
+func (h *health) denies(kind string) bool {
+	for stream, t := range h.trouble {
+		if t.denied && h.kinds[stream] == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// away reports whether some stream gets no answer.
 func (h *health) away() bool {
 	for _, t := range h.trouble {
 		if !t.denied {
@@ -115,17 +130,19 @@ func (h *health) away() bool {
 	return false
 }
 
-// fine notes that a kind is being followed.
-func (h *health) fine(kind string) {
+// fine notes that a stream is being followed.
+func (h *health) fine(stream string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t, ok := h.trouble[kind]
+	t, ok := h.trouble[stream]
 	if !ok {
 		return
 	}
-	delete(h.trouble, kind)
+	delete(h.trouble, stream)
 	h.countDenials()
+	kind := h.kinds[stream]
 	switch {
+	case t.denied && h.denies(kind): // the last one says so
 	case t.denied:
 		log.Infof("%s can be read again after %s", kind, time.Since(t.began).Round(time.Millisecond))
 	case h.outage && !h.away(): // the last one says so
@@ -153,19 +170,19 @@ func (h *health) countDenials() {
 	}
 }
 
-// loaded notes that all objects of a kind were read.
-func (h *health) loaded(kind string) {
+// loaded notes that all objects of a stream were read.
+func (h *health) loaded(stream string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.pending, kind)
+	delete(h.pending, stream)
 	if len(h.pending) == 0 && !h.synced.Load() {
 		h.synced.Store(true)
 		close(h.ready)
 	}
 }
 
-// event notes that a change of a kind came.
-func (h *health) event(kind string) { h.events[kind].Store(time.Now().UnixNano()) }
+// event notes that a change came by a stream.
+func (h *health) event(stream string) { h.events[stream].Store(time.Now().UnixNano()) }
 
 // kindState is how following a kind is going.
 type kindState struct {
@@ -174,18 +191,23 @@ type kindState struct {
 	lastEvent time.Time // zero while none came
 }
 
-// kinds returns the state of each kind.
-func (h *health) kinds() []kindState {
+// states returns the state of each kind: it is watched if all its streams are.
+func (h *health) states() []kindState {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := make([]kindState, 0, len(h.events))
-	for name, event := range h.events {
-		_, broken := h.trouble[name]
-		k := kindState{name: name, watching: !broken && !h.pending[name]}
-		if at := event.Load(); at != 0 {
-			k.lastEvent = time.Unix(0, at)
+	var all []kindState
+	for stream, kind := range h.kinds {
+		at := slices.IndexFunc(all, func(k kindState) bool { return k.name == kind })
+		if at < 0 {
+			at = len(all)
+			all = append(all, kindState{name: kind, watching: true})
 		}
-		all = append(all, k)
+		k := &all[at]
+		_, broken := h.trouble[stream]
+		k.watching = k.watching && !broken && !h.pending[stream]
+		if last := h.events[stream].Load(); last != 0 && time.Unix(0, last).After(k.lastEvent) {
+			k.lastEvent = time.Unix(0, last)
+		}
 	}
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -80,6 +81,50 @@ func TestReady_D8(t *testing.T) {
 	}
 }
 
+// TestStreamsOfOneKind_D8_D10_G1: everything has been read when all streams of a kind have; of what is wrong with each, and of its
+// end, people hear once.
+func TestStreamsOfOneKind_D8_D10_G1(t *testing.T) {
+	lines := logLines(t)
+	h := newHealth([]*stream{{kind: "imports"}, {kind: "slices", part: "ours/"}, {kind: "slices", part: "others/"}})
+	watching := func() (names []string) {
+		for _, k := range h.states() {
+			if k.watching {
+				names = append(names, k.name)
+			}
+		}
+		return names
+	}
+	h.loaded("imports")
+	h.loaded("ours/slices")
+	if h.synced.Load() || len(h.states()) != 2 || !slices.Equal(watching(), []string{"imports"}) {
+		t.Errorf("synced %v, watching %q", h.synced.Load(), watching())
+	}
+	h.loaded("others/slices")
+	if !h.synced.Load() || len(watching()) != 2 {
+		t.Errorf("synced %v, watching %q", h.synced.Load(), watching())
+	}
+	h.failed("ours/slices", errForbidden)
+	h.failed("others/slices", errForbidden)
+	if got := lines(); len(got) > 0 {
+		t.Errorf("each was denied once, which is no news: %q", got)
+	}
+	for range 2 {
+		h.failed("ours/slices", errForbidden)
+		h.failed("others/slices", errForbidden)
+	}
+	if got := lines(); len(got) != 1 || !strings.HasPrefix(got[0], "can't read slices: ") {
+		t.Errorf("denied: logged %q", got)
+	}
+	h.fine("others/slices")
+	if got := lines(); len(got) > 0 || !slices.Equal(watching(), []string{"imports"}) {
+		t.Errorf("half allowed: logged %q, watching %q", got, watching())
+	}
+	h.fine("ours/slices")
+	if got := lines(); len(got) != 1 || !strings.HasPrefix(got[0], "slices can be read again after ") || len(watching()) != 2 {
+		t.Errorf("allowed: logged %q, watching %q", got, watching())
+	}
+}
+
 // TestEveryServerBlock_D8: the plugin ready asks one of the server blocks; it answers for all.
 func TestEveryServerBlock_D8(t *testing.T) {
 	one, two := newFixture(t, testZone), newFixture(t, testZone)
@@ -132,12 +177,13 @@ func TestWait_D10(t *testing.T) {
 	}
 }
 
-// TestLog_D10: one line for an outage, one for its end.
-func TestLog_D10(t *testing.T) {
+// logLines returns a function that returns what the plugin has logged since it was called last.
+func logLines(t *testing.T) (lines func() []string) {
+	t.Helper()
 	var out bytes.Buffer
 	clog.SetOutput(&out)
 	t.Cleanup(clog.Discard)
-	lines := func() (all []string) {
+	return func() (all []string) {
 		for _, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
 			if _, text, ok := strings.Cut(line, "plugin/multicluster: "); ok {
 				all = append(all, text)
@@ -146,6 +192,11 @@ func TestLog_D10(t *testing.T) {
 		out.Reset()
 		return all
 	}
+}
+
+// TestLog_D10: one line for an outage, one for its end.
+func TestLog_D10(t *testing.T) {
+	lines := logLines(t)
 	expect := func(what string, want ...string) {
 		t.Helper()
 		got := lines()

@@ -42,6 +42,7 @@ type sink interface {
 // forgot since when. It converts each object on arrival and keeps none. While the server is away it keeps trying.
 type stream struct {
 	kind     string // the resource and its group, for people
+	part     string // tells the streams of one kind apart; "" where there is one
 	selector string // label selector
 	connect  func(context.Context) (*api, error)
 	sink     sink
@@ -53,6 +54,9 @@ type stream struct {
 	paged   bool   // the server can't stream what exists, this time
 }
 
+// name tells a stream from the others of its source.
+func (s *stream) name() string { return s.part + s.kind }
+
 // run follows the objects until ctx ends.
 func (s *stream) run(ctx context.Context) {
 	backoff := firstBackoff
@@ -62,7 +66,7 @@ func (s *stream) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.health.failed(s.kind, err)
+		s.health.failed(s.name(), err)
 		s.doubt = true
 		if time.Since(began) > maxBackoff {
 			backoff = firstBackoff
@@ -172,7 +176,7 @@ func unstreamable(err error) bool {
 
 // watch follows the changes since the version seen last.
 func (s *stream) watch(ctx context.Context, client *api) error {
-	return s.events(ctx, client, metav1.ListOptions{ResourceVersion: s.version}, func() { s.health.fine(s.kind) })
+	return s.events(ctx, client, metav1.ListOptions{ResourceVersion: s.version}, func() { s.health.fine(s.name()) })
 }
 
 // events starts a watch, says when it is open, and hands its events to the sink. It returns nil when the watch ended in the
@@ -219,10 +223,10 @@ func (s *stream) take(event watch.EventType, o runtime.Object) error {
 		return apierrors.FromObject(o)
 	case watch.Added, watch.Modified:
 		s.sink.set(o)
-		s.health.event(s.kind)
+		s.health.event(s.name())
 	case watch.Deleted:
 		s.sink.remove(o)
-		s.health.event(s.kind)
+		s.health.event(s.name())
 	case watch.Bookmark:
 	default:
 		return fmt.Errorf("unknown event %q from the API server", event)
@@ -246,6 +250,6 @@ func (s *stream) take(event watch.EventType, o runtime.Object) error {
 func (s *stream) complete(version string) {
 	s.sink.end()
 	s.version = version
-	s.health.fine(s.kind)
-	s.health.loaded(s.kind)
+	s.health.fine(s.name())
+	s.health.loaded(s.name())
 }

@@ -21,6 +21,14 @@ import (
 // discoveryTimeout is how long an API server may take to say what it serves.
 const discoveryTimeout = 10 * time.Second
 
+// Selectors of EndpointSlices: those of our controller, in use and in reserve, and those that others made for ServiceImports. A
+// slice of ours that comes into use or goes into reserve is changed within one stream, so that no answer misses it in between;
+// were it to leave one stream for another, nothing would say in which order the two are heard of (SPEC G1, P3).
+const (
+	oursSelector   = mcsapi.LabelClusterSet
+	othersSelector = mcsapi.LabelServiceName + ",!" + mcsapi.LabelClusterSet
+)
+
 // newStreams returns what a source follows: ServiceImports, and EndpointSlices unless they are not wanted. What the view holds
 // already goes once everything was read that is there now.
 func newStreams(s *source, cfg *rest.Config) []*stream {
@@ -36,13 +44,18 @@ func newStreams(s *source, cfg *rest.Config) []*stream {
 	if s.key.noEndpoints {
 		return streams
 	}
-	return append(streams, &stream{
-		silence:  maxSilence,
-		kind:     "endpointslices." + discoveryv1.GroupName,
-		selector: mcsapi.LabelServiceName,
-		connect:  sliceClient(cfg),
-		sink:     &sliceSink{view: s.view, zone: &s.zone, wanted: wanted, told: told{}, dirty: s.inherited},
-	})
+	client := sliceClient(cfg)
+	for _, part := range []struct{ name, selector string }{{"ours/", oursSelector}, {"others/", othersSelector}} {
+		streams = append(streams, &stream{
+			silence:  maxSilence,
+			kind:     "endpointslices." + discoveryv1.GroupName,
+			part:     part.name,
+			selector: part.selector,
+			connect:  client,
+			sink:     &sliceSink{part: part.name, view: s.view, zone: &s.zone, wanted: wanted, told: told{}, dirty: s.inherited},
+		})
+	}
+	return streams
 }
 
 // importClient returns a function that asks which version of the API is served, each time, and returns a client for it.
@@ -150,8 +163,9 @@ func (s *importSink) end() {
 	s.seen = nil
 }
 
-// sliceSink puts EndpointSlices into the view.
+// sliceSink puts the EndpointSlices of one stream into the view.
 type sliceSink struct {
+	part   string // begins their names in the view: two streams may have a slice of one name, while its labels change
 	view   *view.View
 	zone   *zoneLength
 	wanted wanted
@@ -165,17 +179,18 @@ func (s *sliceSink) set(o runtime.Object) {
 	if !ok || !s.told.wellformed("EndpointSlice", es) || !s.wanted.namespace(es.Namespace) {
 		return
 	}
-	service, slice, odd := convertSlice(es)
+	service, slice, odd := convertSlice(s.part+es.Name, es)
 	if slice != nil {
 		s.zone.checkSlice(es.Namespace, service, slice, &odd)
 	}
 	s.told.tell("EndpointSlice", es.Namespace, es.Name, odd)
+	name := s.part + es.Name
 	if slice == nil {
-		s.view.DeleteSlice(es.Namespace, es.Name)
+		s.view.DeleteSlice(es.Namespace, name)
 		return
 	}
 	if s.seen != nil {
-		s.seen[view.SliceKey{Namespace: es.Namespace, Name: es.Name}] = struct{}{}
+		s.seen[view.SliceKey{Namespace: es.Namespace, Name: name}] = struct{}{}
 	}
 	s.view.SetSlice(es.Namespace, service, slice)
 }
@@ -183,7 +198,7 @@ func (s *sliceSink) set(o runtime.Object) {
 func (s *sliceSink) remove(o runtime.Object) {
 	if es, ok := o.(*discoveryv1.EndpointSlice); ok && s.told.wellformed("EndpointSlice", es) {
 		s.told.forget(es.Namespace, es.Name)
-		s.view.DeleteSlice(es.Namespace, es.Name)
+		s.view.DeleteSlice(es.Namespace, s.part+es.Name)
 	}
 }
 
@@ -196,7 +211,7 @@ func (s *sliceSink) begin() {
 
 func (s *sliceSink) end() {
 	if s.seen != nil {
-		s.view.RetainSlices(s.seen)
+		s.view.RetainSlices(s.part, s.seen)
 	}
 	s.seen = nil
 }

@@ -143,7 +143,7 @@ var read = func(keys ...string) map[string]string {
 		m[key] = key
 	}
 	return m
-}(mcsapi.LabelServiceName, mcsapi.LabelSourceCluster, mcsapi.AnnotationRank, corev1.EndpointsLastChangeTriggerTime, metav1.InitialEventsAnnotationKey)
+}(mcsapi.LabelServiceName, mcsapi.LabelReserve, mcsapi.LabelSourceCluster, mcsapi.AnnotationRank, corev1.EndpointsLastChangeTriggerTime, metav1.InitialEventsAnnotationKey)
 
 func readEntry(f fields, m *map[string]string) (ok bool) {
 	var key, value []byte

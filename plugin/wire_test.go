@@ -78,8 +78,8 @@ func wireSlice(endpoints int) *discoveryv1.EndpointSlice {
 // sameSlice fails unless DNS, the stream and the metrics learn the same of both.
 func sameSlice(t *testing.T, got, want *discoveryv1.EndpointSlice) {
 	t.Helper()
-	gotService, gotSlice, gotOdd := convertSlice(got)
-	wantService, wantSlice, wantOdd := convertSlice(want)
+	gotService, gotSlice, gotOdd := convertSlice(got.Name, got)
+	wantService, wantSlice, wantOdd := convertSlice(want.Name, want)
 	if gotService != wantService || !reflect.DeepEqual(gotSlice, wantSlice) || !reflect.DeepEqual(gotOdd, wantOdd) {
 		t.Fatalf("%s %+v %v\nnot\n%s %+v %v", gotService, gotSlice, gotOdd, wantService, wantSlice, wantOdd)
 	}
@@ -113,6 +113,7 @@ func FuzzSliceWire(f *testing.F) {
 	}
 	six := wireSlice(0)
 	six.AddressType, six.Endpoints = discoveryv1.AddressTypeIPv6, []discoveryv1.Endpoint{{Addresses: []string{"fd00::1", "nonsense"}, Hostname: ptr.To("Web-0")}}
+	six.Labels = map[string]string{mcsapi.LabelReserve: "web", mcsapi.LabelSourceCluster: "a", mcsapi.LabelClusterSet: "default"}
 	add(six)
 	add(&discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "9", Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"}}})
 	add(&discoveryv1.EndpointSliceList{ListMeta: metav1.ListMeta{Continue: "c"}, Items: []discoveryv1.EndpointSlice{*wireSlice(2)}})

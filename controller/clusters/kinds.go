@@ -177,9 +177,10 @@ func bySource(s *discoveryv1.EndpointSlice) (types.NamespacedName, bool) {
 	return byLabel(s, discoveryv1.LabelServiceName)
 }
 
-// byService gives the multi-cluster service of an imported slice or a derived Service.
+// byService gives the multi-cluster service of an imported slice, in use or in reserve, or of a derived Service.
 func byService[T object](o T) (types.NamespacedName, bool) {
-	return byLabel(o, mcsapi.LabelServiceName)
+	name, _ := mcsapi.ServiceOf(o.GetLabels())
+	return called(o, name)
 }
 
 // byDerived gives the name of the derived Service of an import.
@@ -189,6 +190,10 @@ func byDerived(i *mcs.ServiceImport) (types.NamespacedName, bool) {
 }
 
 func byLabel(o metav1.Object, label string) (types.NamespacedName, bool) {
-	name := o.GetLabels()[label] // a label may be empty, or what no object is called
+	return called(o, o.GetLabels()[label])
+}
+
+// called gives the name in the namespace of o, if it is one: a label may be empty, or what no object is called.
+func called(o metav1.Object, name string) (types.NamespacedName, bool) {
 	return types.NamespacedName{Namespace: o.GetNamespace(), Name: name}, mcsapi.IsSubdomain(name)
 }

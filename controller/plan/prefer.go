@@ -16,9 +16,10 @@ import (
 // the slices of the most preferred clusters that have a ready endpoint are in use, which takes one small write per slice when
 // that changes.
 //
-// A slice that is not in use has no label that ties it to the derived Service, and has the label of headless ones. The first
-// alone would not do: kube-proxy keeps what it knows of a slice that loses its Service's name, but forgets one that comes to
-// be headless, since its watch leaves those out.
+// A slice that is not in use is in reserve: it has neither of the labels by which kube-proxy, gateways and meshes find the slices
+// of a Service or of a ServiceImport, but [mcsapi.LabelReserve], which our DNS reads (SPEC G1), and the label of headless ones.
+// Removing labels alone would not do: kube-proxy keeps what it knows of a slice that loses its Service's name, but forgets one
+// that comes to be headless, since its watch leaves those out.
 
 // preferred are the clusters whose endpoints are used first, in order: by the import, else the exports, else the flag.
 func (p *pass) preferred() []string {
@@ -82,10 +83,17 @@ func (p *pass) prefer(targets []target) {
 		t := &targets[i]
 		chosen := func(way string) bool { return best[way].rank == place(t).rank }
 		if !slices.ContainsFunc(ways(t.to), chosen) {
-			delete(t.to.Labels, discoveryv1.LabelServiceName) // a map of its own, by label
-			t.to.Labels[corev1.IsHeadlessService] = ""
+			p.reserve(t.to)
 		}
 	}
+}
+
+// reserve takes a slice out of use. Its labels are a map of its own, made by label.
+func (p *pass) reserve(s *discoveryv1.EndpointSlice) {
+	delete(s.Labels, discoveryv1.LabelServiceName)
+	delete(s.Labels, mcsapi.LabelServiceName)
+	s.Labels[mcsapi.LabelReserve] = p.Key.Name
+	s.Labels[corev1.IsHeadlessService] = ""
 }
 
 // uses says whether the derived Service is served from the slice.

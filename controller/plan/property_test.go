@@ -350,6 +350,13 @@ func (w *walk) lookAtSlices(want Wanted) {
 		if headless := w.svc.Spec.ClusterIP == corev1.ClusterIPNone; (headless || !used) != hasLabel(s, corev1.IsHeadlessService) {
 			w.t.Errorf("headless %v, labels %v (SPEC S1)", headless, s.Labels)
 		}
+		label, none := mcsapi.LabelServiceName, mcsapi.LabelReserve
+		if !used {
+			label, none = none, label
+		}
+		if s.Labels[label] != key.Name || hasLabel(s, none) || !used && hasLabel(s, discoveryv1.LabelServiceName) {
+			w.t.Errorf("in use %v, labels %v (SPEC G1)", used, s.Labels)
+		}
 		for _, port := range s.Ports {
 			at := slices.IndexFunc(w.svc.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == *port.Name })
 			if at < 0 {

@@ -208,6 +208,7 @@ func (p *pass) label(s *discoveryv1.EndpointSlice, cluster string) {
 		labels = make(map[string]string, 6)
 	}
 	labels[mcsapi.LabelServiceName] = p.Key.Name
+	delete(labels, mcsapi.LabelReserve)
 	labels[mcsapi.LabelSourceCluster] = cluster
 	labels[mcsapi.LabelClusterSet] = p.ClusterSet
 	labels[discoveryv1.LabelServiceName] = p.derived

@@ -14,8 +14,14 @@ const (
 	// Services") and therefore also deletes. An import without it is a person's.
 	LabelAutomatic = Domain + "/automatic"
 
-	// LabelServiceName names the multi-cluster service that an EndpointSlice or derived Service belongs to.
+	// LabelServiceName names the multi-cluster service that an EndpointSlice or derived Service belongs to. Slices in reserve
+	// have [LabelReserve] instead.
 	LabelServiceName = "multicluster.kubernetes.io/service-name"
+
+	// LabelReserve names the multi-cluster service of an imported EndpointSlice that is not in use, because others are
+	// preferred to it (SPEC P3). Such a slice has neither [LabelServiceName] nor kubernetes.io/service-name: gateways and
+	// meshes that select slices by either label would send traffic to it (SPEC G1).
+	LabelReserve = Domain + "/reserve"
 
 	// LabelSourceCluster names the cluster whose endpoints an EndpointSlice holds.
 	LabelSourceCluster = "multicluster.kubernetes.io/source-cluster"
@@ -49,6 +55,15 @@ const (
 	// DerivedPrefix begins the name of every derived Service.
 	DerivedPrefix = "amcs-"
 )
+
+// ServiceOf returns the multi-cluster service that an imported EndpointSlice or a derived Service with these labels belongs to,
+// whether the slice is in use or in reserve; false if they name none.
+func ServiceOf(labels map[string]string) (name string, ok bool) {
+	if name, ok = labels[LabelServiceName]; !ok {
+		name, ok = labels[LabelReserve]
+	}
+	return name, ok
+}
 
 // DeleteImported is the command by which people delete what the controller of a clusterset made in a cluster.
 func DeleteImported(clusterset string) string {

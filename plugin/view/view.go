@@ -35,7 +35,7 @@ type View struct {
 
 type set map[string]struct{}
 
-// SliceKey identifies an EndpointSlice.
+// SliceKey identifies an EndpointSlice, by a name that is its own among all that are put into a view.
 type SliceKey struct{ Namespace, Name string }
 
 // New returns an empty view.
@@ -170,12 +170,12 @@ func (v *View) RetainImports(keep map[string]struct{}) {
 	}
 }
 
-// RetainSlices deletes every EndpointSlice that keep does not name.
-func (v *View) RetainSlices(keep map[SliceKey]struct{}) {
+// RetainSlices deletes every EndpointSlice whose name has the prefix and that keep does not name.
+func (v *View) RetainSlices(prefix string, keep map[SliceKey]struct{}) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for id, owner := range v.owners {
-		if _, ok := keep[id]; !ok {
+		if _, ok := keep[id]; !ok && strings.HasPrefix(id.Name, prefix) {
 			v.dropSlice(id, owner)
 		}
 	}

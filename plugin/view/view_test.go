@@ -52,7 +52,7 @@ func newWorld(seed uint64) *world {
 // step changes one object, or tries to change one that is not there.
 func (w *world) step() {
 	ns, name := fmt.Sprintf("ns%d", w.rand.IntN(2)), fmt.Sprintf("svc%d", w.rand.IntN(3))
-	id := SliceKey{ns, fmt.Sprintf("slice%d", w.rand.IntN(4))}
+	id := SliceKey{ns, fmt.Sprintf("%cslice%d", 'a'+w.rand.IntN(2), w.rand.IntN(2))}
 	switch w.rand.IntN(8) {
 	case 0, 1:
 		imp := Import{Headless: w.rand.IntN(3) > 0}
@@ -138,7 +138,7 @@ func TestHistoryDoesNotMatter(t *testing.T) {
 	}
 }
 
-// TestRetain: after a listing, what it did not hold is gone.
+// TestRetain: after a listing, what it did not hold is gone, of the slices of one prefix.
 func TestRetain(t *testing.T) {
 	for seed := range uint64(50) {
 		w := newWorld(seed)
@@ -146,16 +146,19 @@ func TestRetain(t *testing.T) {
 			w.step()
 		}
 		maps.DeleteFunc(w.imports, func(string, Import) bool { return w.rand.IntN(2) == 0 })
-		maps.DeleteFunc(w.slices, func(SliceKey, owned) bool { return w.rand.IntN(2) == 0 })
+		prefix := []string{"a", "b", ""}[w.rand.IntN(3)]
+		maps.DeleteFunc(w.slices, func(id SliceKey, _ owned) bool { return strings.HasPrefix(id.Name, prefix) && w.rand.IntN(2) == 0 })
 		imports, kept := map[string]struct{}{}, map[SliceKey]struct{}{}
 		for key := range w.imports {
 			imports[key] = struct{}{}
 		}
 		for id := range w.slices {
-			kept[id] = struct{}{}
+			if strings.HasPrefix(id.Name, prefix) {
+				kept[id] = struct{}{}
+			}
 		}
 		w.view.RetainImports(imports)
-		w.view.RetainSlices(kept)
+		w.view.RetainSlices(prefix, kept)
 		if got, want := contents(w.view), contents(w.anew()); !slices.Equal(got, want) {
 			t.Fatalf("seed %d:\n%s\nnot\n%s", seed, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
@@ -264,7 +267,7 @@ func TestClone(t *testing.T) {
 		if got := contents(clone); !slices.Equal(got, before) {
 			t.Fatalf("seed %d:\n%s\nnot\n%s", seed, strings.Join(got, "\n"), strings.Join(before, "\n"))
 		}
-		clone.RetainSlices(nil)
+		clone.RetainSlices("", nil)
 		clone.RetainImports(nil)
 		if clone.Counts() != (Counts{}) || clone.HasNamespace("ns") || !slices.Equal(contents(w.view), after) {
 			t.Fatalf("seed %d: %+v is left, or the other changed", seed, clone.Counts())

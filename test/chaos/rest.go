@@ -74,7 +74,7 @@ func holdings(ctx context.Context, c *clusterset.Cluster) (string, error) {
 	}
 	var texts []string
 	for _, o := range list.Items {
-		if _, ours := o.GetLabels()[mcsapi.LabelServiceName]; !ours && o.GetKind() != "ServiceImport" {
+		if _, ours := mcsapi.ServiceOf(o.GetLabels()); !ours && o.GetKind() != "ServiceImport" {
 			continue
 		}
 		text, err := yaml.Marshal(withoutChance(o.Object))

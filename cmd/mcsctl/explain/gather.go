@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,10 +83,7 @@ func (g *gathering) all(ctx context.Context, mcsNamespace string, o Options) {
 	}
 	if g.out.Consumer {
 		read("serviceimports", func() error { return g.imported(ctx) })
-		read("endpointslices", func() (err error) {
-			g.out.Imported, err = g.cluster.Slices(ctx, g.key.Namespace, mcsapi.LabelServiceName, g.key.Name)
-			return err
-		})
+		read("endpointslices", func() error { return g.slices(ctx) })
 		read("namespaces", func() error { return g.namespace(ctx) })
 		read("nameservers", func() (err error) {
 			g.out.Servers, err = nameserver.Servers(ctx, g.cluster.Kube, mcsNamespace, o.Zone)
@@ -130,6 +128,22 @@ func (g *gathering) imported(ctx context.Context) (err error) {
 	}
 	g.out.Derived, err = g.cluster.Service(ctx, types.NamespacedName{Namespace: g.key.Namespace, Name: name})
 	g.note("services", err)
+	return nil
+}
+
+// slices reads the imported slices, first those in use, then those in reserve. One that changes sides in between is there once.
+func (g *gathering) slices(ctx context.Context) error {
+	for _, label := range []string{mcsapi.LabelServiceName, mcsapi.LabelReserve} {
+		list, err := g.cluster.Slices(ctx, g.key.Namespace, label, g.key.Name)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			if !slices.ContainsFunc(g.out.Imported, func(s discoveryv1.EndpointSlice) bool { return s.UID == list[i].UID }) {
+				g.out.Imported = append(g.out.Imported, list[i])
+			}
+		}
+	}
 	return nil
 }
 

@@ -159,7 +159,8 @@ func condition(list []metav1.Condition, typ string) *metav1.Condition {
 
 // tally counts the endpoints of an imported slice.
 func tally(counts map[types.NamespacedName]map[string]*Exporter, s *discoveryv1.EndpointSlice) {
-	key := types.NamespacedName{Namespace: s.Namespace, Name: s.Labels[mcsapi.LabelServiceName]}
+	name, _ := mcsapi.ServiceOf(s.Labels)
+	key := types.NamespacedName{Namespace: s.Namespace, Name: name}
 	from := s.Labels[mcsapi.LabelSourceCluster]
 	if counts[key] == nil {
 		counts[key] = map[string]*Exporter{}

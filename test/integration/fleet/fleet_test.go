@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -214,13 +215,16 @@ func (c *cluster) getService(ns, name string) (*corev1.Service, error) {
 	return c.kube.CoreV1().Services(ns).Get(context.Background(), name, metav1.GetOptions{})
 }
 
-// imported returns the imported slices of a multi-cluster service.
+// imported returns the imported slices of a multi-cluster service, in use and in reserve.
 func (c *cluster) imported(ns, name string) ([]discoveryv1.EndpointSlice, error) {
-	list, err := c.kube.DiscoveryV1().EndpointSlices(ns).List(context.Background(), metav1.ListOptions{LabelSelector: mcsapi.LabelServiceName + "=" + name})
+	list, err := c.kube.DiscoveryV1().EndpointSlices(ns).List(context.Background(), metav1.ListOptions{LabelSelector: mcsapi.LabelSourceCluster})
 	if err != nil {
 		return nil, err
 	}
-	return list.Items, nil
+	return slices.DeleteFunc(list.Items, func(s discoveryv1.EndpointSlice) bool {
+		of, _ := mcsapi.ServiceOf(s.Labels)
+		return of != name
+	}), nil
 }
 
 // addresses returns the imported endpoints as "cluster/address", sorted by slice.
