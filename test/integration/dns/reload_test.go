@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/clusterset/multicluster/test/controlplane"
 	"github.com/clusterset/multicluster/test/link"

@@ -126,8 +126,8 @@ func TestDNSIsAnswered_X8(t *testing.T) {
 	const without = ".:53 {\n    errors\n    forward . 127.0.0.1:9\n    reload 2s 1s\n}\n"
 	nobody := silent(t)
 	c1.corefile(t, without+"clusterset.local:53 {\n    errors\n    forward . "+nobody+"\n}\n")
-	c1.ownDNS(t)
-	c1.ownDNSReady(t)
+	c1.ownDNS(t, "mcs-dns")
+	c1.ownDNSReady(t, "mcs-dns")
 	stock := c1.dnsPod(t) // which forwards the zone to where our CoreDNS was once
 	c1.corefile(t, without)
 
@@ -150,7 +150,7 @@ func TestDNSKeepsEdits_X5(t *testing.T) {
 		return mcsctl(t, append(append([]string{"dns", "--wait", "0"}, args...), "--kubeconfig", kubeconfig, "--context", "c1")...)
 	}
 	c1.corefile(t, kubeadm)
-	c1.ownDNS(t)
+	c1.ownDNS(t, "mcs-dns")
 	at().wants(t, 0, "added a server block")
 	written := c1.corefileNow(t)
 	mended := strings.Replace(written, "    forward . 10.", "    template ANY ANY internal\n    forward . 10.", 1)
