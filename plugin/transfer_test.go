@@ -103,66 +103,66 @@ func TestTransferOther(t *testing.T) {
 }
 
 // TestSerial_D14: the serial grows when it is read after a change that answers show, and only then.
-func TestSerial_D14(t *testing.T) { synctest.Test(t, testSerial) }
-
-func testSerial(t *testing.T) {
-	lastSerial.Store(0) // of another clock
-	f := newFixture(t, testZone, "other.example.")
-	last := uint32(0)
-	read := func(origin string) uint32 {
-		reply, _ := f.ask(roomy, origin, dns.TypeSOA)
-		return reply.Answer[0].(*dns.SOA).Serial
-	}
-	grown := func() bool {
-		t.Helper()
-		now := read(testZone)
-		if again, other := read(testZone), read("other.example."); again != now || other != now {
-			t.Errorf("serials %d, %d and %d of one state", now, again, other)
+func TestSerial_D14(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lastSerial.Store(0) // of another clock
+		f := newFixture(t, testZone, "other.example.")
+		last := uint32(0)
+		read := func(origin string) uint32 {
+			reply, _ := f.ask(roomy, origin, dns.TypeSOA)
+			return reply.Answer[0].(*dns.SOA).Serial
 		}
-		defer func() { last = now }()
-		return now > last
-	}
-	if !grown() || last < uint32(time.Now().Unix())-5 {
-		t.Errorf("the first serial is %d", last)
-	}
-	const slice = `
+		grown := func() bool {
+			t.Helper()
+			now := read(testZone)
+			if again, other := read(testZone), read("other.example."); again != now || other != now {
+				t.Errorf("serials %d, %d and %d of one state", now, again, other)
+			}
+			defer func() { last = now }()
+			return now > last
+		}
+		if !grown() || last < uint32(time.Now().Unix())-5 {
+			t.Errorf("the first serial is %d", last)
+		}
+		const slice = `
 metadata: {name: %s, namespace: shop, labels: {multicluster.kubernetes.io/service-name: db, multicluster.kubernetes.io/source-cluster: east%s}}
 addressType: IPv4
 ports: [{name: pg, port: %d}]
 endpoints: [{addresses: [10.1.0.1], zone: a}, {addresses: [10.1.0.2], conditions: {ready: %v}}]`
-	for _, step := range []struct {
-		what string
-		do   func()
-		show bool
-	}{
-		{"nothing", func() {}, false},
-		{"an import", func() { f.apply(webImport) }, true},
-		{"the same import", func() { f.apply(webImport) }, false},
-		{"slices of nothing", func() { f.apply(fmt.Sprintf(slice, "s", "", 1, true)) }, false},
-		{"a headless import", func() { f.apply(dbImport) }, true},
-		{"other ports of a headless import", func() { f.apply(strings.Replace(dbImport, "5432", "5433", 1)) }, false},
-		{"an endpoint less", func() { f.apply(fmt.Sprintf(slice, "s", "", 1, false)) }, true},
-		{"another label of the slice", func() { f.apply(fmt.Sprintf(slice, "s", ", x: y", 1, false)) }, false},
-		{"another port number", func() { f.apply(fmt.Sprintf(slice, "s", "", 2, false)) }, true},
-		{"the same endpoints in a second slice", func() { f.apply(fmt.Sprintf(slice, "t", "", 2, false)) }, false},
-		{"a rank that both have", func() {
-			for _, name := range []string{"s", "t"} {
-				f.apply(strings.Replace(fmt.Sprintf(slice, name, "", 2, false), "labels:", `annotations: {clusterset.dev/rank: "2"}, labels:`, 1))
+		for _, step := range []struct {
+			what string
+			do   func()
+			show bool
+		}{
+			{"nothing", func() {}, false},
+			{"an import", func() { f.apply(webImport) }, true},
+			{"the same import", func() { f.apply(webImport) }, false},
+			{"slices of nothing", func() { f.apply(fmt.Sprintf(slice, "s", "", 1, true)) }, false},
+			{"a headless import", func() { f.apply(dbImport) }, true},
+			{"other ports of a headless import", func() { f.apply(strings.Replace(dbImport, "5432", "5433", 1)) }, false},
+			{"an endpoint less", func() { f.apply(fmt.Sprintf(slice, "s", "", 1, false)) }, true},
+			{"another label of the slice", func() { f.apply(fmt.Sprintf(slice, "s", ", x: y", 1, false)) }, false},
+			{"another port number", func() { f.apply(fmt.Sprintf(slice, "s", "", 2, false)) }, true},
+			{"the same endpoints in a second slice", func() { f.apply(fmt.Sprintf(slice, "t", "", 2, false)) }, false},
+			{"a rank that both have", func() {
+				for _, name := range []string{"s", "t"} {
+					f.apply(strings.Replace(fmt.Sprintf(slice, name, "", 2, false), "labels:", `annotations: {clusterset.dev/rank: "2"}, labels:`, 1))
+				}
+			}, false},
+			{"one of the two goes", func() { f.remove(fmt.Sprintf(slice, "s", "", 2, false)) }, false},
+			{"the other goes", func() { f.remove(fmt.Sprintf(slice, "t", "", 2, false)) }, true},
+			{"slices of a ClusterSetIP service", func() { f.apply(strings.ReplaceAll(dbSlices, "service-name: db", "service-name: web")) }, false},
+			{"a type", func() { f.apply(strings.Replace(webImport, "type: ClusterSetIP", "type: Headless", 1)) }, true},
+			{"an import goes", func() { f.remove(webImport) }, true},
+			{"it is gone", func() { f.remove(webImport) }, false},
+		} {
+			time.Sleep(time.Second)
+			step.do()
+			if grown() != step.show {
+				t.Errorf("%s: serial %d", step.what, last)
 			}
-		}, false},
-		{"one of the two goes", func() { f.remove(fmt.Sprintf(slice, "s", "", 2, false)) }, false},
-		{"the other goes", func() { f.remove(fmt.Sprintf(slice, "t", "", 2, false)) }, true},
-		{"slices of a ClusterSetIP service", func() { f.apply(strings.ReplaceAll(dbSlices, "service-name: db", "service-name: web")) }, false},
-		{"a type", func() { f.apply(strings.Replace(webImport, "type: ClusterSetIP", "type: Headless", 1)) }, true},
-		{"an import goes", func() { f.remove(webImport) }, true},
-		{"it is gone", func() { f.remove(webImport) }, false},
-	} {
-		time.Sleep(time.Second)
-		step.do()
-		if grown() != step.show {
-			t.Errorf("%s: serial %d", step.what, last)
 		}
-	}
+	})
 }
 
 // TestFlapping_D14: however fast answers change, and whoever reads the serial, it does not run ahead of the clock, and every state
@@ -218,25 +218,8 @@ func TestFlapping_D14(t *testing.T) {
 // TestTransferEnds_L11: a transfer that nobody takes ends, and so does one of a server that stops, or that takes too long; what came
 // of it can't be taken for a whole one. Others are not affected.
 func TestTransferEnds_L11(t *testing.T) {
-	for name, give := range map[string]func(t *testing.T, f *fixture, next func() bool){
-		"the secondary stops reading": func(_ *testing.T, _ *fixture, next func() bool) {
-			next()
-			time.Sleep(transferPatience + time.Second)
-		},
-		"the server stops": func(_ *testing.T, f *fixture, next func() bool) {
-			next()
-			f.zones[0].source.cancel()
-			synctest.Wait()
-		},
-		"the secondary reads very slowly": func(t *testing.T, _ *fixture, next func() bool) {
-			for end := time.Now().Add(transferTime - transferPatience); time.Now().Before(end); time.Sleep(transferPatience / 2) {
-				if !next() {
-					t.Error("nothing comes any longer, though it was read")
-				}
-			}
-			time.Sleep(transferPatience)
-		},
-	} {
+	const patience, stop, slow = "the secondary stops reading", "the server stops", "the secondary reads very slowly"
+	for _, name := range []string{patience, stop, slow} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture(t, testZone)
@@ -248,7 +231,20 @@ func TestTransferEnds_L11(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				give(t, f, func() bool { _, more := <-ch; return more })
+				<-ch
+				switch name {
+				case patience:
+					time.Sleep(transferPatience + time.Second)
+				case stop:
+					src.cancel()
+				case slow:
+					for end := time.Now().Add(transferTime - transferPatience); time.Now().Before(end); time.Sleep(transferPatience / 2) {
+						if _, more := <-ch; !more {
+							t.Error("nothing comes any longer, though it was read")
+						}
+					}
+					time.Sleep(transferPatience)
+				}
 				synctest.Wait()
 				for rrs := range ch {
 					t.Errorf("%d records came afterwards, %v", len(rrs), rrs[0])

@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 
 	// From the bottom to the top.
 	"cmd/mcsctl/corefile":   {},
-	"cmd/mcsctl/screen":     {},
+	"cmd/mcsctl/screen":     {"internal/excerpt"},
 	"cmd/mcsctl/members":    {"controller/clusters", "internal/"},
 	"cmd/mcsctl/nameserver": {"cmd/mcsctl/corefile", "internal/"},
 	"cmd/mcsctl/objects":    {"cmd/mcsctl/members", "internal/"},

@@ -38,9 +38,9 @@ func TestStub(t *testing.T) {
 		}
 		for changed, edited := range map[string]bool{
 			with: false, strings.ReplaceAll(with, "    ", "\t"): false,
-			strings.Replace(with, "    errors\n    cache", "    errors\n    loadbalance\n    cache", 1): true,
-			strings.Replace(with, "10.96.0.53", "10.96.0.54", 1):                                        true,
-			regexp.MustCompile("(?m)(: end) .*$").ReplaceAllString(with, "$1"):                          true,
+			strings.Replace(with, "    loadbalance\n", "    loadbalance\n    cache 5\n", 1): true,
+			strings.Replace(with, "10.96.0.53", "10.96.0.54", 1):                            true,
+			regexp.MustCompile("(?m)(: end) .*$").ReplaceAllString(with, "$1"):              true,
 			stock: false,
 		} {
 			if got := StubEdited(changed, zone); got != edited {
