@@ -13,7 +13,7 @@ import (
 func TestEngine(t *testing.T) {
 	bin := t.TempDir()
 	for name, script := range map[string]string{
-		"docker":  "exit 1",                                       // no daemon
+		"docker":  "exit 1",                                        // no daemon
 		"buildah": `[ "$1" = info ] || echo "buildah $*" >>"$LOG"`, // works
 	} {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {

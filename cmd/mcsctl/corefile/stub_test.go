@@ -10,6 +10,7 @@ import (
 // TestStub: a stub domain goes into a Corefile once, makes the zone forwarded and nothing else, and comes out without a trace.
 func TestStub(t *testing.T) {
 	const zone = "clusterset.local"
+	ours := regexp.MustCompile(`    errors\n(    forward .*\n)    loadbalance\n}\n# mcsctl dns: end .*\n`)
 	for name, stock := range map[string]string{
 		"kubeadm":    ".:53 {\n    errors\n    kubernetes cluster.local\n    forward . /etc/resolv.conf\n    cache 30\n    reload\n}\n",
 		"no newline": ".:53 {\n    forward . /etc/resolv.conf\n}",
@@ -42,6 +43,9 @@ func TestStub(t *testing.T) {
 			strings.Replace(with, "10.96.0.53", "10.96.0.54", 1):                            true,
 			regexp.MustCompile("(?m)(: end) .*$").ReplaceAllString(with, "$1"):              true,
 			stock: false,
+			// as it was before there was a digest, and changed then
+			ours.ReplaceAllString(with, "    errors\n    cache 5\n$1}\n# mcsctl dns: end\n"):          false,
+			ours.ReplaceAllString(with, "    errors\n    cache 5\n    log\n$1}\n# mcsctl dns: end\n"): true,
 		} {
 			if got := StubEdited(changed, zone); got != edited {
 				t.Errorf("%s: edited is %v of\n%s", name, got, changed)
