@@ -180,7 +180,7 @@ func TestFlapping_D14(t *testing.T) {
 				f.remove(webImport)
 			}
 		}
-		last := read()
+		var last uint32
 		for i := range 5000 { // of 10 ms
 			flap(i)
 			now := read()
