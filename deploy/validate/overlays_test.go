@@ -89,7 +89,7 @@ func TestApart(t *testing.T) {
 }
 
 // folders finds what a page has kubectl do with folders of deploy/: context, verb, folder.
-var folders = regexp.MustCompile("kubectl(?: --context (\\S+))? (apply|delete) (?:--[a-z-]+ )*-k deploy/([a-z/-]*[a-z])")
+var folders = regexp.MustCompile(`kubectl(?: --context (\S+))? (apply|delete) (?:--[a-z-]+ )*-k deploy/([a-z/-]*[a-z])`)
 
 // together returns the pairs of folders that somebody has in one cluster at a time who does what a page says, from its top.
 func together(page string) (pairs [][2]string) {

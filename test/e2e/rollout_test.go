@@ -112,7 +112,7 @@ func pluginInOwnCoreDNS(t *testing.T, s *clusterset.Set, c *clusterset.Cluster) 
 func stubToOurs(t *testing.T, s *clusterset.Set, c *clusterset.Cluster) {
 	t.Helper()
 	typed(t, s, c, "kubectl --context c2 apply -k deploy/coredns")
-	typed(t, s, c, "kubectl --context c2 -n mcs-system rollout status deployment/coredns-multicluster --timeout=2m")
+	typed(t, s, c, "kubectl --context c2 -n mcs-dns rollout status deployment/coredns-multicluster --timeout=2m")
 	typed(t, s, c, "mcsctl --context c2 dns --wait 0")
 	restartDNS(t, c)
 }

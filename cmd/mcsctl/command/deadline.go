@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,7 @@ import (
 // late says that a command took longer than its deadline.
 type late struct{ error }
 
-// grace is how long a command that was told to end may take to show what it has.
+// grace is how long a command that was told to end may take to show what it has; see also [app.cleanup].
 const grace = 2 * time.Second
 
 // limit ends the command after its deadline: each of its requests has one of its own, but a slow server can cause many. What
@@ -37,9 +38,9 @@ func (a *app) limit(cmd *cobra.Command) {
 	context.AfterFunc(ctx, func() { timer.Stop() })
 }
 
-// execute runs a command until it ends. One that does not end although it was told to is left alone: what waits for no context is
-// code of others, such as a credential plugin.
-func execute(ctx context.Context, run func(context.Context) error) error {
+// execute runs a command until it ends. One that does not end although it was told to, in the time that it needs for that, is left
+// alone: what waits for no context is code of others, such as a credential plugin.
+func execute(ctx context.Context, cleanup *atomic.Int64, run func(context.Context) error) error {
 	done := make(chan error, 1)
 	go func() { done <- run(ctx) }()
 	var err error
@@ -48,7 +49,7 @@ func execute(ctx context.Context, run func(context.Context) error) error {
 	case <-ctx.Done():
 		select {
 		case err = <-done:
-		case <-time.After(grace):
+		case <-time.After(grace + time.Duration(cleanup.Load())):
 			err = context.Cause(ctx)
 		}
 	}

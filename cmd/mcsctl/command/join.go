@@ -75,6 +75,7 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
   mcsctl join c2 --from c2 --dry-run`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			a.cleanup.Store(int64(join.Undoing + a.members.Timeout)) // a request that is under way, and what undoes it
 			if !from.given() {
 				return errors.New("which cluster joins? want --from CONTEXT, or --from-kubeconfig FILE")
 			}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,6 +45,7 @@ type app struct {
 
 	deadline time.Duration
 	cancel   context.CancelCauseFunc // ends the command
+	cleanup  atomic.Int64            // how long, in nanoseconds, the command takes at most to undo what it did when it is told to end
 }
 
 // Run runs the program with the arguments args, args[0] being its name, and returns its exit code.
@@ -54,7 +56,7 @@ func Run(ctx context.Context, version string, args []string, stdout, stderr io.W
 	a := &app{version: version, cancel: cancel}
 	root := a.root(filepath.Base(args[0]), stdout, stderr)
 	root.SetArgs(args[1:])
-	err := execute(ctx, root.ExecuteContext)
+	err := execute(ctx, &a.cleanup, root.ExecuteContext)
 	var failed problem
 	switch {
 	case err == nil:

@@ -35,10 +35,12 @@ func (r *Request) recall() {
 // remember returns what stands of earlier words, as the annotation has them, after new ones. Ranges of endpoints are a limit of the
 // registration, where anybody can change them, so only that there are none is remembered.
 func remember(annotation string, now map[string]string) map[string]string {
-	said := map[string]string{}
-	if json.Unmarshal([]byte(annotation), &said) != nil {
-		said = map[string]string{}
+	var earlier map[string]string
+	if json.Unmarshal([]byte(annotation), &earlier) != nil {
+		earlier = nil
 	}
+	said := map[string]string{}
+	maps.Copy(said, earlier)
 	maps.Copy(said, now)
 	maps.DeleteFunc(said, func(flag, value string) bool {
 		switch flag {
@@ -46,8 +48,10 @@ func remember(annotation string, now map[string]string) map[string]string {
 			return ParseRole(value) != nil
 		case flagEndpoint:
 			return value != AnyEndpoints
+		case flagServer, flagPodCIDRs:
+			return value == ""
 		}
-		return value == ""
+		return true
 	})
 	return said
 }

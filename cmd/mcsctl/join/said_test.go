@@ -19,6 +19,8 @@ func TestRemember_X2(t *testing.T) {
 		"taken back":               {`{"endpoint-cidrs":"any","pod-cidrs":"10.0.0.0/8"}`, words{"endpoint-cidrs": "", "pod-cidrs": ""}, words{}},
 		"a limit is no such thing": {`{"endpoint-cidrs":"any"}`, words{"endpoint-cidrs": "10.0.0.0/8"}, words{}},
 		"somebody's nonsense":      {`["x"]`, words{"server": "https://x"}, words{"server": "https://x"}},
+		"null":                     {`null`, words{"role": "both"}, words{"role": "both"}},
+		"flags of a later version": {`{"x":"y"}`, nil, words{}},
 		"a role that is none":      {`{"role":"king"}`, nil, words{}},
 	} {
 		if got := remember(c.before, c.now); !maps.Equal(got, c.want) {

@@ -26,12 +26,12 @@ type creation struct {
 	uid    types.UID
 }
 
-// undoing is how long deleting it may take, namespaces included.
-const undoing = 15 * time.Second
+// Undoing is how long deleting what was created may take, namespaces included.
+const Undoing = 15 * time.Second
 
 // undo deletes it, the last first, also when ctx has ended, and reports what stays.
 func (list created) undo(ctx context.Context, progress func(string, ...any)) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoing)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Undoing)
 	defer cancel()
 	for _, c := range slices.Backward(list) {
 		if err := c.delete(ctx); err != nil {
@@ -67,7 +67,7 @@ func (c creation) delete(ctx context.Context) error {
 		return apierrors.IsNotFound(err), nil
 	})
 	if err != nil {
-		return fmt.Errorf("it is not gone after %s", undoing)
+		return fmt.Errorf("it is not gone after %s", Undoing)
 	}
 	return nil
 }

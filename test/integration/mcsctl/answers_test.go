@@ -62,7 +62,7 @@ func (s *stockDNS) reload(t *testing.T) {
 	_, port, err := net.SplitHostPort(s.address)
 	must(t, err)
 	text := strings.ReplaceAll(s.cluster.corefileNow(t), ":53 {\n", ":"+port+" {\n    bind 127.0.0.1\n")
-	service, err := s.cluster.kube.CoreV1().Services(system).Get(t.Context(), "coredns-multicluster", getOptions)
+	service, err := s.cluster.kube.CoreV1().Services("mcs-dns").Get(t.Context(), "coredns-multicluster", getOptions)
 	must(t, err)
 	part := s.file + ".part"
 	must(t, os.WriteFile(part, []byte(strings.ReplaceAll(text, service.Spec.ClusterIP, s.own)), 0o600))
@@ -157,7 +157,7 @@ func TestDNSKeepsEdits_X5(t *testing.T) {
 	if mended == written {
 		t.Fatalf("nothing to mend in\n%s", written)
 	}
-	services := c1.kube.CoreV1().Services(system)
+	services := c1.kube.CoreV1().Services("mcs-dns")
 	moved, err := services.Get(t.Context(), "coredns-multicluster", getOptions)
 	must(t, err)
 	must(t, services.Delete(t.Context(), moved.Name, metav1.DeleteOptions{}))

@@ -69,7 +69,7 @@ func TestDNSNamespace(t *testing.T) {
 	for _, in := range []string{system, "mcs-dns"} {
 		c1.ownDNS(t, in)
 		c1.ownDNSReady(t, in)
-		mcsctl(t, "dns", "--wait", "1s", "--kubeconfig", kubeconfig, "--context", "c1").wants(t, 0, "is set up to answer")
+		mcsctl(t, "dns", "--wait", "0", "--kubeconfig", kubeconfig, "--context", "c1").wants(t, 0, "is set up to answer")
 		s, err := c1.kube.CoreV1().Services(in).Get(t.Context(), "coredns-multicluster", getOptions)
 		must(t, err)
 		if got := c1.corefileNow(t); !strings.Contains(got, "forward . "+s.Spec.ClusterIP+"\n") {
