@@ -69,11 +69,17 @@ func ownNamespaces(mcsNamespace string) []string {
 func OwnNamespace(ctx context.Context, kube kubernetes.Interface, mcsNamespace string) (string, error) {
 	for _, namespace := range ownNamespaces(mcsNamespace) {
 		_, err := kube.CoreV1().Services(namespace).Get(ctx, ownName, metav1.GetOptions{})
-		if !apierrors.IsNotFound(err) {
+		if !apierrors.IsNotFound(err) && !closed(err, namespace, mcsNamespace) {
 			return namespace, err
 		}
 	}
 	return ownNamespace, nil
+}
+
+// closed says whether a namespace can't be read by who may read the controller's, where the chart has our CoreDNS: that one then is
+// as good as absent.
+func closed(err error, namespace, mcsNamespace string) bool {
+	return apierrors.IsForbidden(err) && namespace != mcsNamespace
 }
 
 // Servers finds the name servers of a cluster, and what they do with zone; mcsNamespace is the controller's. None is
@@ -99,7 +105,9 @@ func Servers(ctx context.Context, kube kubernetes.Interface, mcsNamespace, zone 
 	}
 	for _, namespace := range ownNamespaces(mcsNamespace) {
 		own := Server{Role: Own, Namespace: namespace, Name: ownName, labels: ownLabel}
-		if err := own.deployment(ctx, kube, zone); err != nil {
+		if err := own.deployment(ctx, kube, zone); closed(err, namespace, mcsNamespace) {
+			continue
+		} else if err != nil {
 			return nil, err
 		}
 		if own.Wanted > 0 {
