@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -31,13 +32,15 @@ const (
 	pageTurn    = 2 * time.Second
 	// watchTimeout is the shortest life of a watch; the longest is twice as long, so that watches don't end together.
 	watchTimeout = 5 * time.Minute
-	// healthyWatch is how long a watch is open before its server counts as healthy: what comes through it proves nothing, since
-	// a server that is broken or hostile may send an event, or an error, with every watch (SPEC X6).
-	healthyWatch = 10 * time.Second
+	// triesInARow and tryEvery bound how often a feed asks its server, whatever that answers: a watch that opens proves nothing,
+	// nor does an event, since a server that is broken or hostile may send one, or an error, with every watch (SPEC X6). An
+	// outage, a restored server and a CRD that is installed late take a few tries.
+	triesInARow = 10
+	tryEvery    = 15 * time.Second
 )
 
-// errShortWatch says that watches end soon after they began.
-var errShortWatch = fmt.Errorf("watches are closed within %v", healthyWatch)
+// errShortWatch says that watches end soon after they began, too often for another one at once.
+var errShortWatch = errors.New("the server ends watches soon after they began")
 
 // errNoVersion says that a list or an object came without one.
 var errNoVersion = errors.New("no resourceVersion came with it")
@@ -72,10 +75,10 @@ type feed[T object] struct {
 	// started is used by who runs it.
 	started bool
 	// Used by run only: the version of the last list or event, empty before the first list; whether the connection broke
-	// since; and when the watch was opened, zero before.
+	// since; and whether the last try opened a watch.
 	version string
 	broken  bool
-	opened  time.Time
+	opened  bool
 
 	mu    sync.Mutex
 	state feedState
@@ -118,26 +121,24 @@ func (f *feed[T]) Kick() {
 	}
 }
 
-// run follows the cluster until ctx ends. Each try waits for longer than the one before, until a watch was open for a while:
-// that makes the waits short again, and earns one try at once, for a watch that ended in order or lost its place.
+// run follows the cluster until ctx ends. A watch that ended in order, or lost its place, is followed by the next try at once;
+// anything else by a wait, which grows until a watch opens. [triesInARow] and [tryEvery] bound the tries of every kind.
 func (f *feed[T]) run(ctx context.Context) {
-	delay, atOnce := newBackoff(), true
-	for ctx.Err() == nil {
-		f.opened = time.Time{}
+	delay, tries := newBackoff(), rate.NewLimiter(rate.Every(tryEvery), triesInARow)
+	for {
+		f.opened = false
 		err := f.follow(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if !f.opened.IsZero() && time.Since(f.opened) >= healthyWatch {
+		if f.opened {
 			delay.reset()
-			atOnce = true
 		}
 		lost := lostPlace(err)
 		if lost {
 			f.version = ""
 		}
-		if atOnce && (err == nil || lost) {
-			atOnce = false
+		if (err == nil || lost) && tries.Allow() {
 			continue
 		}
 		if err == nil {
@@ -149,6 +150,9 @@ func (f *feed[T]) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-f.kick:
 		case <-time.After(delay.next()):
+		}
+		if tries.Wait(ctx) != nil {
+			return
 		}
 	}
 }
@@ -178,7 +182,7 @@ func (f *feed[T]) follow(ctx context.Context) error {
 	}
 	defer w.Stop()
 	f.setState(feedState{Synced: true})
-	f.opened = time.Now()
+	f.opened = true
 	for {
 		select {
 		case <-ctx.Done():

@@ -102,15 +102,15 @@ func TestGroups_X2(t *testing.T) {
 	}
 }
 
-// TestTriesWait_X6: however a server ends watches, it is not asked more often than the waits between tries allow, which grow: an
-// event, an opened watch or a lost place is no reason to ask again at once. One that was healthy for a while is asked again at
-// once, when its watch ends in order or has lost its place.
+// TestTriesWait_X6: however a server ends watches, it is not asked more often than the bound of tries allows: an event, an opened
+// watch or a lost place is no reason to ask again and again. One whose watches last is asked again at once, when its watch ends
+// in order or has lost its place.
 func TestTriesWait_X6(t *testing.T) {
 	gone := apierrors.NewResourceExpired("too old")
 	status := gone.Status()
 	added := watch.Event{Type: watch.Added, Object: &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "x", ResourceVersion: "2"}}}
 	expired := watch.Event{Type: watch.Error, Object: &status}
-	const most = (3600/15 + 10) * 2 // an hour of waits of 30 s, less up to half, after shorter ones; a try lists, or looks at its place, and watches
+	const most = 2 * (int(time.Hour/tryEvery) + triesInARow + 1) // a try lists, or looks at its place, and watches
 	for name, c := range map[string]struct {
 		life    time.Duration // of each watch
 		events  []watch.Event
