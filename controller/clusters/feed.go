@@ -74,10 +74,9 @@ type feed[T object] struct {
 
 	// started is used by who runs it.
 	started bool
-	// Used by run only: the version of the last list or event, empty before the first list; whether the connection broke
-	// since; and whether the last try opened a watch.
+	// Used by run only: the version of the last list or event, empty before the first list; and whether the last try opened a
+	// watch.
 	version string
-	broken  bool
 	opened  bool
 
 	mu    sync.Mutex
@@ -144,7 +143,6 @@ func (f *feed[T]) run(ctx context.Context) {
 		if err == nil {
 			err = errShortWatch
 		}
-		f.broken = true
 		f.setState(feedState{Synced: f.State().Synced, Err: fmt.Errorf("%s: %w", f.kind.resource, err)})
 		select {
 		case <-ctx.Done():
@@ -159,12 +157,11 @@ func (f *feed[T]) run(ctx context.Context) {
 
 // follow lists if there is no place to resume from, and then watches until the watch ends. It returns nil if that ended in order.
 func (f *feed[T]) follow(ctx context.Context) error {
-	if f.broken && f.version != "" {
+	if f.version != "" {
 		if err := f.checkPlace(ctx); err != nil {
 			return err
 		}
 	}
-	f.broken = false
 	if f.version == "" {
 		items, version, err := f.listAll(ctx)
 		if err != nil {
@@ -199,7 +196,8 @@ func (f *feed[T]) follow(ctx context.Context) error {
 }
 
 // checkPlace looks whether the server still knows the version to resume from. One that was restored from a backup counts
-// from an earlier version; it would accept the watch, and keep silent until it had counted up to there.
+// from an earlier version; it would accept the watch, and keep silent until it had counted up to there. That is asked before
+// every watch: the end of one whose server was killed looks like that of one whose time was over.
 func (f *feed[T]) checkPlace(ctx context.Context) error {
 	_, meta, err := f.page(ctx, "", metav1.ListOptions{Limit: 1})
 	if err != nil {

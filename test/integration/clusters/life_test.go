@@ -153,6 +153,10 @@ func TestRemovedCRDs_L6(t *testing.T) {
 func TestRestoredEmpty_L6(t *testing.T) {
 	c := start(t, controlplane.Options{})
 	c.namespace("n")
+	// Versions tell the histories apart, so the first one must be ahead of what the second one's start-up takes (SPEC D16).
+	for i := range 300 {
+		c.namespace(fmt.Sprint("earlier-", i))
+	}
 	c.export("n", "s")
 	c.service("n", "s", nil)
 	c.slice("n", "s-1", map[string]string{discoveryv1.LabelServiceName: "s"})
