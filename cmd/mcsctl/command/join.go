@@ -58,8 +58,8 @@ the cluster of --context, where the controller finds it at once. In a fleet, whe
 members, the identity may write those, too.
 
 ID is the cluster id: one DNS label, or two joined by a dot. Joining again renews what is there. It keeps the limits of the
-registration that no flag changes, and what --role, --server, --pod-cidrs and --endpoint-cidrs any said before; an empty value,
-such as --server "", takes that back.
+registration that no flag changes, and what --role, --server (with --unchecked), --pod-cidrs and --endpoint-cidrs any said before; an
+empty value, such as --server "", takes that back.
 
 It declares the ranges that endpoints must be in where Calico, Cilium or kubeadm wrote them down and no endpoint of the
 cluster lies elsewhere, or as --pod-cidrs and --endpoint-cidrs say. Otherwise it says why not.
@@ -94,9 +94,6 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
 					return err
 				}
 			}
-			if r.Unchecked && r.Server == "" {
-				return errors.New("--unchecked is about the address of --server; want both")
-			}
 			var err error
 			if r.From, err = from.cluster(a.members); err != nil {
 				return err
@@ -106,13 +103,17 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
 			}
 			r.Said = map[string]string{}
 			for flag, value := range map[string]string{
-				"role": r.Role, "server": r.Server, "pod-cidrs": strings.Join(podCIDRs, ","), clusters.LimitEndpointCIDRs: endpointCIDRs,
+				"role": r.Role, "server": r.Server, "unchecked": fmt.Sprint(r.Unchecked), "pod-cidrs": strings.Join(podCIDRs, ","), clusters.LimitEndpointCIDRs: endpointCIDRs,
 			} {
 				if cmd.Flags().Changed(flag) {
 					r.Said[flag] = value
 				}
 			}
 			r.ID, r.PodCIDRs, r.Progress = args[0], ranges, a.screen.Progress
+			r.Recall()
+			if r.Unchecked && r.Server == "" {
+				return errors.New("--unchecked is about the address of --server; want both")
+			}
 			return a.doJoin(cmd.Context(), r, dryRun)
 		},
 	}

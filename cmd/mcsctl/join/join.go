@@ -79,7 +79,6 @@ func (r *Request) Check(ctx context.Context) error {
 	if r.Set.SecretsErr != nil {
 		return fmt.Errorf("the members of %s are not known: %w", r.Set.Home().Origin, r.Set.SecretsErr)
 	}
-	r.recall()
 	var err error
 	if r.uid, err = r.From.UID(ctx); err != nil {
 		return fmt.Errorf("%s (%s) can't be reached: %s; want a context that works", r.From.Origin, r.From.Config.Host, members.Brief(err))

@@ -3,6 +3,7 @@ package join
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -34,7 +35,8 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 		}
 		options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(s.UID))}
 		if err := home.Kube.CoreV1().Secrets(s.Namespace).Delete(ctx, s.Name, options); err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("deleting Secret %s/%s in %s: %w", s.Namespace, s.Name, home.Origin, err)
+			err = fmt.Errorf("deleting Secret %s/%s in %s: %w", s.Namespace, s.Name, home.Origin, err)
+			return errors.Join(err, unannounce(ctx, home, s))
 		}
 		progress("%s: deleted Secret %s/%s", home.Origin, s.Namespace, s.Name)
 		if s.Annotations[clusters.AnnotationRole] != "provider" {
@@ -54,17 +56,33 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 // announce marks a Secret as that of a member which is to leave, for the controller not to take its deletion for an accident.
 // Who is only allowed to delete it goes without: the controller then believes it somewhat later.
 func announce(ctx context.Context, home *members.Cluster, s *corev1.Secret) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": s.UID, "annotations": map[string]string{clusters.AnnotationLeaving: "true"},
-	}})
-	if err != nil {
-		return err
-	}
-	_, err = home.Kube.CoreV1().Secrets(s.Namespace).Patch(ctx, s.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "mcsctl"})
+	err := mark(ctx, home, s, "true")
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
 		return fmt.Errorf("marking Secret %s/%s in %s: %w", s.Namespace, s.Name, home.Origin, err)
 	}
 	return nil
+}
+
+// unannounce takes the mark from a member that stays, also when ctx has ended: its deletion may be an accident again.
+func unannounce(ctx context.Context, home *members.Cluster, s *corev1.Secret) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), home.Config.Timeout)
+	defer cancel()
+	err := mark(ctx, home, s, nil)
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
+		return fmt.Errorf("annotation %s stays on the Secret and has to go if the member stays: %w", clusters.AnnotationLeaving, err)
+	}
+	return nil
+}
+
+func mark(ctx context.Context, home *members.Cluster, s *corev1.Secret, leaving any) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": s.UID, "annotations": map[string]any{clusters.AnnotationLeaving: leaving},
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = home.Kube.CoreV1().Secrets(s.Namespace).Patch(ctx, s.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
+	return err
 }
 
 // RemoveIdentity deletes, in a cluster that left, what [Request.Do] made there, but for the namespace and the roles, which

@@ -97,7 +97,7 @@ func decode(content []byte) ([]*unstructured.Unstructured, error) {
 
 // place puts an object, and the subjects of a binding, into a namespace.
 func place(object *unstructured.Unstructured, namespace string) {
-	if object.GetKind() == "Namespace" {
+	if object.GetKind() == kindNamespace {
 		object.SetName(namespace)
 	}
 	if object.GetNamespace() == namespaceOfManifests {
@@ -114,7 +114,7 @@ func place(object *unstructured.Unstructured, namespace string) {
 	}
 }
 
-var order = []string{"Namespace", "ClusterRole", "ServiceAccount", "ClusterRoleBinding", "RoleBinding", "Secret"}
+var order = []string{kindNamespace, "ClusterRole", "ServiceAccount", "ClusterRoleBinding", "RoleBinding", "Secret"}
 
 func rank(object *unstructured.Unstructured) int { return slices.Index(order, object.GetKind()) }
 

@@ -147,7 +147,10 @@ func (r *Request) await(ctx context.Context, try func(context.Context) error) (l
 	return last
 }
 
-const kindCRD = "CustomResourceDefinition"
+const (
+	kindCRD       = "CustomResourceDefinition"
+	kindNamespace = "Namespace"
+)
 
 // apply applies one object, server-side, and notes it if it was not there before.
 func apply(ctx context.Context, c *members.Cluster, object *unstructured.Unstructured, made *created) error {

@@ -17,16 +17,18 @@ const AnnotationSaid = mcsapi.Domain + "/joined-with"
 
 // The flags that are remembered. An empty value forgets what was said before.
 const (
-	flagRole     = "role"
-	flagServer   = "server"
-	flagPodCIDRs = "pod-cidrs"
-	flagEndpoint = clusters.LimitEndpointCIDRs
+	flagRole      = "role"
+	flagServer    = "server"
+	flagUnchecked = "unchecked" // of that server
+	flagPodCIDRs  = "pod-cidrs"
+	flagEndpoint  = clusters.LimitEndpointCIDRs
 )
 
-// recall completes the request by what was said earlier.
-func (r *Request) recall() {
+// Recall completes the request by what was said when the cluster joined before.
+func (r *Request) Recall() {
 	r.said = remember(r.registered(AnnotationSaid), r.Said)
 	r.Role, r.Server = cmp.Or(r.Role, r.said[flagRole]), cmp.Or(r.Server, r.said[flagServer])
+	r.Unchecked = r.said[flagUnchecked] == "true"
 	if len(r.PodCIDRs) == 0 {
 		r.PodCIDRs, _ = ParseCIDRs(strings.Split(r.said[flagPodCIDRs], ","))
 	}
@@ -41,6 +43,9 @@ func remember(annotation string, now map[string]string) map[string]string {
 	}
 	said := map[string]string{}
 	maps.Copy(said, earlier)
+	if _, again := now[flagServer]; again {
+		delete(said, flagUnchecked) // which was about the earlier server
+	}
 	maps.Copy(said, now)
 	maps.DeleteFunc(said, func(flag, value string) bool {
 		switch flag {
@@ -48,6 +53,8 @@ func remember(annotation string, now map[string]string) map[string]string {
 			return ParseRole(value) != nil
 		case flagEndpoint:
 			return value != AnyEndpoints
+		case flagUnchecked:
+			return value != "true"
 		case flagServer, flagPodCIDRs:
 			return value == ""
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -43,7 +44,7 @@ func (list created) undo(ctx context.Context, progress func(string, ...any)) {
 }
 
 // delete deletes the object if it is still the one that was created, and waits until it is gone. A CRD by which there are
-// objects by now is somebody's.
+// objects by now is somebody's, and so is a namespace that somebody put something into.
 func (c creation) delete(ctx context.Context) error {
 	if c.object.GetKind() == kindCRD {
 		n, err := objectsOf(ctx, c.at, c.object, metav1.NamespaceAll)
@@ -52,6 +53,11 @@ func (c creation) delete(ctx context.Context) error {
 		}
 		if n > 0 {
 			return fmt.Errorf("there are %d objects of it by now", n)
+		}
+	}
+	if c.object.GetKind() == kindNamespace {
+		if err := vacant(ctx, c.at, c.object.GetName()); err != nil {
+			return err
 		}
 	}
 	client, err := clientFor(c.at, c.object)
@@ -68,6 +74,31 @@ func (c creation) delete(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("it is not gone after %s", Undoing)
+	}
+	return nil
+}
+
+// vacant returns what is in a namespace, other than what each namespace has, or why that can't be known.
+func vacant(ctx context.Context, c *members.Cluster, namespace string) error {
+	for _, is := range []struct{ kind, always string }{
+		{"Pod", ""}, {"Service", ""}, {"Secret", ""}, {"ConfigMap", "kube-root-ca.crt"}, {"ServiceAccount", "default"},
+	} {
+		object := &unstructured.Unstructured{}
+		object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(is.kind))
+		object.SetNamespace(namespace)
+		client, err := clientFor(c, object)
+		if err != nil {
+			return err
+		}
+		list, err := client.List(ctx, metav1.ListOptions{Limit: 2})
+		if err != nil {
+			return fmt.Errorf("asking whether it is empty: %w", err)
+		}
+		for i := range list.Items {
+			if name := list.Items[i].GetName(); name != is.always {
+				return fmt.Errorf("there is %s %s in it by now", is.kind, name)
+			}
+		}
 	}
 	return nil
 }

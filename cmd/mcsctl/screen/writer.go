@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/clusterset/multicluster/internal/excerpt"
@@ -17,7 +18,9 @@ import (
 type Writer struct {
 	raw   io.Writer
 	color bool
-	rest  []byte // the beginning of a character that the next write continues
+
+	mu   sync.Mutex // a command that was abandoned may write still
+	rest []byte     // the beginning of a character that the next write continues
 }
 
 // NewWriter returns a Writer to w, or w if it is one.
@@ -30,6 +33,8 @@ func NewWriter(w io.Writer) *Writer {
 
 // Write implements io.Writer.
 func (w *Writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	text := string(w.rest) + string(p)
 	w.rest = nil
 	var b strings.Builder

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -161,5 +162,24 @@ func TestLong_X6(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestTogether: a command that was abandoned at its deadline may write still, and breaks no character of what else is written.
+func TestTogether(t *testing.T) {
+	var b strings.Builder
+	w := NewWriter(&b)
+	var wg sync.WaitGroup
+	const times = 1000
+	for _, text := range []string{"one\n", "two\n"} {
+		wg.Go(func() {
+			for range times {
+				_, _ = w.Write([]byte(text))
+			}
+		})
+	}
+	wg.Wait()
+	if one, two := strings.Count(b.String(), "one\n"), strings.Count(b.String(), "two\n"); one != times || two != times {
+		t.Errorf("%d and %d lines, want %d of each", one, two, times)
 	}
 }

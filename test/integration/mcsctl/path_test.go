@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -320,6 +322,29 @@ func TestJoinFailsWithoutTrace_X8(t *testing.T) {
 		o.wants(t, 1, "context c1: rolling back, deleted Namespace mcs-system")
 		unchanged(t)
 	})
+	t.Run("home refuses, and somebody uses the namespace by then", func(t *testing.T) {
+		stderr := &interrupt{at: "waiting for its token", stop: func() {
+			_, err := c1.kube.CoreV1().ConfigMaps(system).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "mine"}}, metav1.CreateOptions{})
+			must(t, err)
+		}}
+		if code := command.Run(t.Context(), "test", append([]string{"mcsctl"}, join(c1.Kubeconfig(), viewer)...), io.Discard, stderr); code != 1 {
+			t.Errorf("exit code %d: %s", code, stderr.said.String())
+		}
+		if said := stderr.said.String(); !strings.Contains(said, "Namespace mcs-system stays: there is ConfigMap mine in it by now") {
+			t.Error(said)
+		}
+		_, err := c1.kube.CoreV1().ConfigMaps(system).Get(t.Context(), "mine", metav1.GetOptions{})
+		must(t, err)
+		must(t, c1.kube.CoreV1().Namespaces().Delete(t.Context(), system, metav1.DeleteOptions{}))
+		eventually(t, "the namespace is gone", func() error {
+			_, err := c1.kube.CoreV1().Namespaces().Get(t.Context(), system, metav1.GetOptions{})
+			if !apierrors.IsNotFound(err) {
+				return fmt.Errorf("%v", err)
+			}
+			return nil
+		})
+		unchanged(t)
+	})
 	t.Run("interrupted", func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
@@ -334,7 +359,11 @@ func TestJoinFailsWithoutTrace_X8(t *testing.T) {
 		o.wants(t, 0, "c1 is registered; whether the controller reaches https://c1.invalid:6443 was not checked")
 		c2.registers(t, clientcmdapi.Cluster{Server: "https://c1.invalid:6443", CertificateAuthorityData: c1.Config().CAData})
 	})
-	mcsctl(t, join(c1.Kubeconfig(), c2.Kubeconfig(), "--unchecked")...).wants(t, 2, "--unchecked is about the address of --server; want both")
+	t.Run("again, with what was said before", func(t *testing.T) {
+		mcsctl(t, join(c1.Kubeconfig(), c2.Kubeconfig())...).wants(t, 0, "whether the controller reaches https://c1.invalid:6443 was not checked")
+		mcsctl(t, join(c1.Kubeconfig(), c2.Kubeconfig(), "--unchecked=false")...).wants(t, 1, "no API server answers there")
+	})
+	mcsctl(t, join(c1.Kubeconfig(), c2.Kubeconfig(), "--server", "", "--unchecked")...).wants(t, 2, "--unchecked is about the address of --server; want both")
 }
 
 // viewing is what somebody needs to look for members, who may register none.
