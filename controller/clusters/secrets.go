@@ -103,23 +103,23 @@ func (s Secrets) Run(ctx context.Context, update func([]Registration)) error {
 // stays says whether a Secret is not marked as that of a member which is to leave.
 func stays(secret *corev1.Secret) bool { return secret.Annotations[AnnotationLeaving] == "" }
 
-// confirm lets go of Secrets that were deleted if it is they that were, and not the namespace, and not all at once.
+// confirm lets go of Secrets that were deleted if it is they that were, and not the namespace, and not all at once. For as long
+// as the namespace is not known to stay, nothing is let go, however long ago that was.
 func (s Secrets) confirm(ctx context.Context, f *feed[*corev1.Secret], home *homeNamespace) {
 	deleted, all, last := f.store.unconfirmed()
 	asked := time.Now()
 	switch {
-	case deleted == 0:
+	case deleted == 0 && f.store.doubted() == 0:
 		home.logged = false
-		settle(f, time.Time{})
 		return
-	case asked.Sub(last) < vanishing:
+	case deleted > 0 && asked.Sub(last) < vanishing:
 		return // there may be more
 	}
 	if err := home.stays(ctx); err != nil {
 		if !home.logged {
 			home.logged = true
 			orDiscard(s.Log).Error("Secrets of members are deleted, as it seems with their namespace; the members stay as they are",
-				"namespace", s.Namespace, "secrets", deleted, "err", err)
+				"namespace", s.Namespace, "secrets", max(deleted, f.store.doubted()), "err", err)
 		}
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -171,6 +172,36 @@ func TestNamespaceDeleted_L6(t *testing.T) {
 	eventually(t, "it is told of, or believed", func() bool { return said.count("with their namespace") == 1 || r.has("left c1") })
 	if r.has("left c1") {
 		t.Error("the member left")
+	}
+}
+
+// TestNamespaceDeletedLater_L6 holds that Secrets which were all deleted at once are not believed gone, however much later, while
+// their namespace is being deleted, too.
+func TestNamespaceDeletedLater_L6(t *testing.T) {
+	h, client := home(t, controlplane.Options{Name: "home"}) // without a controller manager, which would let go of the namespace
+	other := start(t, controlplane.Options{Name: "other"})
+	h.secret("first", "c1", h.credentials("member"), nil)
+	h.secret("second", "c2", other.credentials("member"), nil)
+	said := &buffer{t: t}
+	r := run(t, clusters.Secrets{
+		Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true},
+		Log: slog.New(slog.NewTextHandler(said, nil)),
+	})
+	r.synced(t, "c1")
+	r.synced(t, "c2")
+	if err := h.kube.CoreV1().Secrets("mcs").DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is told of", func() bool { return said.count("are deleted at once") == 1 })
+	doubted := time.Now()
+	if err := h.kube.CoreV1().Namespaces().Delete(t.Context(), "mcs", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "so is the namespace", func() bool { return said.count("with their namespace") == 1 })
+	const hold = 30 * time.Second // for which their absence alone would be doubted
+	eventually(t, "well past that time", func() bool { return r.has("left c1") || r.has("left c2") || time.Since(doubted) > hold+10*time.Second })
+	if r.has("left c1") || r.has("left c2") {
+		t.Error("a member left")
 	}
 }
 
