@@ -203,8 +203,8 @@ func (s *stream) events(ctx context.Context, client *api, opts metav1.ListOption
 	for events := 0; ; events++ {
 		kind, object, err := feed.next()
 		if err != nil {
-			s.doubt = errors.Is(context.Cause(ctx), errSilent)
-			brief := events == 0 && time.Since(began) < briefWatch && !s.doubt
+			s.doubt = true // the end of a watch whose server was killed looks like that of one whose time is over
+			brief := events == 0 && time.Since(began) < briefWatch && !errors.Is(context.Cause(ctx), errSilent)
 			if s.version == "" || brief {
 				return fmt.Errorf("the API server ended the watch early: %w", err)
 			}
