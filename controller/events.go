@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	eventsclient "k8s.io/client-go/kubernetes/typed/events/v1"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/lru"
 
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/internal/excerpt"
@@ -22,10 +25,19 @@ import (
 // maxNote is the length of an Event's note, in bytes; API servers refuse more than 1 KiB.
 const maxNote = 1000
 
+// An object has so many Events in a row, and then one in so much time, as client-go's recorder of core/v1 allows: what members
+// say is in the texts, and each text is an Event (SPEC X6).
+const (
+	eventsInARow = 25
+	eventEvery   = 5 * time.Minute
+	eventObjects = 4096 // that are remembered for that
+)
+
 // recorder writes Events into one cluster, off the reconciling path; what the cluster refuses is dropped.
 type recorder struct {
 	broadcaster events.EventBroadcaster
 	events      events.EventRecorder
+	rates       *lru.Cache // of [rate.Limiter], by object
 }
 
 func newRecorder(ctx context.Context, kube func() kubernetes.Interface, log *slog.Logger) *recorder {
@@ -33,7 +45,7 @@ func newRecorder(ctx context.Context, kube func() kubernetes.Interface, log *slo
 	if err := b.StartRecordingToSinkWithContext(ctx); err != nil {
 		log.Error("Events will not be recorded", "err", err)
 	}
-	return &recorder{broadcaster: b, events: b.NewRecorder(scheme.Scheme, mcsapi.ManagedBy)}
+	return &recorder{broadcaster: b, events: b.NewRecorder(scheme.Scheme, mcsapi.ManagedBy), rates: lru.New(eventObjects)}
 }
 
 func (r *recorder) stop() { r.broadcaster.Shutdown() }
@@ -43,6 +55,9 @@ func (r *recorder) stop() { r.broadcaster.Shutdown() }
 // text, too, as its resourceVersion, until [eventSink] writes it.
 func (r *recorder) record(about *corev1.ObjectReference, what []plan.Event) {
 	for _, e := range what {
+		if !r.allows(about.UID) {
+			continue
+		}
 		note, series := excerpt.Of(e.Message, maxNote), *about
 		series.ResourceVersion = note
 		kind := corev1.EventTypeNormal
@@ -51,6 +66,16 @@ func (r *recorder) record(about *corev1.ObjectReference, what []plan.Event) {
 		}
 		r.events.Eventf(&series, nil, kind, e.Reason, "Reconcile", "%s", note)
 	}
+}
+
+// allows says whether there may be one more Event about an object now.
+func (r *recorder) allows(about types.UID) bool {
+	limit, ok := r.rates.Get(about)
+	if !ok {
+		limit = rate.NewLimiter(rate.Every(eventEvery), eventsInARow)
+		r.rates.Add(about, limit)
+	}
+	return limit.(*rate.Limiter).Allow()
 }
 
 // eventSink writes Events with the client that is current when each is written: credentials may have been rotated.
