@@ -55,6 +55,8 @@ type Cluster struct {
 	ServersErr string
 	// DNSDenied are the rights that the ServiceAccount of the stock CoreDNS lacks.
 	DNSDenied []string
+	// Readers are the gateways and meshes that use imported services.
+	Readers Readers
 }
 
 // Gather asks all clusters at once.
@@ -113,6 +115,7 @@ func gather(ctx context.Context, set *members.Set, m *members.Cluster, zone stri
 			c.Servers = servers
 		})
 		wg.Go(func() { c.DNSDenied = dnsRights(ctx, m) })
+		wg.Go(func() { c.Readers = gatherReaders(ctx, m) })
 	}
 	wg.Wait()
 	return c

@@ -84,6 +84,7 @@ func (j *judging) cluster(c *Cluster) {
 	}
 	if c.Consumer {
 		j.dns(c)
+		j.readers(c)
 	}
 }
 

@@ -16,7 +16,8 @@ func (a *app) check() *cobra.Command {
 		Long: `check looks, before the first export and at any time after, at the API servers' versions and clocks, the CRDs, what the
 registered identities may do, ranges of pods that overlap, the controller and its lease, and CoreDNS: an image without the
 plugin, a line that is missing or was reverted, a server block that captures the zone, kubernetes claiming it, answers that
-last too long, NodeLocal DNS in front.`,
+last too long, NodeLocal DNS in front. Where gateways or meshes are installed, it warns of routes and namespaces in which they
+do not find the endpoints of imported services.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := a.find(cmd.Context())
 			if err != nil {
