@@ -10,8 +10,13 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+	"sigs.k8s.io/yaml"
 
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/docs"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/test/controlplane"
 )
 
 // reader finds the endpoints of an import as a program does that reads our objects: which port name it looks for, and in which
@@ -145,4 +150,39 @@ func TestReaders_G2_M2(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestHiddenFromSidecars_G2_G3: the ServiceExport of docs/gateways.md hides the derived Service from Istio's sidecars, which would drop
+// its slices, where the registration of the exporting cluster allows the key as the page has it.
+func TestHiddenFromSidecars_G2_G3(t *testing.T) {
+	blocks, err := docs.Blocks("gateways.md")
+	must(t, err)
+	var export mcs.ServiceExport
+	var keys string
+	for _, b := range blocks {
+		switch {
+		case b.Section != "Istio with sidecars":
+		case b.Language == "yaml":
+			must(t, yaml.Unmarshal([]byte(b.Text), &export))
+		case b.Language == "console":
+			_, keys, _ = strings.Cut(strings.TrimSpace(b.Text), mcsapi.Domain+"/"+clusters.LimitExportedKeys+"=")
+		}
+	}
+	list := start(t, controlplane.Options{Name: "p"}, controlplane.Options{Name: "c"})
+	p, c := list[0], list[1]
+	provider, consumer := registration(p), registration(c)
+	provider.Consumer, consumer.Provider = false, false
+	must(t, provider.Limits.Set(clusters.LimitExportedKeys, keys))
+	run(t, &members{changed: make(chan struct{}, 1), list: []clusters.Registration{provider, consumer}}, nil)
+	namespace(t, export.Namespace, p, c)
+	p.service(t, export.Namespace, export.Name)
+	p.slice(t, export.Namespace, export.Name, "x", []string{"10.1.0.5"})
+	p.export(t, export.Namespace, export.Name, func(e *mcs.ServiceExport) { e.Spec = export.Spec })
+	eventually(t, "the derived Service is hidden", func() error {
+		derived, err := c.getService(export.Namespace, plan.DerivedName(export.Name))
+		if err == nil && derived.Annotations["networking.istio.io/exportTo"] != "~" {
+			err = fmt.Errorf("it has the annotations %v", derived.Annotations)
+		}
+		return err
+	})
 }
