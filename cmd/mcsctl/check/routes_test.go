@@ -36,6 +36,12 @@ func TestImporting_G3(t *testing.T) {
 			"HTTPRoute shop/web import [" + eg + "] by address"},
 		{"the EnvoyProxy of the Gateway", strings.Replace(gateway, "{gatewayClassName", "{infrastructure: {parametersRef: {kind: EnvoyProxy, name: proxy}}, gatewayClassName", 1) + proxy + imported,
 			"HTTPRoute shop/web import [" + eg + "] by address"},
+		{"the EnvoyProxy of the Gateway before that of the class", `
+- {kind: GatewayClass, metadata: {name: eg}, spec: {parametersRef: {name: proxy, namespace: infra}, controllerName: gateway.envoyproxy.io/gatewayclass-controller}}
+- {kind: Gateway, metadata: {name: gw, namespace: infra}, spec: {gatewayClassName: eg, infrastructure: {parametersRef: {name: plain}}}}
+- {kind: EnvoyProxy, metadata: {name: plain, namespace: infra}, spec: {}}` + proxy + imported, "HTTPRoute shop/web import [" + eg + "]"},
+		{"two Gateways, one of which is not by address", gateway + proxy + strings.ReplaceAll(imported, "namespace: infra}], rules", "namespace: infra}, {name: a, namespace: infra}], rules") +
+			"- {kind: Gateway, metadata: {name: a, namespace: infra}, spec: {gatewayClassName: eg, infrastructure: {parametersRef: {name: proxy}}}}", "HTTPRoute shop/web import [" + eg + "]"},
 		{"a policy for the route", gateway + imported + "\n- {kind: BackendTrafficPolicy, metadata: {name: p, namespace: shop}, spec: {routingType: Service, targetRefs: [{kind: HTTPRoute, name: web}]}}",
 			"HTTPRoute shop/web import [" + eg + "] by address"},
 		{"a policy for the Gateway", gateway + imported + "\n- {kind: BackendTrafficPolicy, metadata: {name: p, namespace: infra}, spec: {routingType: Service, targetRef: {kind: Gateway, name: gw}}}",
