@@ -77,9 +77,12 @@ func apply[T any](rules []rule[T], j *Judge, to, from *T) bool {
 // refuse reports a part that is left out.
 func (j *Judge) refuse(what, why string) {
 	if j.Refused != nil {
-		j.Refused(what, why)
+		j.Refused(what, excerpt.Of(why, maxWhy))
 	}
 }
+
+// maxWhy is the length of a reason, which may hold what a member wrote.
+const maxWhy = 200
 
 // quote is an excerpt of what would be unreadable without quotation marks.
 func quote(text string) string { return `"` + excerpt.Of(text, 63) + `"` }

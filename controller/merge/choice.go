@@ -68,13 +68,11 @@ func (e *Export) MayImport(cluster string) bool {
 	return e.Consumers == nil || slices.Contains(e.Consumers, cluster)
 }
 
-// prefer is what the oldest export says that says anything: who exports later can't change where traffic goes. That others
+// prefer is what the oldest export says, even if that is nothing: who exports later can't change where traffic goes. That others
 // say something else is no conflict, since no property of the Service is in question.
 func prefer(sorted []Export) []string {
-	for i := range sorted {
-		if sorted[i].Prefer != nil {
-			return sorted[i].Prefer
-		}
+	if len(sorted) == 0 {
+		return nil
 	}
-	return nil
+	return sorted[0].Prefer
 }

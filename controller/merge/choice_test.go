@@ -48,7 +48,8 @@ func TestConsumersAreKept_P2_L9(t *testing.T) {
 	}
 }
 
-// SPEC P3: the oldest export that says whom to prefer decides, be it that it says nobody; it is no conflict, and it is kept.
+// SPEC P3, M1: the oldest export says whom to prefer, be it nobody, and no younger one, which could draw the traffic of others; it
+// is no conflict, and it is kept.
 func TestPrefer_P3_L9(t *testing.T) {
 	export := func(cluster string, age int, prefer ...string) Export {
 		e, invalid := offered(func(e *mcs.ServiceExport, _ *corev1.Service) {
@@ -68,7 +69,7 @@ func TestPrefer_P3_L9(t *testing.T) {
 	}{
 		"nobody says":     {[]Export{export("a", 2), export("b", 1)}, nil},
 		"the oldest":      {[]Export{export("a", 1, "a"), export("b", 2, "local, b")}, []string{"local", "b"}},
-		"the only one":    {[]Export{export("a", 2), export("b", 1, "b")}, []string{"b"}},
+		"a younger one":   {[]Export{export("a", 2), export("b", 1, "b")}, nil},
 		"none, on demand": {[]Export{export("a", 2, ""), export("b", 1, "b")}, []string{}},
 	} {
 		var kept []Export

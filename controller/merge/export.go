@@ -175,6 +175,9 @@ func families(spec *corev1.ServiceSpec) []corev1.IPFamily {
 // it is kept on the import, once as it is and once remembered, and an object's annotations are limited to 256 KiB.
 const MaxExportedBytes = 32 << 10
 
+// maxExportedKeys is how many of each are looked at. As many of one octet fill a third of MaxExportedBytes.
+const maxExportedKeys = 4096
+
 // RefusedKeys names, in order, the keys of spec.exportedLabels and spec.exportedAnnotations that are not exported, with the
 // reason, such as "label app.kubernetes.io/name (reserved domain)" (SPEC E4, X5); nil when all are exported.
 func RefusedKeys(export *mcs.ServiceExport, trusted Trusted) []string {
@@ -203,6 +206,10 @@ func exported(spec *mcs.ServiceExportSpec, trusted Trusted) (labels, annotations
 	size := 0
 	keep := func(kind string, in map[string]string, check func(key, value string) string) map[string]string {
 		var out map[string]string
+		if len(in) > maxExportedKeys { // which would all have to be sorted, judged and named
+			refused = append(refused, fmt.Sprintf("all %ss (%d of them, more than %d)", kind, len(in), maxExportedKeys))
+			return nil
+		}
 		for _, key := range slices.Sorted(maps.Keys(in)) {
 			value := in[key]
 			why := cmp.Or(check(key, value), trusted.refuse(key))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,5 +198,17 @@ func BenchmarkMerge(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// TestManyKeys_X6: keys without number are not looked at one by one, since each would be sorted, judged and named.
+func TestManyKeys_X6(t *testing.T) {
+	many := map[string]string{}
+	for i := range 100_000 {
+		many[fmt.Sprintf("bad key %d", i)] = ""
+	}
+	refused := RefusedKeys(&mcs.ServiceExport{Spec: mcs.ServiceExportSpec{ExportedLabels: many, ExportedAnnotations: map[string]string{"team": "x"}}}, nil)
+	if want := []string{"all labels (100000 of them, more than 4096)"}; !slices.Equal(refused, want) {
+		t.Errorf("%d refused, such as %.100q; want %q", len(refused), refused[0], want)
 	}
 }

@@ -77,7 +77,7 @@ type Conflict struct {
 type Result struct {
 	Service
 	Labels, Annotations map[string]string
-	// Prefer is that of the oldest export that has one (SPEC P3).
+	// Prefer is that of the oldest export (SPEC P3, M1).
 	Prefer []string
 	// Clusters are the exporting clusters by precedence, the winner first.
 	Clusters []string

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // SPEC X2: addresses that no endpoint may have are left out, one by one, and named with the reason; what is good of the same
@@ -124,5 +126,37 @@ func TestRefusalsAreBounded_X6(t *testing.T) {
 	}
 	if said, want := r.clauses(), "evil: 10.0.0.0 (outside), "; !strings.HasPrefix(said, want) || len(said) > 1000 {
 		t.Errorf("people are told %q", said)
+	}
+}
+
+// TestSlicesOfOneName_X6: a member fills importing clusters with no more than so many slices and endpoints of one name, whatever it
+// has, and others keep theirs.
+func TestSlicesOfOneName_X6(t *testing.T) {
+	for name, c := range map[string]struct{ slices, endpoints int }{
+		"slices": {maxSlices + 3, 1}, "endpoints": {maxEndpointsOfName/1000 + 3, 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			east, west := provider("east", 2*time.Hour), provider("west", time.Hour)
+			east.slices = nil
+			for i := range c.slices {
+				var addresses []string
+				for j := range c.endpoints {
+					addresses = append(addresses, fmt.Sprintf("10.1.%d.%d", j/250, j%250+1))
+				}
+				east.slices = append(east.slices, slice(fmt.Sprintf("s-%04d", i), discoveryv1.AddressTypeIPv4, []string{"http"}, addresses...))
+			}
+			held := newConsumer(t, defaultConsumer())
+			held.settle(wanted(t, east, west), noon)
+			of := map[string]int{}
+			for _, s := range held.slices {
+				of[s.Labels[mcsapi.LabelSourceCluster]]++
+			}
+			if of["east"] != c.slices-3 || of["west"] != len(west.slices) {
+				t.Errorf("slices: %v, of %d and %d", of, len(east.slices), len(west.slices))
+			}
+			if m := conditionOf(held.imp, ConditionRefused).Message; m != "not imported: east: its further slices (more than 1000 slices or 100000 endpoints)" {
+				t.Errorf("the import says %q", m)
+			}
+		})
 	}
 }

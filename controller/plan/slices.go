@@ -57,6 +57,7 @@ func (p *pass) targets() (targets []target, gone []Action) {
 			p.withheld[source.Cluster] = true
 			continue
 		}
+		budget := budgetOf{p: p, cluster: source.Cluster}
 		for _, from := range inOrder(source.Slices) {
 			if !p.mirrors(from, routes) {
 				p.reportUnused(source, from, routes)
@@ -70,6 +71,9 @@ func (p *pass) targets() (targets []target, gone []Action) {
 			t := p.mirror(source, from, held[name], name, routes)
 			if accept.TooLarge(t.to) {
 				p.refused.add(source.Cluster, "slice "+from.Name, fmt.Sprintf("more than %d KiB", accept.MaxSliceBytes>>10))
+				continue
+			}
+			if !budget.has(t.to) {
 				continue
 			}
 			wanted[name] = true
@@ -87,6 +91,34 @@ func (p *pass) targets() (targets []target, gone []Action) {
 		}
 	}
 	return targets, gone
+}
+
+// A member has room for so much under one name (SPEC X6): twice what the slices of a Service of 50,000 endpoints take. Each
+// importing cluster keeps it all, in etcd and in every kube-proxy.
+const (
+	maxSlices          = 1000
+	maxEndpointsOfName = 100_000
+)
+
+// budgetOf counts what a cluster has under the name.
+type budgetOf struct {
+	p                 *pass
+	cluster           string
+	slices, endpoints int
+	told              bool
+}
+
+// has takes room for one more slice, if there is enough.
+func (b *budgetOf) has(s *discoveryv1.EndpointSlice) bool {
+	if b.slices == maxSlices || b.endpoints+len(s.Endpoints) > maxEndpointsOfName {
+		if !b.told {
+			b.told = true
+			b.p.refused.add(b.cluster, "its further slices", fmt.Sprintf("more than %d slices or %d endpoints", maxSlices, maxEndpointsOfName))
+		}
+		return false
+	}
+	b.slices, b.endpoints = b.slices+1, b.endpoints+len(s.Endpoints)
+	return true
 }
 
 // write is the write that makes t so, if one is due.

@@ -15,6 +15,7 @@ const (
 	mostLimit   = 500
 	growth      = 4
 	targetBytes = answerBytes / 2
+	tokenBytes  = 16 << 10 // honest ones hold the name of an object
 )
 
 // limit finds how many objects fit a page.
@@ -64,6 +65,9 @@ func Pages(ctx context.Context, opts metav1.ListOptions, page Page) (metav1.List
 		}
 		if total > listBytes {
 			return list, &Exceeded{Request: "a list", What: "all pages together", Most: size(listBytes)}
+		}
+		if len(list.Continue) > tokenBytes || len(list.ResourceVersion) > tokenBytes { // they go back into a URL, and with that into errors
+			return list, &Exceeded{Request: "a list", What: "its continue token or resourceVersion", Most: size(tokenBytes)}
 		}
 		l.took(int64(objects), bytes)
 		opts.Continue = list.Continue

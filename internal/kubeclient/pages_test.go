@@ -3,6 +3,7 @@ package kubeclient
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -63,5 +64,22 @@ func TestEndlessPages_X6(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// TestLongTokens_X6: what goes back into the URL of the next request, and from there into errors, has a bounded length.
+func TestLongTokens_X6(t *testing.T) {
+	for name, list := range map[string]metav1.ListMeta{
+		"continue": {Continue: strings.Repeat("x", 1<<20)}, "version": {Continue: "more", ResourceVersion: strings.Repeat("1", 1<<20)},
+	} {
+		requests := 0
+		_, err := Pages(t.Context(), metav1.ListOptions{}, func(context.Context, metav1.ListOptions) (int, metav1.ListMeta, error) {
+			requests++
+			return 0, list, nil
+		})
+		var exceeded *Exceeded
+		if !errors.As(err, &exceeded) || requests != 1 {
+			t.Errorf("%s: %v after %d requests", name, err, requests)
+		}
 	}
 }
