@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +158,13 @@ func TestDiagnose(t *testing.T) {
 			c2.Service = &corev1.Service{Spec: corev1.ServiceSpec{ClusterIPs: []string{"10.2.0.1"}}}
 			c2.Reply.Addresses = []string{"10.2.0.1"}
 		}, "c2 dns: this cluster's own Service → the plugin kubernetes answers"},
+		{"DNS does not reply", func(_ *Facts, _, c2 *Cluster) {
+			c2.Reply, c2.Unanswered = nil, &nameserver.Unanswered{Via: "pod coredns-x", Pod: "coredns-x", After: 5 * time.Second, Err: errors.New("i/o timeout")}
+			c2.Servers = append(c2.Servers, nameserver.Server{Role: nameserver.Own, Namespace: "mcs-dns", Name: "coredns-multicluster", Ready: 1, Wanted: 1, Answer: corefile.Answer{State: corefile.Served}})
+		}, "c2 dns: pod coredns-x did not answer within 5 s: i/o timeout → kubectl logs -n kube-system coredns-x; it forwards to the pods of mcs-dns/coredns-multicluster: kubectl get pods -n mcs-dns -l app.kubernetes.io/name=coredns-multicluster"},
+		{"DNS refuses connections", func(_ *Facts, _, c2 *Cluster) {
+			c2.Reply, c2.Unanswered = nil, &nameserver.Unanswered{Via: "10.0.0.1:53", Err: errors.New("connection refused")}
+		}, "c2 dns: 10.0.0.1:53 did not answer: connection refused → does this machine reach it"},
 		{"DNS can't be asked", func(_ *Facts, _, c2 *Cluster) { c2.Reply, c2.AskErr = nil, "no pod" }, ""},
 		{"no connection", func(_ *Facts, _, c2 *Cluster) {
 			c2.Connects = []Connect{{Address: ip + ":80", Err: "i/o timeout"}}

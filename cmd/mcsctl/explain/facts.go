@@ -62,6 +62,8 @@ type Cluster struct {
 	// Reply is what DNS answered; AskErr is why it was not asked, or did not answer. Both empty: nobody asked.
 	Reply  *nameserver.Reply
 	AskErr string
+	// Unanswered says that a name server was asked, and did not reply.
+	Unanswered *nameserver.Unanswered
 	// Connects are the connections that were tried.
 	Connects []Connect
 }

@@ -170,7 +170,7 @@ func (g *gathering) ask(ctx context.Context, o Options) {
 	} else {
 		g.out.Reply, err = nameserver.AskPod(ctx, g.cluster.Client, g.cluster.Kube, name)
 	}
-	if err != nil {
+	if err != nil && !errors.As(err, &g.out.Unanswered) {
 		g.out.AskErr = members.Brief(err)
 	}
 }

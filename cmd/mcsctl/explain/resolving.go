@@ -148,6 +148,13 @@ func (d *diagnosis) reply(c *Cluster) {
 	if c.AskErr != "" {
 		d.look(c, "dns", Unknown, "not asked: "+c.AskErr, "")
 	}
+	if u := c.Unanswered; u != nil {
+		within := ""
+		if u.After >= time.Second { // otherwise it was refused, say
+			within = fmt.Sprintf(" within %.0f s", u.After.Seconds())
+		}
+		d.look(c, "dns", Wrong, fmt.Sprintf("%s did not answer%s: %s", u.Via, within, u.Err), unanswered(c, u))
+	}
 	r := c.Reply
 	if r == nil {
 		return
@@ -172,6 +179,21 @@ func (d *diagnosis) reply(c *Cluster) {
 	default:
 		d.look(c, "dns", Wrong, fmt.Sprintf("%s says %s, want %s", r.Via, said, few(want)), "wait out the caches, a few seconds; if it stays so, the server lags behind: look at its log")
 	}
+}
+
+// unanswered is where to look when a name server does not reply: its log, and where the zone is forwarded to, that server's pods.
+func unanswered(c *Cluster, u *nameserver.Unanswered) string {
+	if u.Pod == "" {
+		return "is that the address of a name server, and does this machine reach it?"
+	}
+	do := fmt.Sprintf("look at its log: kubectl logs -n kube-system %s%s", u.Pod, c.Flags)
+	for i := range c.Servers {
+		if s := &c.Servers[i]; s.Role == nameserver.Own {
+			do += fmt.Sprintf("; it forwards to the pods of %s/%s: kubectl get pods -n %s -l app.kubernetes.io/name=%s%s", s.Namespace, s.Name, s.Namespace, s.Name, c.Flags)
+			break
+		}
+	}
+	return do
 }
 
 // expected are the addresses that DNS should give out: those of the import, or, where it is headless, of the ready endpoints

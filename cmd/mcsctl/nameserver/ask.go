@@ -38,9 +38,10 @@ func Ask(ctx context.Context, address, name string) (*Reply, error) {
 	start := time.Now()
 	client := &dns.Client{Net: "tcp", ReadTimeout: patience}
 	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		asked := time.Now()
 		m, _, err := client.ExchangeContext(ctx, new(dns.Msg).SetQuestion(dns.Fqdn(name), kind), address)
 		if err != nil {
-			return nil, fmt.Errorf("asking %s: %w", address, err)
+			return nil, &Unanswered{Via: address, After: time.Since(asked), Err: err}
 		}
 		if m.Rcode != dns.RcodeSuccess {
 			reply.Rcode = dns.RcodeToString[m.Rcode]
@@ -62,8 +63,22 @@ func Ask(ctx context.Context, address, name string) (*Reply, error) {
 // ErrNoPod means that there is nobody to ask.
 var ErrNoPod = errors.New("no pod of CoreDNS is ready")
 
-// ErrUnanswered means that a pod was reached, and did not reply.
-var ErrUnanswered = errors.New("it does not reply")
+// Unanswered means that a server was asked, and did not reply.
+type Unanswered struct {
+	// Via is an address, or a pod, as in [Reply]. Pod is the pod's name, if it is one.
+	Via, Pod string
+	// After is when it turned out.
+	After time.Duration
+	Err   error
+}
+
+// Error implements error.
+func (u *Unanswered) Error() string {
+	return fmt.Sprintf("%s: it does not reply within %s (%s)", u.Via, u.After.Round(time.Millisecond), u.Err)
+}
+
+// Unwrap returns the reason.
+func (u *Unanswered) Unwrap() error { return u.Err }
 
 // AskPod asks a ready pod of the stock CoreDNS, through a port that the API server forwards to it.
 func AskPod(ctx context.Context, client *kubeclient.Client, kube kubernetes.Interface, name string) (*Reply, error) {
@@ -111,8 +126,11 @@ func askThrough(ctx context.Context, client *kubeclient.Client, kube kubernetes.
 	}
 	defer stop()
 	reply, err := Ask(ctx, address, name)
+	if u := (*Unanswered)(nil); errors.As(err, &u) {
+		u.Via, u.Pod = "pod "+pod.Name, pod.Name
+	}
 	if err != nil {
-		return nil, fmt.Errorf("pod %s: %w (%w)", pod.Name, ErrUnanswered, err)
+		return nil, err
 	}
 	reply.Via = "pod " + pod.Name
 	return reply, nil

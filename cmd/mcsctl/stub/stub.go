@@ -254,7 +254,8 @@ func (r *Request) settled(ctx context.Context, answering bool) error {
 			return false, nil // out of time, in the middle of a request: what was before says more
 		}
 		last = err
-		heard = heard || len(replies) > 0 || errors.Is(err, nameserver.ErrUnanswered)
+		unanswered := (*nameserver.Unanswered)(nil)
+		heard = heard || len(replies) > 0 || errors.As(err, &unanswered)
 		for _, reply := range replies {
 			if answers(reply) != answering {
 				last = fmt.Errorf("%s says %s of svc.%s", reply.Via, said(reply), r.Zone)

@@ -38,6 +38,8 @@ func TestExplainAsksDNS(t *testing.T) {
 		return nil
 	})
 	mcsctl(t, append(explain, kubernetes)...).golden(t, "explain-dns-kubernetes")
+	nobody := silent(t)
+	mcsctl(t, append(explain, nobody, "--timeout", "2s")...).wants(t, 1, "dns: "+nobody+" did not answer within 2 s")
 }
 
 // serveDNS runs CoreDNS with a directive on a free port, and returns its address.
