@@ -33,6 +33,22 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// TestUpgradeOrder_G1: where a folder has both CoreDNS and the controller, the page has CoreDNS replaced, and ready, first.
+func TestUpgradeOrder_G1(t *testing.T) {
+	commands, err := Commands("install.md", "CoreDNS and the controller from one folder")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := -1
+	for _, want := range []string{"apply -k deploy/coredns", "-n mcs-dns rollout status deployment/coredns-multicluster", "mcsctl --context c1 dns", "apply -k deploy/overlays/both"} {
+		next := slices.IndexFunc(commands, func(c string) bool { return strings.Contains(c, want) })
+		if next <= at {
+			t.Errorf("%q is missing, or too early, in %q", want, commands)
+		}
+		at = next
+	}
+}
+
 // simpleCommands splits a line at what joins commands; here-documents are left out.
 func simpleCommands(command string) (list [][]string) {
 	command, _, _ = strings.Cut(command, "<<")

@@ -2,7 +2,9 @@ package validate
 
 import (
 	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/clusterset/multicluster/docs"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -121,6 +124,41 @@ func TestChartLifecycle(t *testing.T) {
 	s.awaitLeft(t, before,
 		"CustomResourceDefinition /serviceexports.multicluster.x-k8s.io", "CustomResourceDefinition /serviceimports.multicluster.x-k8s.io",
 		"Namespace /"+namespace)
+}
+
+// TestChartKeepsRoles: roles that a release no longer has stay, with the bindings that people made to them, where somebody did before
+// the upgrade what docs/install.md says.
+func TestChartKeepsRoles(t *testing.T) {
+	s := newServer(t, controlplane.ForTest(t, controlplane.Options{}))
+	h := newHelm(t, s.Kubeconfig())
+	h.install(theChart(t), everything) // as an earlier chart had all roles, whatever was enabled
+	const section = "Roles that the chart no longer installs"
+	commands, err := docs.Commands("install.md", section)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range commands {
+		s.shell(t, s.Kubeconfig(), strings.ReplaceAll(command, " --context c1", ""))
+	}
+	h.upgrade(theChart(t), map[string]any{"controller": map[string]any{"enabled": false}, "people": map[string]any{"enabled": false}})
+	page, err := os.ReadFile(filepath.Join(rootDir, "docs/install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "### "+section)
+	text, _, _ = strings.Cut(text, "```")
+	for _, o := range rendered(t, release, everything) {
+		if o.GetKind() == "ClusterRole" {
+			if err := s.has(t.Context(), o); err != nil {
+				t.Errorf("after the upgrade: %v", err)
+			}
+		}
+	}
+	for _, o := range append(kustomized(t, "rbac"), kustomized(t, "rbac/coredns")...) {
+		if !strings.Contains(text, "`"+o.GetName()+"`") {
+			t.Errorf("install.md does not name %s", o.GetName())
+		}
+	}
 }
 
 // TestServerAcceptsChart applies what the chart makes, strictly: Helm itself lets the server drop what it doesn't know.
