@@ -135,11 +135,11 @@ func TestDNSIsAnswered_X8(t *testing.T) {
 	at("--wait", "2s").wants(t, 1, "not every pod of kube-system/coredns answers: pod coredns-1: it does not reply")
 	stock.at.Store(stock.address)
 	// It gives up on its upstream after some seconds, as late as those who ask it do.
-	at("--wait", "8s").wants(t, 1, "not every pod of kube-system/coredns answers: pod coredns-1")
+	at("--wait", "20s").wants(t, 1, "not every pod of kube-system/coredns answers: pod coredns-1")
 	ends(stock).wants(t, 0, "is set up to answer for clusterset.local")
 	at().wants(t, 0, "has what it needs already")
 	ends(stock, "--off").wants(t, 0, "forwards clusterset.local no more")
-	at("--wait", "8s").wants(t, 1, "not every pod of kube-system/coredns answers: pod coredns-1")
+	at("--wait", "20s").wants(t, 1, "not every pod of kube-system/coredns answers: pod coredns-1")
 }
 
 // TestDNSKeepsEdits_X5: what somebody changed in the block by hand stays, whatever happens to our Service, unless --overwrite is
