@@ -66,7 +66,7 @@ guards: control-plane ## Take each guard of SPEC L and X out, and see that a tes
 	@$(GO) run ./test/guards $(GUARDS)
 
 race: control-plane ## The tests of all that shares memory, and CoreDNS itself, under the race detector (needs a C compiler)
-	$(TALLY) env CGO_ENABLED=1 $(GOTEST) -race ./plugin/... ./controller/... ./internal/...
+	$(TALLY) env CGO_ENABLED=1 $(GOTEST) -race ./plugin/... ./controller/... ./internal/... ./cmd/mcsctl/screen
 	$(TALLY) env CGO_ENABLED=1 $(GOTEST) -count=1 -p 1 -race ./test/integration/clusters ./test/integration/fleet ./test/integration/dns
 
 # The control plane's module is one file that calls Kubernetes: staticcheck would read all of that. -trimpath is how it is built.

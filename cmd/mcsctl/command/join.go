@@ -168,6 +168,7 @@ that where other clusters use the same identity.`,
 			if err != nil {
 				return err
 			}
+			a.cleanup.Store(int64(join.Unmarking))
 			if err := join.Leave(cmd.Context(), set, args[0], a.screen.Progress); err != nil {
 				return problem{err}
 			}

@@ -3,9 +3,9 @@ package join
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,13 +30,8 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 			continue
 		}
 		found = true
-		if err := announce(ctx, home, s); err != nil {
+		if err := unregister(ctx, home, s); err != nil {
 			return err
-		}
-		options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(s.UID))}
-		if err := home.Kube.CoreV1().Secrets(s.Namespace).Delete(ctx, s.Name, options); err != nil && !apierrors.IsNotFound(err) {
-			err = fmt.Errorf("deleting Secret %s/%s in %s: %w", s.Namespace, s.Name, home.Origin, err)
-			return errors.Join(err, unannounce(ctx, home, s))
 		}
 		progress("%s: deleted Secret %s/%s", home.Origin, s.Namespace, s.Name)
 		if s.Annotations[clusters.AnnotationRole] != "provider" {
@@ -53,30 +48,45 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 	return nil
 }
 
-// announce marks a Secret as that of a member which is to leave, for the controller not to take its deletion for an accident.
-// Who is only allowed to delete it goes without: the controller then believes it somewhat later.
-func announce(ctx context.Context, home *members.Cluster, s *corev1.Secret) error {
-	err := mark(ctx, home, s, "true")
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
-		return fmt.Errorf("marking Secret %s/%s in %s: %w", s.Namespace, s.Name, home.Origin, err)
-	}
-	return nil
-}
+// Unmarking is how long it may take to remove the mark from a Secret that could not be deleted.
+const Unmarking = 5 * time.Second
 
-// unannounce takes the mark from a member that stays, also when ctx has ended: its deletion may be an accident again.
-func unannounce(ctx context.Context, home *members.Cluster, s *corev1.Secret) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), home.Config.Timeout)
+// unregister marks a Secret as that of a member which is to leave, so that the controller does not take the deletion for an
+// accident, and deletes it. The mark does not outlive a failure: otherwise the controller would take a later accident, such as
+// the deletion of the namespace, for the member's leaving (SPEC L6). Who is only allowed to delete the Secret goes without
+// the mark: the controller then believes the deletion somewhat later.
+func unregister(ctx context.Context, home *members.Cluster, s *corev1.Secret) error {
+	doing, err := "marking", mark(ctx, home, s, "true")
+	forbidden := apierrors.IsForbidden(err)
+	if err == nil || forbidden || apierrors.IsNotFound(err) {
+		options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(s.UID))}
+		doing, err = "deleting", home.Kube.CoreV1().Secrets(s.Namespace).Delete(ctx, s.Name, options)
+	}
+	if err == nil || apierrors.IsNotFound(err) {
+		return nil
+	}
+	err = fmt.Errorf("%s Secret %s/%s in %s: %w", doing, s.Namespace, s.Name, home.Origin, err)
+	if forbidden {
+		return err // it was not marked
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Unmarking)
 	defer cancel()
-	err := mark(ctx, home, s, nil)
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
-		return fmt.Errorf("annotation %s stays on the Secret and has to go if the member stays: %w", clusters.AnnotationLeaving, err)
+	switch unmarked := mark(ctx, home, s, nil); {
+	case apierrors.IsNotFound(unmarked):
+		return nil // it was deleted, though nobody heard so
+	case apierrors.IsConflict(unmarked):
+		return err // another Secret has the name by now, which was never marked
+	case unmarked != nil:
+		return fmt.Errorf("%w; annotation %s stays on it (%s), so that its deletion, for whatever reason, means that the member leaves; to remove it: kubectl annotate secret -n %s %s %s-%s",
+			err, clusters.AnnotationLeaving, members.Brief(unmarked), s.Namespace, s.Name, clusters.AnnotationLeaving, home.Flags())
 	}
-	return nil
+	return fmt.Errorf("%w; annotation %s, which announced that, was removed again", err, clusters.AnnotationLeaving)
 }
 
-func mark(ctx context.Context, home *members.Cluster, s *corev1.Secret, leaving any) error {
+// mark sets the annotation that announces a leave, or removes it if value is nil, if the Secret is still the same.
+func mark(ctx context.Context, home *members.Cluster, s *corev1.Secret, value any) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": s.UID, "annotations": map[string]any{clusters.AnnotationLeaving: leaving},
+		"uid": s.UID, "annotations": map[string]any{clusters.AnnotationLeaving: value},
 	}})
 	if err != nil {
 		return err

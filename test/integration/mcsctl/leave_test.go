@@ -1,0 +1,52 @@
+package mcsctl
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/test/controlplane"
+)
+
+// keeping is a person who has permission to change Secrets, but not to delete them.
+const keeping = `apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: keeper}
+rules:
+- {apiGroups: ["", apps, apiextensions.k8s.io], resources: [secrets, namespaces, deployments, customresourcedefinitions], verbs: [get, list, patch]}
+- {apiGroups: [multicluster.x-k8s.io], resources: ["*"], verbs: [get, list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: keeper}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: keeper}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: keeper}]
+`
+
+// TestLeaveRefused_L6: a Secret that could not be deleted is not left marked as that of a member which leaves: otherwise the
+// deletion of its namespace, later and by accident, would count as the member's leaving.
+func TestLeaveRefused_L6(t *testing.T) {
+	list, _ := start(t, controlplane.Options{Name: "c1"})
+	c1 := list[0]
+	must(t, c1.ApplyYAML(t.Context(), []byte(keeping)))
+	keeper, err := c1.KubeconfigFor("keeper")
+	must(t, err)
+	namespace(t, system, c1)
+	secrets := c1.kube.CoreV1().Secrets(system)
+	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "c2", Labels: map[string]string{clusters.LabelMember: "c2"}}}
+	created, err := secrets.Create(t.Context(), s, metav1.CreateOptions{})
+	must(t, err)
+
+	mcsctl(t, "leave", "c2", "--kubeconfig", keeper).wants(t, 1, "annotation clusterset.dev/leaving, which announced that, was removed again")
+	s, err = secrets.Get(t.Context(), s.Name, getOptions)
+	must(t, err)
+	if value, marked := s.Annotations[clusters.AnnotationLeaving]; marked {
+		t.Errorf("%s is still %q", clusters.AnnotationLeaving, value)
+	}
+	if s.ResourceVersion == created.ResourceVersion {
+		t.Error("the Secret was never marked, so the test proves nothing")
+	}
+	mcsctl(t, "leave", "c2", "--kubeconfig", c1.Kubeconfig()).wants(t, 0, "deleted Secret mcs-system/c2")
+}
