@@ -9,6 +9,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/kubeclient"
 
+	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,7 +25,14 @@ const (
 	minWatch     = 5 * time.Minute  // the server ends a watch after this to twice this
 	briefWatch   = time.Second      // a watch that ends earlier without an event is a failure
 	maxSilence   = 90 * time.Second // of a watch, before another one takes its place
+	// triesInARow and tryEvery bound how often a stream reads or watches, whatever the server answers: one that is broken or
+	// hostile may send an event, or lose the place, with every watch. A restart takes a few tries.
+	triesInARow = 10
+	tryEvery    = maxBackoff
 )
+
+// errShortWatch says that watches end soon after they began, too often for another one at once.
+var errShortWatch = errors.New("the API server ends watches soon after they began")
 
 // errSilent is why a watch was given up: a server sends a bookmark every minute, so that a connection that has been silent for
 // longer may be dead without either end knowing.
@@ -52,6 +60,7 @@ type stream struct {
 	version string // resourceVersion seen last; empty: everything has to be read
 	doubt   bool   // whether the server still counts from there
 	paged   bool   // the server can't stream what exists, this time
+	tries   *rate.Limiter
 }
 
 // name tells a stream from the others of its source.
@@ -60,6 +69,7 @@ func (s *stream) name() string { return s.part + s.kind }
 // run follows the objects until ctx ends.
 func (s *stream) run(ctx context.Context) {
 	backoff := firstBackoff
+	s.tries = rate.NewLimiter(rate.Every(tryEvery), triesInARow)
 	for {
 		began := time.Now()
 		err := s.follow(ctx)
@@ -84,6 +94,9 @@ func (s *stream) run(ctx context.Context) {
 func (s *stream) follow(ctx context.Context) error {
 	client, err := s.connect(ctx)
 	for err == nil {
+		if err := s.awaitTry(ctx); err != nil {
+			return err
+		}
 		switch {
 		case s.version != "" && s.doubt:
 			err = s.checkPlace(ctx, client)
@@ -99,6 +112,15 @@ func (s *stream) follow(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// awaitTry waits until the stream may ask its server again.
+func (s *stream) awaitTry(ctx context.Context) error {
+	if s.tries.Allow() {
+		return nil
+	}
+	s.health.failed(s.name(), errShortWatch)
+	return s.tries.Wait(ctx)
 }
 
 // forgotten reports whether the server doesn't know the resourceVersion that it was asked for, any more or yet.

@@ -154,3 +154,48 @@ func TestRestoredServer_D8(t *testing.T) {
 		<-ended
 	}
 }
+
+// TestTriesWait_X6: a server that ends each watch after an event, or loses the place with each, is not asked again and again at
+// once; one that comes back after a restart is followed within seconds.
+func TestTriesWait_X6(t *testing.T) {
+	const event = `{"type":"MODIFIED","object":{"kind":"ServiceImport","apiVersion":"multicluster.x-k8s.io/v1beta1",
+		"metadata":{"name":"web","namespace":"ns","resourceVersion":"8"},"spec":{"type":"Headless"}}}`
+	const gone = `{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}}`
+	for name, answer := range map[string]string{"ends after an event": event, "loses the place": gone, "loses it after an event": event + gone, "ends at once": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const outage = 3 * time.Second
+			var requests atomic.Int32 // during the outage
+			began, followed := time.Now(), make(chan struct{}, 100)
+			s, _ := importServer(t, func(w http.ResponseWriter, r *http.Request) {
+				out := time.Since(began) < outage
+				if out {
+					requests.Add(1)
+				}
+				switch {
+				case r.URL.Query().Get("watch") == "":
+					fmt.Fprint(w, listOfOne)
+				case out:
+					fmt.Fprint(w, answer)
+				default:
+					w.(http.Flusher).Flush()
+					followed <- struct{}{}
+					<-r.Context().Done()
+				}
+			})
+			s.version = "8"
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() { defer close(ended); s.run(ctx) }()
+			defer func() { stop(); <-ended }()
+			select {
+			case <-followed:
+			case <-time.After(outage + 3*tryEvery):
+				t.Error("it is not followed again")
+			}
+			if got := requests.Load(); got < 3 || got > triesInARow+2 {
+				t.Errorf("%d requests in %s, want at most %d", got, outage, triesInARow+2)
+			}
+		})
+	}
+}

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -117,7 +119,26 @@ func nothing(selector labels.Selector) bool {
 	return !selectable
 }
 
-func newWatched[T runtime.Object](selector string, lw cache.ListerWatcher, of T, trim, changed func(T)) *watched[T] {
+// A server is watched so many times in a row, and then once in so much time. The informer waits before the next watch only
+// where one ends within a second and without an event, and a server that is broken or hostile may send one with each (SPEC X6).
+const (
+	watchesInARow = 10
+	watchEvery    = 15 * time.Second
+)
+
+// seldom bounds how often lw watches.
+func seldom(lw *cache.ListWatch) {
+	watches, open := rate.NewLimiter(rate.Every(watchEvery), watchesInARow), lw.WatchFuncWithContext
+	lw.WatchFuncWithContext = func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		if err := watches.Wait(ctx); err != nil {
+			return nil, err
+		}
+		return open(ctx, o)
+	}
+}
+
+func newWatched[T runtime.Object](selector string, lw *cache.ListWatch, of T, trim, changed func(T)) *watched[T] {
+	seldom(lw)
 	ended, end := context.WithCancel(context.Background())
 	w := &watched[T]{selector: selector, stop: end, ended: ended}
 	w.informer = cache.NewSharedIndexInformer(lw, of, 0, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})

@@ -10,12 +10,20 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 )
 
 // TestNamesOfALyingServer_X2: namespaces and Services with names that no object can have, in a list or a watch, are not seen:
@@ -80,5 +88,63 @@ func TestNamesOfALyingServer_X2(t *testing.T) {
 	}
 	if all := services.in(""); len(all) != 0 {
 		t.Errorf("something is in the namespace without a name: %v", all)
+	}
+}
+
+// TestWatchesWait_X6: a server that ends each watch after an event is not watched again and again at once, and one whose watches
+// last is watched again when one ends.
+func TestWatchesWait_X6(t *testing.T) {
+	for name, c := range map[string]struct {
+		life    time.Duration // of each watch
+		most    int           // watches in an hour
+		longest time.Duration // without a watch
+	}{
+		"closes after an event":  {most: watchesInARow + int(time.Hour/watchEvery) + 1},
+		"closes after a second":  {life: time.Second, most: watchesInARow + int(time.Hour/watchEvery) + 1},
+		"honest, ends every 5 m": {life: 5 * time.Minute, most: 13, longest: 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var watches atomic.Int32
+				var mu sync.Mutex
+				var ended time.Time
+				lw := &cache.ListWatch{
+					ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
+						return &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}, nil
+					},
+					WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+						if o.SendInitialEvents != nil {
+							return nil, apierrors.NewBadRequest("no such parameter")
+						}
+						watches.Add(1)
+						mu.Lock()
+						defer mu.Unlock()
+						if gap := time.Since(ended); c.longest > 0 && !ended.IsZero() && gap > c.longest {
+							t.Errorf("nothing was watched for %s", gap)
+						}
+						w := watch.NewRaceFreeFake()
+						go func() {
+							defer w.Stop()
+							w.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", ResourceVersion: "2"}})
+							select {
+							case <-ctx.Done():
+							case <-time.After(c.life):
+							}
+							mu.Lock()
+							defer mu.Unlock()
+							ended = time.Now()
+						}()
+						return w, nil
+					},
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				w := newWatched("", lw, &corev1.Namespace{}, func(*corev1.Namespace) {}, func(*corev1.Namespace) {})
+				w.run(ctx, slog.New(slog.DiscardHandler), func() {})
+				if got := int(watches.Load()); got > c.most || got < 10 {
+					t.Errorf("%d watches in an hour, want at most %d", got, c.most)
+				}
+			})
+		})
 	}
 }
