@@ -66,7 +66,7 @@ func TestIdentityTexts_X2(t *testing.T) {
 	}
 }
 
-// TestClaim_X4: of two members that say they are the same cluster, one that is connected to it keeps it, else one that came
+// TestClaim_X4: of two members that say they are the same cluster, one that is connected to it keeps it, otherwise one that came
 // earlier; and one that is connected to a cluster takes nobody's.
 func TestClaim_X4(t *testing.T) {
 	const uid, other types.UID = "u", "v"

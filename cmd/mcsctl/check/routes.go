@@ -71,7 +71,7 @@ func (o *gatewayObjects) backends(route *unstructured.Unstructured) (imports, de
 }
 
 // gateway returns which controller a Gateway is for, "" if that is not known, and whether it connects to the addresses of
-// Services: by the EnvoyProxy of the Gateway, else of its class, or by a policy.
+// Services: by the EnvoyProxy of the Gateway, otherwise of its class, or by a policy.
 func (o *gatewayObjects) gateway(name types.NamespacedName) (controller string, byAddress bool) {
 	gateway := find(o.gateways, name)
 	if gateway == nil {

@@ -64,7 +64,7 @@ func hasNamespace(ctx context.Context, c *members.Cluster, name string) (bool, e
 	case apierrors.IsNotFound(err):
 		return false, nil
 	case apierrors.IsForbidden(err):
-		return true, nil // who may not read it can't create it
+		return true, nil // without permission to read it, there is none to create it
 	case err != nil:
 		return false, fmt.Errorf("reading namespace %s of %s: %s", name, c.Origin, members.Brief(err))
 	case ns.DeletionTimestamp != nil:

@@ -152,15 +152,20 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// runSecrets runs a set of the members that Secrets of namespace mcs register, and returns the log of that source, too.
+func runSecrets(t *testing.T, client kubernetes.Interface) (*running, *buffer) {
+	said := &buffer{t: t}
+	return run(t, clusters.Secrets{
+		Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true},
+		Log: slog.New(slog.NewTextHandler(said, nil)),
+	}), said
+}
+
 // TestNamespaceDeleted_L6 holds that a member stays whose Secret is deleted along with the namespace, and its rights with it.
 func TestNamespaceDeleted_L6(t *testing.T) {
 	h, client := home(t, controlplane.Options{Name: "home", ControllerManager: true})
 	h.secret("first", "c1", h.credentials("member"), nil)
-	said := &buffer{t: t}
-	r := run(t, clusters.Secrets{
-		Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true},
-		Log: slog.New(slog.NewTextHandler(said, nil)),
-	})
+	r, said := runSecrets(t, client)
 	r.synced(t, "c1")
 	if err := h.kube.CoreV1().Namespaces().Delete(t.Context(), "mcs", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
@@ -182,11 +187,7 @@ func TestNamespaceDeletedLater_L6(t *testing.T) {
 	other := start(t, controlplane.Options{Name: "other"})
 	h.secret("first", "c1", h.credentials("member"), nil)
 	h.secret("second", "c2", other.credentials("member"), nil)
-	said := &buffer{t: t}
-	r := run(t, clusters.Secrets{
-		Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true},
-		Log: slog.New(slog.NewTextHandler(said, nil)),
-	})
+	r, said := runSecrets(t, client)
 	r.synced(t, "c1")
 	r.synced(t, "c2")
 	if err := h.kube.CoreV1().Secrets("mcs").DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
@@ -213,11 +214,7 @@ func TestVanished_L3_L6(t *testing.T) {
 	h.secret("first", "c1", h.credentials("member"), nil)
 	h.secret("second", "c2", other.credentials("member"), nil)
 	h.secret("third", "c3", third.credentials("member"), nil)
-	said := &buffer{t: t}
-	r := run(t, clusters.Secrets{
-		Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true},
-		Log: slog.New(slog.NewTextHandler(said, nil)),
-	})
+	r, said := runSecrets(t, client)
 	for _, id := range []string{"c1", "c2", "c3"} {
 		r.synced(t, id)
 	}

@@ -10,19 +10,10 @@ import (
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
-// keeping is a person who has permission to change Secrets, but not to delete them.
-const keeping = `apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: keeper}
-rules:
+// keeping is what somebody may who has permission to change Secrets, but not to delete them.
+const keeping = `
 - {apiGroups: ["", apps, apiextensions.k8s.io], resources: [secrets, namespaces, deployments, customresourcedefinitions], verbs: [get, list, patch]}
 - {apiGroups: [multicluster.x-k8s.io], resources: ["*"], verbs: [get, list]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: keeper}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: keeper}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: keeper}]
 `
 
 // TestLeaveRefused_L6: a Secret that could not be deleted is not left marked as that of a member which leaves: otherwise the
@@ -30,9 +21,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: keeper}]
 func TestLeaveRefused_L6(t *testing.T) {
 	list, _ := start(t, controlplane.Options{Name: "c1"})
 	c1 := list[0]
-	must(t, c1.ApplyYAML(t.Context(), []byte(keeping)))
-	keeper, err := c1.KubeconfigFor("keeper")
-	must(t, err)
+	keeper := c1.person(t, "keeper", keeping)
 	namespace(t, system, c1)
 	secrets := c1.kube.CoreV1().Secrets(system)
 	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "c2", Labels: map[string]string{clusters.LabelMember: "c2"}}}

@@ -247,9 +247,7 @@ func TestJoinFailsWithoutTrace_X8(t *testing.T) {
 	token := c1.token(t)
 	front, _ := balancer(t, c1)
 	careless := kubeconfigBy(t, clientcmdapi.Cluster{Server: front, InsecureSkipTLSVerify: true}, token)
-	viewer, err := c2.KubeconfigFor("viewer")
-	must(t, err)
-	must(t, c2.ApplyYAML(t.Context(), []byte(viewing)))
+	viewer := c2.person(t, "viewer", viewing)
 	before := c2.ours(t)
 	unchanged := func(t *testing.T) {
 		t.Helper()
@@ -367,19 +365,28 @@ func TestJoinFailsWithoutTrace_X8(t *testing.T) {
 }
 
 // viewing is what somebody needs to look for members, who may register none.
-const viewing = `apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: viewer}
-rules:
+const viewing = `
 - {apiGroups: ["", apps, networking.k8s.io, apiextensions.k8s.io], resources: [secrets, namespaces, deployments, nodes, servicecidrs, customresourcedefinitions], verbs: [get, list]}
 - {apiGroups: [multicluster.x-k8s.io], resources: ["*"], verbs: [get, list]}
----
+`
+
+// person returns a kubeconfig of somebody who may do in the whole cluster what rules, a list in YAML, allow.
+func (c *cluster) person(t *testing.T, name, rules string) (kubeconfig string) {
+	t.Helper()
+	must(t, c.ApplyYAML(t.Context(), fmt.Appendf(nil, `apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: %[1]s}
+rules:%[2]s---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
-metadata: {name: viewer}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: viewer}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: viewer}]
-`
+metadata: {name: %[1]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[1]s}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[1]s}]
+`, name, rules)))
+	kubeconfig, err := c.KubeconfigFor(name)
+	must(t, err)
+	return kubeconfig
+}
 
 // notKubernetes is a server of something else.
 func notKubernetes(t *testing.T) string {
