@@ -17,7 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/liveness"
+	"github.com/clusterset/multicluster/controller/members"
 )
 
 // Options configure a [Controller].
@@ -27,7 +28,7 @@ type Options struct {
 	// Automatic says whether imports are created for every exported service (SPEC I2).
 	Automatic bool
 	// Withdrawal is what happens to the endpoints of providers that are unreachable past the grace period (SPEC L2).
-	Withdrawal clusters.Policy
+	Withdrawal liveness.Policy
 	// Prefer are the clusters whose endpoints are used first, in order, where neither import nor export says so (SPEC P3).
 	Prefer []string
 	// Workers is the number of names reconciled at once per cluster.
@@ -38,7 +39,7 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
-// Controller is the engine. It implements [clusters.Handler].
+// Controller is the engine. It implements [members.Handler].
 type Controller struct {
 	opts     Options
 	metrics  *metrics
@@ -46,25 +47,25 @@ type Controller struct {
 
 	mu    sync.Mutex
 	ctx   context.Context // nil until Run: a replica that does not lead keeps no lanes
-	set   *clusters.Set
-	lanes map[*clusters.Member]*lane
+	set   *members.Set
+	lanes map[*members.Member]*lane
 }
 
 // New returns a controller that does nothing until [Controller.Run].
 func New(opts Options) *Controller {
 	if opts.Withdrawal == "" {
-		opts.Withdrawal = clusters.WithdrawUnlessLast
+		opts.Withdrawal = liveness.WithdrawUnlessLast
 	}
 	return &Controller{
 		opts:    opts,
 		metrics: newMetrics(opts.Registerer),
-		lanes:   map[*clusters.Member]*lane{},
+		lanes:   map[*members.Member]*lane{},
 	}
 }
 
 // Run reconciles every name of every member of set until ctx ends, and returns once no write is under way. It is to be
 // called when this replica leads.
-func (c *Controller) Run(ctx context.Context, set *clusters.Set) error {
+func (c *Controller) Run(ctx context.Context, set *members.Set) error {
 	c.mu.Lock()
 	c.ctx, c.set = ctx, set
 	for _, m := range set.Members() {
@@ -76,7 +77,7 @@ func (c *Controller) Run(ctx context.Context, set *clusters.Set) error {
 
 	c.mu.Lock()
 	lanes := c.lanes
-	c.ctx, c.lanes = nil, map[*clusters.Member]*lane{}
+	c.ctx, c.lanes = nil, map[*members.Member]*lane{}
 	c.mu.Unlock()
 	for _, l := range lanes {
 		l.close()
@@ -86,7 +87,7 @@ func (c *Controller) Run(ctx context.Context, set *clusters.Set) error {
 
 // open starts the lane of m, with everything to do, if something may be written to m: a cluster that is only read has
 // nothing that a lane could do, and hundreds of lanes would each look at every change. c.mu is held.
-func (c *Controller) open(m *clusters.Member) {
+func (c *Controller) open(m *members.Member) {
 	if r := m.Registration(); c.ctx == nil || c.lanes[m] != nil || !r.Consumer && !r.ExportStatus {
 		return
 	}
@@ -94,16 +95,16 @@ func (c *Controller) open(m *clusters.Member) {
 	c.lanes[m].add(everything)
 }
 
-// Joined implements [clusters.Handler].
-func (c *Controller) Joined(m *clusters.Member) {
+// Joined implements [members.Handler].
+func (c *Controller) Joined(m *members.Member) {
 	c.mu.Lock()
 	c.open(m)
 	c.mu.Unlock()
 	c.all(everything)
 }
 
-// Left implements [clusters.Handler]: what m exported is withdrawn everywhere else (SPEC L3).
-func (c *Controller) Left(m *clusters.Member) {
+// Left implements [members.Handler]: what m exported is withdrawn everywhere else (SPEC L3).
+func (c *Controller) Left(m *members.Member) {
 	c.mu.Lock()
 	l := c.lanes[m]
 	delete(c.lanes, m)
@@ -114,21 +115,21 @@ func (c *Controller) Left(m *clusters.Member) {
 	c.all(everything)
 }
 
-// Changed implements [clusters.Handler].
-func (c *Controller) Changed(_ *clusters.Member, key types.NamespacedName) {
+// Changed implements [members.Handler].
+func (c *Controller) Changed(_ *members.Member, key types.NamespacedName) {
 	c.all(only(key))
 }
 
-// NamespaceChanged implements [clusters.Handler]: imports into m follow its namespaces (SPEC I1).
-func (c *Controller) NamespaceChanged(m *clusters.Member, namespace string) {
+// NamespaceChanged implements [members.Handler]: imports into m follow its namespaces (SPEC I1).
+func (c *Controller) NamespaceChanged(m *members.Member, namespace string) {
 	c.in(m, within(namespace))
 }
 
-// ConsumerChanged implements [clusters.Handler].
-func (c *Controller) ConsumerChanged(m *clusters.Member) { c.in(m, everything) }
+// ConsumerChanged implements [members.Handler].
+func (c *Controller) ConsumerChanged(m *members.Member) { c.in(m, everything) }
 
 // in puts names into the lane of m, if it has one.
-func (c *Controller) in(m *clusters.Member, names scope) {
+func (c *Controller) in(m *members.Member, names scope) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l := c.lanes[m]; l != nil {
@@ -136,8 +137,8 @@ func (c *Controller) in(m *clusters.Member, names scope) {
 	}
 }
 
-// Synced implements [clusters.Handler].
-func (c *Controller) Synced(m *clusters.Member) {
+// Synced implements [members.Handler].
+func (c *Controller) Synced(m *members.Member) {
 	c.mu.Lock()
 	if l := c.lanes[m]; l != nil {
 		l.lookAtSchema()

@@ -9,7 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/liveness"
+	"github.com/clusterset/multicluster/controller/members"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 )
@@ -41,7 +42,7 @@ type offer struct {
 }
 
 // offer merges what is known, and withdraws what is to be withdrawn.
-func (f facts) offer(now time.Time, policy clusters.Policy) *offer {
+func (f facts) offer(now time.Time, policy liveness.Policy) *offer {
 	o := &offer{facts: f, sources: slices.Clone(f.known)}
 	if len(f.exports) > 0 {
 		service := merge.Merge(f.exports, now)
@@ -64,13 +65,13 @@ func (o *offer) wanted(key types.NamespacedName) plan.Wanted {
 }
 
 // gather reads all state of key from the members, whose ids are given once for all names.
-func gather(key types.NamespacedName, members []*clusters.Member, ids []string) facts {
+func gather(key types.NamespacedName, from []*members.Member, ids []string) facts {
 	f := facts{
 		members: ids, consumers: map[string][]string{}, invalid: map[string]*merge.Invalid{},
 		keys: map[string][]string{}, trusted: map[string]merge.Trusted{}, met: map[string]acquaintance{},
 		unsure: map[string]bool{}, unreachable: map[string]bool{}, lost: map[string]bool{},
 	}
-	for _, m := range members {
+	for _, m := range from {
 		if m.Registration().Provider {
 			f.provider(key, m)
 		}
@@ -85,11 +86,11 @@ func gather(key types.NamespacedName, members []*clusters.Member, ids []string) 
 func (f *facts) empty() bool { return len(f.exports)+len(f.invalid)+len(f.unsure) == 0 }
 
 // provider adds what one provider has of the name.
-func (f *facts) provider(key types.NamespacedName, m *clusters.Member) {
+func (f *facts) provider(key types.NamespacedName, m *members.Member) {
 	switch m.Standing() {
-	case clusters.Withdrawn:
+	case liveness.Withdrawn:
 		f.unreachable[m.ID()] = true
-	case clusters.Lost:
+	case liveness.Lost:
 		f.lost[m.ID()] = true
 	}
 	limits := m.Registration().Limits
@@ -129,7 +130,7 @@ func (f *facts) provider(key types.NamespacedName, m *clusters.Member) {
 }
 
 // nameKnown says whether the provider's side of the name is known: whether it is exported, and all that belongs to the export.
-func nameKnown(m *clusters.Member, key types.NamespacedName, export *mcs.ServiceExport) bool {
+func nameKnown(m *members.Member, key types.NamespacedName, export *mcs.ServiceExport) bool {
 	return m.ProviderSynced() && (export == nil || m.Knows(key))
 }
 
@@ -142,7 +143,7 @@ func (f *facts) restrict(cluster string, consumers []string) {
 
 // withdraw marks the sources whose endpoints are to be taken out by the policy: those of unreachable clusters, unless they
 // are the last (SPEC L2); and those of lost ones, which stay as they are, in or out. A cluster whose slices are not known gets a source without any, for what consumers hold of it.
-func (o *offer) withdraw(policy clusters.Policy) {
+func (o *offer) withdraw(policy liveness.Policy) {
 	if o.service == nil || len(o.unreachable)+len(o.lost) == 0 {
 		return
 	}
@@ -157,7 +158,7 @@ func (o *offer) withdraw(policy clusters.Policy) {
 	for i := range o.sources {
 		o.sources[i].Withdrawn = o.unreachable[o.sources[i].Cluster]
 	}
-	o.unlessLast = policy == clusters.WithdrawUnlessLast
+	o.unlessLast = policy == liveness.WithdrawUnlessLast
 	for _, cluster := range o.service.Clusters {
 		if o.unreachable[cluster] && o.unsure[cluster] {
 			o.sources = append(o.sources, plan.Source{Cluster: cluster, Withdrawn: true})

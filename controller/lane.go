@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/members"
 	"github.com/clusterset/multicluster/controller/plan"
 )
 
@@ -24,7 +24,7 @@ const (
 // lane is the queue and the workers of one member cluster.
 type lane struct {
 	c      *Controller
-	member *clusters.Member
+	member *members.Member
 	queue  workqueue.TypedRateLimitingInterface[scope]
 	events *recorder
 	cancel context.CancelFunc
@@ -39,7 +39,7 @@ type lane struct {
 	drops   plan.Fields // what this cluster's ServiceImport schema does not keep (SPEC A7); replaced, never changed
 }
 
-func newLane(ctx context.Context, c *Controller, m *clusters.Member) *lane {
+func newLane(ctx context.Context, c *Controller, m *members.Member) *lane {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &lane{
 		c: c, member: m, cancel: cancel,
@@ -130,7 +130,7 @@ func (l *lane) yields(key types.NamespacedName) bool {
 	return true
 }
 
-// severity keeps the log readable in an outage: that a cluster can't be reached is said once, by package clusters; a refusal
+// severity keeps the log readable in an outage: that a cluster can't be reached is said once, by package members; a refusal
 // is an error at the first, second, fourth, eighth try and so on.
 func severity(err error, tries int) slog.Level {
 	var answer apierrors.APIStatus

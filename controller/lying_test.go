@@ -17,7 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/members"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/bench/provider"
 )
 
@@ -68,9 +69,9 @@ func (w emptying) Write(b []byte) (int, error) {
 func (w emptying) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // fixed is a source of members that never change.
-type fixed []clusters.Registration
+type fixed []registration.Registration
 
-func (f fixed) Run(ctx context.Context, update func([]clusters.Registration)) error {
+func (f fixed) Run(ctx context.Context, update func([]registration.Registration)) error {
 	update(f)
 	<-ctx.Done()
 	return nil
@@ -112,7 +113,7 @@ func TestNamesOfALyingServer_X2(t *testing.T) {
 	said, registry := &lines{}, prometheus.NewPedanticRegistry()
 	log := slog.New(slog.NewTextHandler(said, nil))
 	engine := New(Options{ClusterSet: "lied-to", Workers: 1, Log: log, Registerer: registry})
-	set := clusters.NewSet(engine, log, clusters.Options{ClusterSet: "lied-to", ProbeInterval: 50 * time.Millisecond})
+	set := members.NewSet(engine, log, members.Options{ClusterSet: "lied-to", ProbeInterval: 50 * time.Millisecond})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	t.Cleanup(func() { cancel(); running.Wait() })

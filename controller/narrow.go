@@ -8,9 +8,9 @@ import (
 
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -95,7 +95,7 @@ func (c *Controller) reach(namespace string, consumers []string) string {
 	}
 	if len(closed) > 0 {
 		said += fmt.Sprintf("; namespace %s is not imported into %s, whose %s would have to allow that",
-			namespace, strings.Join(closed, ", "), clusters.LimitImportNamespaces)
+			namespace, strings.Join(closed, ", "), registration.LimitImportNamespaces)
 	} else if consumers == nil {
 		return ""
 	}

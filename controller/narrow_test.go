@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/liveness"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -40,7 +40,7 @@ func exportedBy(ids ...string) facts {
 }
 
 func pictureOf(f facts) *picture {
-	return &picture{facts: f, opts: &Options{ClusterSet: "set", Withdrawal: clusters.WithdrawUnlessLast}}
+	return &picture{facts: f, opts: &Options{ClusterSet: "set", Withdrawal: liveness.WithdrawUnlessLast}}
 }
 
 func nobodyRemembers(map[string]bool) []merge.Export { return nil }

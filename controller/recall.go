@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/members"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 )
@@ -28,13 +28,13 @@ func (f facts) recalling(exports []merge.Export) facts {
 	return f
 }
 
-// acquaintance is since when a member is known, see [clusters.Member.Met].
+// acquaintance is since when a member is known, see [members.Member.Met].
 type acquaintance struct {
 	at    time.Time
 	known bool
 }
 
-func acquaintanceOf(m *clusters.Member) (a acquaintance) {
+func acquaintanceOf(m *members.Member) (a acquaintance) {
 	a.at, a.known = m.Met()
 	return a
 }
@@ -90,10 +90,10 @@ func of(exports []merge.Export, clusters map[string]bool) []merge.Export {
 // anyMemory returns the exports of a name as consumers remember them: those of the clusters in unsure each from the first that
 // remembers it, the others from the first that remembers any. Verdicts on the exports of others are made with it; what a
 // consumer holds only with what it remembers itself, see [picture.to].
-func anyMemory(key types.NamespacedName, members []*clusters.Member, unsure map[string]bool, clusterset string) []merge.Export {
+func anyMemory(key types.NamespacedName, from []*members.Member, unsure map[string]bool, clusterset string) []merge.Export {
 	var exports []merge.Export
 	found, missing := map[string]bool{}, len(unsure)
-	for _, m := range members {
+	for _, m := range from {
 		if !m.Registration().Consumer || missing == 0 && len(exports) > 0 {
 			continue
 		}

@@ -11,9 +11,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/controller/registration"
 )
 
 // passes is how often a name is planned and applied in a row. A whole import takes four (import, slices and derived Service,
@@ -106,7 +106,7 @@ func (l *lane) consumer(key types.NamespacedName) plan.Consumer {
 	closed := ""
 	if !limits.MayImport(key.Namespace) {
 		closed = fmt.Sprintf("services of namespace %s are not imported into cluster %s; its %s would have to allow that",
-			key.Namespace, l.member.ID(), clusters.LimitImportNamespaces)
+			key.Namespace, l.member.ID(), registration.LimitImportNamespaces)
 	}
 	return plan.Consumer{
 		Cluster:       l.member.ID(),

@@ -20,8 +20,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/clusterset/multicluster/controller"
-	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/exporting"
+	"github.com/clusterset/multicluster/controller/liveness"
+	"github.com/clusterset/multicluster/controller/members"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -85,7 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // work runs everything until ctx ends.
-func work(ctx context.Context, opts *options, home *home, sources []clusters.Source, log *slog.Logger) error {
+func work(ctx context.Context, opts *options, home *home, sources []registration.Source, log *slog.Logger) error {
 	log.Info("starting", "version", version, "clusterset", opts.clusterSet, "self", opts.self, "leaderElection", *opts.leaderElect)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -94,18 +96,18 @@ func work(ctx context.Context, opts *options, home *home, sources []clusters.Sou
 
 	engine := controller.New(controller.Options{
 		ClusterSet: opts.clusterSet, Automatic: opts.automatic, Workers: opts.workers, Log: log, Prefer: mcsapi.ParseClusters(opts.prefer),
-		Withdrawal: clusters.Policy(opts.withdrawal), Registerer: metrics,
+		Withdrawal: liveness.Policy(opts.withdrawal), Registerer: metrics,
 	})
 	all := engines{engine}
 	if opts.byRule != nil {
 		all = append(all, exporting.New(*opts.byRule, log))
 	}
-	set := clusters.NewSet(all, log, clusters.Options{
+	set := members.NewSet(all, log, members.Options{
 		ClusterSet: opts.clusterSet, Self: opts.self, UserAgent: "mcs-controller/" + version,
-		Liveness:       clusters.Liveness{Grace: opts.grace, Stable: opts.stable},
+		Liveness:       liveness.Periods{Grace: opts.grace, Stable: opts.stable},
 		LeaseNamespace: home.namespace,
 	})
-	metrics.MustRegister(clusters.NewCollector(set))
+	metrics.MustRegister(members.NewCollector(set))
 	lead, err := newLeadership(opts, home, log, metrics)
 	if err != nil {
 		return err

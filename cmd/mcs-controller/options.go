@@ -10,7 +10,8 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/liveness"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/controller/rules"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -39,9 +40,9 @@ type options struct {
 	logFormat     string
 	verbosity     int
 	version       bool
-	parsedMembers []clusters.Flag
+	parsedMembers []registration.Flag
 	limits        map[string]*[]string // flags as given, by name
-	parsedLimits  map[string]clusters.Limits
+	parsedLimits  map[string]registration.Limits
 }
 
 const usage = `mcs-controller makes Services that some clusters export available in others, by the
@@ -72,11 +73,11 @@ func parse(args []string, w io.Writer) (*options, error) {
 
 	o.limits = map[string]*[]string{}
 	for _, limit := range [][2]string{
-		{clusters.LimitEndpointCIDRs, "a member and the ranges that its endpoints must be in, as `id=ranges`, such as c1=10.1.0.0/16,fd00:1::/48; others are refused. May be repeated, once per member. For members in Secrets this is the annotation clusterset.dev/endpoint-cidrs"},
-		{clusters.LimitServiceCIDRs, "a member that has no ServiceCIDR objects and its ranges of Service addresses, as `id=ranges`; no endpoint can be there. On a Secret: clusterset.dev/service-cidrs"},
-		{clusters.LimitExportNamespaces, "a member and the namespaces that it may export from, as `id=namespaces`, such as c1=shop,team-* (default: all). On a Secret: clusterset.dev/export-namespaces"},
-		{clusters.LimitImportNamespaces, "a member and the namespaces that services are imported into there, as `id=namespaces` (default: all but kube-*, which must be named). On a Secret: clusterset.dev/import-namespaces"},
-		{clusters.LimitExportedKeys, "a member and the labels and annotations with a domain that its ServiceExports may put on imports and derived Services, as `id=keys`: domains, keys, or *.domain, such as c1=example.com,networking.istio.io/exportTo (default: none; keys without a domain always pass). On a Secret: clusterset.dev/exported-keys"},
+		{registration.LimitEndpointCIDRs, "a member and the ranges that its endpoints must be in, as `id=ranges`, such as c1=10.1.0.0/16,fd00:1::/48; others are refused. May be repeated, once per member. For members in Secrets this is the annotation clusterset.dev/endpoint-cidrs"},
+		{registration.LimitServiceCIDRs, "a member that has no ServiceCIDR objects and its ranges of Service addresses, as `id=ranges`; no endpoint can be there. On a Secret: clusterset.dev/service-cidrs"},
+		{registration.LimitExportNamespaces, "a member and the namespaces that it may export from, as `id=namespaces`, such as c1=shop,team-* (default: all). On a Secret: clusterset.dev/export-namespaces"},
+		{registration.LimitImportNamespaces, "a member and the namespaces that services are imported into there, as `id=namespaces` (default: all but kube-*, which must be named). On a Secret: clusterset.dev/import-namespaces"},
+		{registration.LimitExportedKeys, "a member and the labels and annotations with a domain that its ServiceExports may put on imports and derived Services, as `id=keys`: domains, keys, or *.domain, such as c1=example.com,networking.istio.io/exportTo (default: none; keys without a domain always pass). On a Secret: clusterset.dev/exported-keys"},
 	} {
 		o.limits[limit[0]] = f.StringArray(limit[0], nil, limit[1])
 	}
@@ -90,7 +91,7 @@ func parse(args []string, w io.Writer) (*options, error) {
 	f.DurationVar(&o.grace, "grace-period", 30*time.Second, "how `long` a provider must be out of reach before its endpoints are withdrawn where others remain; below 0 for never")
 	f.DurationVar(&o.stable, "stable-period", 30*time.Second, "how `long` it must then be in reach without a break before they return")
 
-	f.StringVar(&o.withdrawal, "withdrawal", string(clusters.WithdrawUnlessLast), "what happens to endpoints of a provider out of reach: keep, withdraw, or withdraw-unless-last: a `policy` that keeps stale endpoints rather than leave a service without any")
+	f.StringVar(&o.withdrawal, "withdrawal", string(liveness.WithdrawUnlessLast), "what happens to endpoints of a provider out of reach: keep, withdraw, or withdraw-unless-last: a `policy` that keeps stale endpoints rather than leave a service without any")
 
 	elect := f.Bool("leader-elect", false, "let only one of several replicas work (default: true where a namespace is known, else false)")
 	f.StringVar(&o.metricsAddr, "metrics-bind-address", "", "the `address` to serve Prometheus metrics on, at /metrics, to whoever reaches it; 0 for none (default: 127.0.0.1:8080 in a pod, else 0)")
@@ -128,7 +129,7 @@ func parse(args []string, w io.Writer) (*options, error) {
 func (o *options) check() error {
 	held := map[string]bool{}
 	for _, value := range o.members {
-		f, err := clusters.ParseFlag(value)
+		f, err := registration.ParseFlag(value)
 		if err != nil {
 			return fmt.Errorf("--cluster: %w", err)
 		}
@@ -139,7 +140,7 @@ func (o *options) check() error {
 		o.parsedMembers = append(o.parsedMembers, f)
 	}
 	if o.self != "" {
-		if err := clusters.ValidID(o.self); err != nil {
+		if err := registration.ValidID(o.self); err != nil {
 			return fmt.Errorf("--self: %w", err)
 		}
 	}
@@ -150,14 +151,14 @@ func (o *options) check() error {
 		return fmt.Errorf("--clusterset %q: want lower-case letters, digits and '-', 1 to 63 of them", o.clusterSet)
 	}
 	for _, id := range mcsapi.ParseClusters(o.prefer) {
-		if err := clusters.ValidID(id); err != nil {
+		if err := registration.ValidID(id); err != nil {
 			return fmt.Errorf("--prefer: %w, or %s for the importing cluster", err, mcsapi.PreferLocal)
 		}
 	}
 	if o.workers < 1 {
 		return fmt.Errorf("--workers %d: want at least 1", o.workers)
 	}
-	if _, err := clusters.ParsePolicy(o.withdrawal); err != nil {
+	if _, err := liveness.ParsePolicy(o.withdrawal); err != nil {
 		return fmt.Errorf("--withdrawal %w", err)
 	}
 	if o.grace == 0 || o.stable <= 0 {
@@ -171,10 +172,10 @@ func (o *options) check() error {
 
 // checkLimits reads the limits of members. A limit of nobody is most likely a slip, which would leave somebody without.
 func (o *options) checkLimits(given map[string]bool) error {
-	o.parsedLimits = map[string]clusters.Limits{}
-	for _, name := range clusters.LimitNames {
+	o.parsedLimits = map[string]registration.Limits{}
+	for _, name := range registration.LimitNames {
 		for _, value := range *o.limits[name] {
-			if err := clusters.ParseLimit(o.parsedLimits, name, value); err != nil {
+			if err := registration.ParseLimit(o.parsedLimits, name, value); err != nil {
 				return fmt.Errorf("--%s %s: %w", name, value, err)
 			}
 			if id, _, _ := strings.Cut(value, "="); !given[id] && id != o.self && o.clustersDir == "" {
@@ -216,11 +217,11 @@ func (o *options) complete(h *home) error {
 }
 
 // sources returns where members come from.
-func (o *options) sources(h *home, log *slog.Logger) ([]clusters.Source, error) {
-	both := clusters.Registration{Provider: true, Consumer: true, ExportStatus: true}
-	var sources []clusters.Source
+func (o *options) sources(h *home, log *slog.Logger) ([]registration.Source, error) {
+	both := registration.Registration{Provider: true, Consumer: true, ExportStatus: true}
+	var sources []registration.Source
 	if o.self != "" {
-		own := clusters.Self{Flag: clusters.Flag{ID: o.self, Path: o.kubeconfig}, Registration: both}
+		own := registration.Self{Flag: registration.Flag{ID: o.self, Path: o.kubeconfig}, Registration: both}
 		own.Registration.Limits = o.parsedLimits[o.self]
 		if o.kubeconfig == "" && !h.pod {
 			return nil, fmt.Errorf("--self %s: this is not a pod; want --kubeconfig with the own cluster's kubeconfig", o.self)
@@ -228,14 +229,14 @@ func (o *options) sources(h *home, log *slog.Logger) ([]clusters.Source, error) 
 		sources = append(sources, own)
 	}
 	if len(o.parsedMembers) > 0 {
-		flags := clusters.Flags{Flags: o.parsedMembers, Registration: both, Limits: o.parsedLimits}
+		flags := registration.Flags{Flags: o.parsedMembers, Registration: both, Limits: o.parsedLimits}
 		if bad, none := flags.Check(); none && o.clustersDir == "" && o.self == "" && !h.known() {
 			return nil, fmt.Errorf("no member can be reached: %s", joined(bad))
 		}
 		sources = append(sources, flags)
 	}
 	if o.clustersDir != "" {
-		dir := clusters.Directory{Path: o.clustersDir, Registration: both, Limits: o.parsedLimits, Log: log}
+		dir := registration.Directory{Path: o.clustersDir, Registration: both, Limits: o.parsedLimits, Log: log}
 		if err := dir.Check(); err != nil {
 			return nil, fmt.Errorf("--clusters-dir: %w", err)
 		}
@@ -246,7 +247,7 @@ func (o *options) sources(h *home, log *slog.Logger) ([]clusters.Source, error) 
 		if err != nil {
 			return nil, fmt.Errorf("--kubeconfig: %w", err)
 		}
-		sources = append(sources, clusters.Secrets{Client: client, Namespace: h.namespace, Registration: both, Log: log})
+		sources = append(sources, registration.Secrets{Client: client, Namespace: h.namespace, Registration: both, Log: log})
 	}
 	if len(sources) == 0 {
 		return nil, fmt.Errorf("no members: want --cluster id=kubeconfig, --clusters-dir, or --kubeconfig and --namespace for members in Secrets")

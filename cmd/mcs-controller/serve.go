@@ -14,14 +14,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"k8s.io/client-go/rest"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/members"
 )
 
 // servers are what probes and Prometheus ask.
 type servers struct{ all []*http.Server }
 
 // serve opens the addresses that were asked for, and answers there until stop.
-func serve(o *options, home *home, set *clusters.Set, lead *leadership, metrics *prometheus.Registry, log *slog.Logger) (*servers, error) {
+func serve(o *options, home *home, set *members.Set, lead *leadership, metrics *prometheus.Registry, log *slog.Logger) (*servers, error) {
 	s := &servers{}
 	m := http.NewServeMux()
 	m.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics}))

@@ -2,7 +2,7 @@
 //
 // What is to be done about a name is decided by package rules. This package watches what that needs and nobody else does: in
 // each member the namespaces, and the Services that a rule selects, by the server's own selection. It is only there when a
-// rule was asked for. What exports there are it reads from the caches of package clusters.
+// rule was asked for. What exports there are it reads from the caches of package members.
 //
 // Nothing is deleted on the word of a cache: that a watch shows a Service no more may mean that it lost its label, that it
 // was deleted, or that the watch began anew. Before an export is deleted its Service and namespace are asked for (SPEC L6).
@@ -16,29 +16,29 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/members"
 	"github.com/clusterset/multicluster/controller/rules"
 )
 
-// Exporter is the engine. It implements [clusters.Handler].
+// Exporter is the engine. It implements [members.Handler].
 type Exporter struct {
 	rules rules.Rules
 	log   *slog.Logger
 
 	mu     sync.Mutex
 	ctx    context.Context // nil while this replica does not lead
-	set    *clusters.Set
-	lanes  map[*clusters.Member]*lane
+	set    *members.Set
+	lanes  map[*members.Member]*lane
 	ending sync.WaitGroup // lanes that are about to stop
 }
 
 // New returns an exporter that does nothing until [Exporter.Run].
 func New(r rules.Rules, log *slog.Logger) *Exporter {
-	return &Exporter{rules: r, log: log, lanes: map[*clusters.Member]*lane{}}
+	return &Exporter{rules: r, log: log, lanes: map[*members.Member]*lane{}}
 }
 
 // Run keeps the exports of every member of set true to the rules until ctx ends, and returns once no write is under way.
-func (x *Exporter) Run(ctx context.Context, set *clusters.Set) error {
+func (x *Exporter) Run(ctx context.Context, set *members.Set) error {
 	x.mu.Lock()
 	x.ctx, x.set = ctx, set
 	x.mu.Unlock()
@@ -48,7 +48,7 @@ func (x *Exporter) Run(ctx context.Context, set *clusters.Set) error {
 	<-ctx.Done()
 	x.mu.Lock()
 	lanes := x.lanes
-	x.ctx, x.lanes = nil, map[*clusters.Member]*lane{}
+	x.ctx, x.lanes = nil, map[*members.Member]*lane{}
 	x.mu.Unlock()
 	for _, l := range lanes {
 		l.stop()
@@ -58,7 +58,7 @@ func (x *Exporter) Run(ctx context.Context, set *clusters.Set) error {
 }
 
 // follow sees to it that a member has a lane, with its present client, if its exports are ours to write.
-func (x *Exporter) follow(m *clusters.Member) {
+func (x *Exporter) follow(m *members.Member) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	l := x.lanes[m]
@@ -78,14 +78,14 @@ func (x *Exporter) follow(m *clusters.Member) {
 	}
 }
 
-// Joined implements [clusters.Handler].
-func (x *Exporter) Joined(m *clusters.Member) { x.follow(m) }
+// Joined implements [members.Handler].
+func (x *Exporter) Joined(m *members.Member) { x.follow(m) }
 
-// Synced implements [clusters.Handler]: the member can be read now, or otherwise than before.
-func (x *Exporter) Synced(m *clusters.Member) { x.follow(m) }
+// Synced implements [members.Handler]: the member can be read now, or otherwise than before.
+func (x *Exporter) Synced(m *members.Member) { x.follow(m) }
 
-// Left implements [clusters.Handler]. What was exported by rule stays: the member may be in another set next.
-func (x *Exporter) Left(m *clusters.Member) {
+// Left implements [members.Handler]. What was exported by rule stays: the member may be in another set next.
+func (x *Exporter) Left(m *members.Member) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if l := x.lanes[m]; l != nil {
@@ -94,8 +94,8 @@ func (x *Exporter) Left(m *clusters.Member) {
 	}
 }
 
-// Changed implements [clusters.Handler]: an export may have come, gone, or been handed over.
-func (x *Exporter) Changed(m *clusters.Member, key types.NamespacedName) {
+// Changed implements [members.Handler]: an export may have come, gone, or been handed over.
+func (x *Exporter) Changed(m *members.Member, key types.NamespacedName) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if l := x.lanes[m]; l != nil && (l.service(key) != nil || x.rules.Made(m.Export(key))) {
@@ -103,8 +103,8 @@ func (x *Exporter) Changed(m *clusters.Member, key types.NamespacedName) {
 	}
 }
 
-// NamespaceChanged implements [clusters.Handler]; lanes watch namespaces themselves, since providers are not told of.
-func (x *Exporter) NamespaceChanged(*clusters.Member, string) {}
+// NamespaceChanged implements [members.Handler]; lanes watch namespaces themselves, since providers are not told of.
+func (x *Exporter) NamespaceChanged(*members.Member, string) {}
 
-// ConsumerChanged implements [clusters.Handler]; no export depends on an importing cluster.
-func (x *Exporter) ConsumerChanged(*clusters.Member) {}
+// ConsumerChanged implements [members.Handler]; no export depends on an importing cluster.
+func (x *Exporter) ConsumerChanged(*members.Member) {}

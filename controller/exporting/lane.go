@@ -12,14 +12,14 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/workqueue"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/members"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // lane is the watches, queue and worker of one member with one set of credentials.
 type lane struct {
 	x      *Exporter
-	member *clusters.Member
+	member *members.Member
 	kube   kubernetes.Interface
 	queue  workqueue.TypedRateLimitingInterface[types.NamespacedName]
 	ctx    context.Context
@@ -42,7 +42,7 @@ const (
 	retryMost  = 2 * time.Minute
 )
 
-func newLane(ctx context.Context, x *Exporter, m *clusters.Member, kube kubernetes.Interface) *lane {
+func newLane(ctx context.Context, x *Exporter, m *members.Member, kube kubernetes.Interface) *lane {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &lane{
 		x: x, member: m, kube: kube, ctx: ctx, cancel: cancel, own: map[string]*watched[*corev1.Service]{}, seen: map[string]string{},

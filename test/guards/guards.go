@@ -11,51 +11,57 @@ type guard struct {
 }
 
 const (
-	unitClusters  = "controller/clusters"
-	unitPlan      = "controller/plan"
-	unitEngine    = "controller"
-	unitProgram   = "cmd/mcs-controller"
-	unitExporting = "controller/exporting"
-	unitPlugin    = "plugin"
-	realClusters  = "test/integration/clusters"
-	realFleet     = "test/integration/fleet"
-	realProgram   = "test/integration/program"
+	unitLiveness     = "controller/liveness"
+	unitMembers      = "controller/members"
+	unitMirror       = "controller/mirror"
+	unitRegistration = "controller/registration"
+	unitPlan         = "controller/plan"
+	unitEngine       = "controller"
+	unitProgram      = "cmd/mcs-controller"
+	unitExporting    = "controller/exporting"
+	unitPlugin       = "plugin"
+	realClusters     = "test/integration/clusters"
+	realFleet        = "test/integration/fleet"
+	realProgram      = "test/integration/program"
 )
 
-func inClusters(name string) place { return place{"controller/clusters", name} }
-func inPlan(name string) place     { return place{"controller/plan", name} }
-func inMerge(name string) place    { return place{"controller/merge", name} }
-func inAccept(name string) place   { return place{"controller/accept", name} }
-func inEngine(name string) place   { return place{"controller", name} }
-func inProgram(name string) place  { return place{"cmd/mcs-controller", name} }
+func inLiveness(name string) place     { return place{"controller/liveness", name} }
+func inMembers(name string) place      { return place{"controller/members", name} }
+func inMirror(name string) place       { return place{"controller/mirror", name} }
+func inRegistration(name string) place { return place{"controller/registration", name} }
+func inPlan(name string) place         { return place{"controller/plan", name} }
+func inMerge(name string) place        { return place{"controller/merge", name} }
+func inAccept(name string) place       { return place{"controller/accept", name} }
+func inEngine(name string) place       { return place{"controller", name} }
+func inProgram(name string) place      { return place{"cmd/mcs-controller", name} }
 
 // None of them quotes the code that it takes out; what stands in quotes below names declarations and fields, or is Go that
 // takes the guard's place. Code that can't be named gets a function of its own.
 var guards = []guard{
 	{"L1", "Leases are renewed only while the provider is reached",
-		inClusters("Member.reached"), returns("true"), realClusters, "TestLiveness_L1_L2_L7"},
+		inMembers("Member.reached"), returns("true"), realClusters, "TestLiveness_L1_L2_L7"},
 	{"L1", "the rate of renewals is bounded",
-		inClusters("renewal"), returns("leaseRenewal"), unitClusters, "TestRenewalRate_L1"},
+		inMembers("renewal"), returns("leaseRenewal"), unitMembers, "TestRenewalRate_L1"},
 	{"L2", "a provider is withdrawn after the grace period",
-		inClusters("judge.graceOver"), returns("false"), unitClusters, "TestJudge"},
+		inLiveness("Detector.graceOver"), returns("false"), unitLiveness, "TestJudge"},
 	{"L2", "not before",
-		inClusters("judge.graceOver"), returns("true"), unitClusters, "TestJudge"},
+		inLiveness("Detector.graceOver"), returns("true"), unitLiveness, "TestJudge"},
 	{"L2", "who is cut off withdraws nothing",
-		inClusters("judge.cutOff"), returns("false"), realFleet, "TestCutOff_L2"},
+		inLiveness("Detector.cutOff"), returns("false"), realFleet, "TestCutOff_L2"},
 	{"L2", "the last endpoints stay",
-		inClusters("Policy.Withdraws"), returns("true"), unitEngine, "TestLastIsJudgedByWhatIsSeen_P2_L2"},
+		inLiveness("Policy.Withdraws"), returns("true"), unitEngine, "TestLastIsJudgedByWhatIsSeen_P2_L2"},
 	{"L2", "time asleep does not count",
-		inClusters("longestStep"), is("1 << 62"), unitClusters, "TestJudge"},
+		inLiveness("longestStep"), is("1 << 62"), unitLiveness, "TestJudge"},
 	{"L2", "grace counts from the last contact",
-		inClusters("sighting.ago"), returns("0"), unitClusters, "TestJudgeCountsFromContact_L2"},
+		inLiveness("Observation.ago"), returns("0"), unitLiveness, "TestJudgeCountsFromContact_L2"},
 	{"L2", "a probe that hangs ends within the grace period",
-		inClusters("Options.patience"), returns("longestPatience"), realClusters, "TestBlackHole_L2_L5"},
+		inMembers("Options.patience"), returns("longestPatience"), realClusters, "TestBlackHole_L2_L5"},
 	{"L2", "the last endpoints that can be used stay",
 		inPlan("pass.counted"), returns("$0.Sources"), unitPlan, "TestLastThatCanBeUsed_L2"},
 	{"L3", "what a member that left exported goes",
 		inEngine("Controller.Left"), skips("all"), realFleet, "TestMemberLeaves_L3"},
 	{"L3", "the Lease of a member that left goes",
-		inClusters("removeLease"), returns("nil"), realClusters, "TestLiveness_L1_L2_L7"},
+		inMembers("removeLease"), returns("nil"), realClusters, "TestLiveness_L1_L2_L7"},
 	{"L4", "the lead ends before the Lease is given up",
 		inProgram("leadership.term"), sets("LeaderElectionConfig", "ReleaseOnCancel", "true"), unitProgram, "TestLeadEndsInTime_L4"},
 	{"L4", "a replica that does not lead does not work",
@@ -63,27 +69,27 @@ var guards = []guard{
 	{"L5", "each member has a queue and workers of its own",
 		inEngine("lane.one"), begins("oneByOne <- true; defer func() { <-oneByOne }()", "var oneByOne = make(chan bool, 1)"), realFleet, "TestSlowMember_L5"},
 	{"L6", "people's imports that a list lacks are not believed gone",
-		inClusters("connection.importStore"), skips("doubtAbsences"), realClusters, "TestRestoredEmpty_L6"},
+		inMembers("connection.importStore"), skips("DoubtAbsences"), realClusters, "TestRestoredEmpty_L6"},
 	{"L6", "an empty directory in another's place says nothing",
-		inClusters("replaced"), returns("false"), unitClusters, "TestDirectoryMissing_L6"},
+		inRegistration("replaced"), returns("false"), unitRegistration, "TestDirectoryMissing_L6"},
 	{"L6", "a list that lost most objects is not believed",
-		inClusters("tooMany"), returns("false"), realClusters, "TestRestoredEmpty_L6"},
+		inMirror("tooMany"), returns("false"), realClusters, "TestRestoredEmpty_L6"},
 	{"L6", "what came back during an outage is seen before it is believed gone",
-		inClusters("store.doubtAnew"), returns(), unitClusters, "TestDoubt_L6"},
+		inMirror("Store.doubtAnew"), returns(), unitMirror, "TestDoubt_L6"},
 	{"L6", "members don't leave with the namespace of their Secrets",
-		inClusters("homeNamespace.stays"), returns("nil"), realClusters, "TestNamespaceDeleted_L6"},
+		inRegistration("homeNamespace.stays"), returns("nil"), realClusters, "TestNamespaceDeleted_L6"},
 	{"L6", "not all members leave because their Secrets are deleted at once",
-		inClusters("vanished"), returns("false"), realClusters, "TestVanished_L3_L6"},
+		inRegistration("vanished"), returns("false"), realClusters, "TestVanished_L3_L6"},
 	{"L3", "members that are to leave do so, whoever else is deleted",
-		inClusters("stays"), returns("true"), realClusters, "TestVanished_L3_L6"},
+		inRegistration("stays"), returns("true"), realClusters, "TestVanished_L3_L6"},
 	{"L6", "the deletions that come with a CRD's are not believed",
-		inClusters("connection.exportStore"), skips("doubtRemovals"), realClusters, "TestRemovedCRDs_L6"},
+		inMembers("connection.exportStore"), skips("DoubtRemovals"), realClusters, "TestRemovedCRDs_L6"},
 	{"L6", "what is not synced is not absent",
 		inEngine("nameKnown"), returns("true"), realFleet, "TestAbsentProvider_L3_L9"},
 	{"L7", "endpoints return after the stable period",
-		inClusters("judge.stable"), returns("true"), unitClusters, "TestJudge"},
+		inLiveness("Detector.stable"), returns("true"), unitLiveness, "TestJudge"},
 	{"L8", "other credentials sync before they replace the old",
-		inClusters("connection.atLeast"), returns("true"), realClusters, "TestRotation_L8"},
+		inMembers("connection.atLeast"), returns("true"), realClusters, "TestRotation_L8"},
 	{"L9", "the export of a cluster that is away counts",
 		inEngine("facts.recalling"), returns("$0"), realFleet, "TestAbsentProvider_L3_L9"},
 	{"M1", "a known member's word about its age is not believed",
@@ -91,7 +97,7 @@ var guards = []guard{
 	{"M1", "what appeared while no controller ran is new",
 		inEngine("acquaintance.before"), returns("false"), unitEngine, "TestAges_M1"},
 	{"X1", "kubeconfigs from outside name no files",
-		inClusters("credentialsInside"), returns("nil"), unitClusters, "TestKubeconfigFromOutside_X1"},
+		inRegistration("credentialsInside"), returns("nil"), unitRegistration, "TestKubeconfigFromOutside_X1"},
 	{"X1", "metrics are on loopback unless an address is given",
 		inProgram("metricsAddrInPod"), is(`":8080"`), unitProgram, "TestAddresses_X1"},
 	{"X2", "special-purpose addresses are refused",
@@ -113,28 +119,28 @@ var guards = []guard{
 	{"X2", "a zone is a label's value",
 		inAccept("isLabelValue"), returns("true"), unitPlan, "TestHostileRows_X2"},
 	{"X2", "names that no object can have become no keys",
-		inClusters("feed.admits"), returns("true"), unitEngine, "TestNamesOfALyingServer_X2"},
+		inMirror("Feed.admits"), returns("true"), unitEngine, "TestNamesOfALyingServer_X2"},
 	{"X2", "such names become no keys for exporting by rule",
 		place{"internal/mcsapi", "Wellformed"}, returns("nil"), unitExporting, "TestNamesOfALyingServer_X2"},
 	{"X2", "such names become no keys for DNS",
 		place{"internal/mcsapi", "Wellformed"}, returns("nil"), unitPlugin, "TestMalformedNames_D11"},
 	{"X2", "labels that name no object make no keys",
-		place{"internal/mcsapi", "IsSubdomain"}, returns("true"), unitClusters, "TestGroups_X2"},
+		place{"internal/mcsapi", "IsSubdomain"}, returns("true"), unitMembers, "TestGroups_X2"},
 	{"X3", "a member exports only from where it may",
-		inClusters("Limits.MayExport"), returns("true"), realFleet, "TestNamespaceLimits_X3"},
+		inRegistration("Limits.MayExport"), returns("true"), realFleet, "TestNamespaceLimits_X3"},
 	{"X3", "kube-* namespaces must be meant",
-		inClusters("meant"), returns("true"), unitClusters, "TestNamespaces_X3"},
+		inRegistration("meant"), returns("true"), unitRegistration, "TestNamespaces_X3"},
 	{"X4", "imports of another clusterset remember nothing for this one",
 		inEngine("remembered"), never("OtherSet"), unitEngine, "TestMemoryIsOnesOwn_L9_X4"},
 	// The selector of the watch keeps them out, too; it saves work, and the plan does not rely on it.
 	{"X4", "imported slices are not exported again",
 		inPlan("imported"), returns("false"), unitPlan, "TestImportedSlicesAreIgnored_X4"},
 	{"X4", "one cluster is one member",
-		inClusters("Set.claim"), returns("nil"), realClusters, "TestIdentity_X4"},
+		inMembers("Set.claim"), returns("nil"), realClusters, "TestIdentity_X4"},
 	{"X4", "a member takes no other's cluster",
-		inClusters("Set.claim"), never("conn"), unitClusters, "TestClaim_X4"},
+		inMembers("Set.claim"), never("conn"), unitMembers, "TestClaim_X4"},
 	{"X4", "who is connected to a cluster keeps it",
-		inClusters("Set.claim"), never("connected"), realClusters, "TestNeverReached_X4"},
+		inMembers("Set.claim"), never("connected"), realClusters, "TestNeverReached_X4"},
 	{"X5", "exported keys of other controllers need a registration that allows them",
 		inMerge("Trusted.refuse"), returns(`""`), realFleet, "TestExportedKeys_X5"},
 	{"X5", "another clusterset's import is left alone",

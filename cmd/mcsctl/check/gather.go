@@ -18,7 +18,7 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/join"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -77,7 +77,7 @@ func Gather(ctx context.Context, set *members.Set, zone string) Facts {
 func gather(ctx context.Context, set *members.Set, m *members.Cluster, zone string) Cluster {
 	c := Cluster{ID: m.ID, Flags: m.Flags(), Provider: m.Provider, Consumer: m.Consumer, Registered: strings.HasPrefix(m.Origin, "Secret ")}
 	for i := range set.Secrets {
-		if set.Secrets[i].Labels[clusters.LabelMember] == m.ID {
+		if set.Secrets[i].Labels[registration.LabelMember] == m.ID {
 			c.Pods, _ = join.ParseCIDRs(strings.Split(set.Secrets[i].Annotations[join.AnnotationPodCIDRs], ","))
 		}
 	}

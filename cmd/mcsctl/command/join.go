@@ -11,7 +11,7 @@ import (
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/join"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 )
 
 // origin is the flags that name the cluster that joins or leaves.
@@ -88,7 +88,7 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
 			if len(bad) > 0 {
 				return fmt.Errorf("--pod-cidrs %s: want ranges such as 10.1.0.0/16", strings.Join(bad, ","))
 			}
-			r.Limits = map[string]string{clusters.LimitEndpointCIDRs: endpointCIDRs, clusters.LimitExportedKeys: exportedKeys}
+			r.Limits = map[string]string{registration.LimitEndpointCIDRs: endpointCIDRs, registration.LimitExportedKeys: exportedKeys}
 			for name, list := range r.Limits {
 				if err := join.CheckLimit(name, list); err != nil {
 					return err
@@ -103,7 +103,7 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
 			}
 			r.Said = map[string]string{}
 			for flag, value := range map[string]string{
-				"role": r.Role, "server": r.Server, "unchecked": fmt.Sprint(r.Unchecked), "pod-cidrs": strings.Join(podCIDRs, ","), clusters.LimitEndpointCIDRs: endpointCIDRs,
+				"role": r.Role, "server": r.Server, "unchecked": fmt.Sprint(r.Unchecked), "pod-cidrs": strings.Join(podCIDRs, ","), registration.LimitEndpointCIDRs: endpointCIDRs,
 			} {
 				if cmd.Flags().Changed(flag) {
 					r.Said[flag] = value
@@ -123,8 +123,8 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
 	f.StringVar(&r.Server, "server", "", "the `URL` at which the controller reaches the API server that joins (default: that of the kubeconfig)")
 	f.BoolVar(&r.Unchecked, "unchecked", false, "don't try --server from this machine, which doesn't reach it")
 	f.StringSliceVar(&podCIDRs, "pod-cidrs", nil, "the `ranges` of the pods of the cluster that joins, where its nodes don't tell")
-	f.StringVar(&endpointCIDRs, clusters.LimitEndpointCIDRs, "", "the `ranges` that endpoints of the cluster that joins must be in, or any (default: what is registered, else what its network's configuration says, if that can be relied on)")
-	f.StringVar(&exportedKeys, clusters.LimitExportedKeys, "", "the `keys` of labels and annotations with a domain that its exports may set elsewhere: domains, keys, or *.domain (default: what is registered, else none)")
+	f.StringVar(&endpointCIDRs, registration.LimitEndpointCIDRs, "", "the `ranges` that endpoints of the cluster that joins must be in, or any (default: what is registered, else what its network's configuration says, if that can be relied on)")
+	f.StringVar(&exportedKeys, registration.LimitExportedKeys, "", "the `keys` of labels and annotations with a domain that its exports may set elsewhere: domains, keys, or *.domain (default: what is registered, else none)")
 	f.BoolVar(&r.CRDs, "crds", false, "install the CRDs of the API in both clusters, where they are missing")
 	f.DurationVar(&r.Wait, "wait", 20*time.Second, "how long the cluster may take to issue a token, and to let it in")
 	f.BoolVar(&dryRun, "dry-run", false, "print the YAML of what would be applied, and change nothing")

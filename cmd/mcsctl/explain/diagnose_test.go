@@ -15,8 +15,8 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
-	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -121,8 +121,8 @@ func TestDiagnose(t *testing.T) {
 		{"a controller that is down stops nothing (L4)", func(f *Facts, _, _ *Cluster) { f.Leader = nil }, ""},
 		{"no CRD where it is imported", func(_ *Facts, _, c2 *Cluster) { c2.Import, c2.NotServed["serviceimports"] = nil, true }, "c2 import: CRD is missing → deploy/crds"},
 		{"nobody looked at the import", func(_ *Facts, _, c2 *Cluster) { c2.Import.Status.Conditions, c2.Import.Spec.IPs = nil, nil }, "c2 import: no controller has looked → mcsctl status"},
-		{"the namespace is not trusted to the exporter (X3)", func(_ *Facts, c1, _ *Cluster) { c1.Limits.Exports = clusters.Namespaces{"shop", "team-*"} }, "c1 export: may not export from namespace provider-ns, only from shop, team-* → annotation clusterset.dev/export-namespaces of its Secret in namespace mcs-system"},
-		{"nor imported (X3)", func(_ *Facts, _, c2 *Cluster) { c2.Import, c2.Limits.Imports = nil, clusters.Namespaces{"shop"} }, "c2 import: services of namespace provider-ns are not imported into c2 → --import-namespaces"},
+		{"the namespace is not trusted to the exporter (X3)", func(_ *Facts, c1, _ *Cluster) { c1.Limits.Exports = registration.Namespaces{"shop", "team-*"} }, "c1 export: may not export from namespace provider-ns, only from shop, team-* → annotation clusterset.dev/export-namespaces of its Secret in namespace mcs-system"},
+		{"nor imported (X3)", func(_ *Facts, _, c2 *Cluster) { c2.Import, c2.Limits.Imports = nil, registration.Namespaces{"shop"} }, "c2 import: services of namespace provider-ns are not imported into c2 → --import-namespaces"},
 		{"a namespace of Kubernetes (X3)", func(f *Facts, _, c2 *Cluster) { f.Key.Namespace, c2.Import = "kube-system", nil }, "c2 import: services of namespace kube-system are not imported → import-namespaces"},
 		{"endpoints were refused (X2)", func(_ *Facts, _, c2 *Cluster) {
 			c2.Imported = nil

@@ -11,9 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -83,7 +83,7 @@ func derived(s *corev1.Service) bool { return s.Labels[mcsapi.LabelClusterSet] !
 func (d *diagnosis) verdict(c *Cluster) {
 	if refused := refusedKeys(c); refused != "" {
 		d.look(c, "export", Warning, "valid, but "+refused,
-			"take those keys out of spec.exportedLabels and spec.exportedAnnotations; a domain that is not reserved can be allowed: "+d.limitOf(clusters.LimitExportedKeys))
+			"take those keys out of spec.exportedLabels and spec.exportedAnnotations; a domain that is not reserved can be allowed: "+d.limitOf(registration.LimitExportedKeys))
 		return
 	}
 	valid := condition(c.Export.Status.Conditions, string(mcs.ServiceExportConditionValid))

@@ -16,7 +16,7 @@ import (
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 )
 
 // Facts are all that is known of one name. They are not changed once gathered.
@@ -39,7 +39,7 @@ type Cluster struct {
 	Flags              string
 	Provider, Consumer bool
 	// Limits are what the cluster's registration trusts it with (SPEC X2, X3).
-	Limits clusters.Limits
+	Limits registration.Limits
 	// Down says why the cluster gave no answer; "" if it did.
 	Down string
 	// Unread says of what could not be read why, by resource: "serviceexports", "services", "endpointslices",

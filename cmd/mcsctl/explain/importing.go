@@ -9,9 +9,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -128,7 +128,7 @@ func (d *diagnosis) notImported(c *Cluster, some bool) {
 	case len(d.exports) == 0:
 		d.look(c, "import", None, "there is no ServiceImport, and nothing to import", "")
 	case !c.Limits.MayImport(d.Key.Namespace):
-		d.look(c, "import", Wrong, fmt.Sprintf("services of namespace %s are not imported into %s", d.Key.Namespace, c.ID), d.trust(c, clusters.LimitImportNamespaces))
+		d.look(c, "import", Wrong, fmt.Sprintf("services of namespace %s are not imported into %s", d.Key.Namespace, c.ID), d.trust(c, registration.LimitImportNamespaces))
 	case d.closed(c):
 		d.look(c, "import", None, "not imported here: it is exported to other clusters only", "")
 	case d.Controller != nil && !d.Controller.Automatic:

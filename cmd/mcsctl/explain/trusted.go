@@ -6,9 +6,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -19,7 +19,7 @@ func (d *diagnosis) mayExport(c *Cluster) bool {
 	if c.Limits.MayExport(d.Key.Namespace) {
 		return true
 	}
-	d.look(c, "export", Wrong, c.Limits.NotExported(c.ID, d.Key.Namespace), d.trust(c, clusters.LimitExportNamespaces))
+	d.look(c, "export", Wrong, c.Limits.NotExported(c.ID, d.Key.Namespace), d.trust(c, registration.LimitExportNamespaces))
 	return false
 }
 
@@ -49,10 +49,10 @@ func (d *diagnosis) limitOf(limit string) string {
 func (d *diagnosis) refused(c *Cluster) (message, do string) {
 	if cond := condition(c.Import.Status.Conditions, plan.ConditionRefused); cond != nil && cond.Status == metav1.ConditionTrue {
 		if cond.Reason == plan.KeysRefused {
-			return cond.Message, "are those labels and annotations meant to be set here? then " + d.limitOf(clusters.LimitExportedKeys)
+			return cond.Message, "are those labels and annotations meant to be set here? then " + d.limitOf(registration.LimitExportedKeys)
 		}
 		return cond.Message, fmt.Sprintf("docs/security.md lists what is never imported; correct it in the exporting cluster, or, to allow an address, change %s/%s of that member's Secret in namespace %s",
-			mcsapi.Domain, clusters.LimitEndpointCIDRs, d.Namespace)
+			mcsapi.Domain, registration.LimitEndpointCIDRs, d.Namespace)
 	}
 	return "", ""
 }

@@ -14,7 +14,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -84,8 +84,8 @@ func (r *Request) declare(ctx context.Context) error {
 	limits := map[string]string{}
 	for i := range r.Set.Secrets {
 		s := &r.Set.Secrets[i]
-		for _, name := range clusters.LimitNames {
-			if list, ok := s.Annotations[mcsapi.Domain+"/"+name]; ok && s.Labels[clusters.LabelMember] == r.ID {
+		for _, name := range registration.LimitNames {
+			if list, ok := s.Annotations[mcsapi.Domain+"/"+name]; ok && s.Labels[registration.LabelMember] == r.ID {
 				limits[name] = list
 			}
 		}
@@ -109,7 +109,7 @@ func (r *Request) declare(ctx context.Context) error {
 	}
 	r.undeclared = why
 	if why == "" {
-		limits[clusters.LimitEndpointCIDRs], r.declared = joined(found.ranges), found.from
+		limits[registration.LimitEndpointCIDRs], r.declared = joined(found.ranges), found.from
 	}
 	return nil
 }
@@ -179,10 +179,10 @@ func (r *Request) annotate(s *corev1.Secret) {
 
 // CheckLimit says what is wrong with a limit that a flag gives.
 func CheckLimit(name, list string) error {
-	if list == "" || name == clusters.LimitEndpointCIDRs && list == AnyEndpoints {
+	if list == "" || name == registration.LimitEndpointCIDRs && list == AnyEndpoints {
 		return nil
 	}
-	if err := (&clusters.Limits{}).Set(name, list); err != nil {
+	if err := (&registration.Limits{}).Set(name, list); err != nil {
 		return errors.New("--" + err.Error())
 	}
 	return nil

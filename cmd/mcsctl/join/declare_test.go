@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 )
 
 // SPEC X2: ranges are declared only where nothing that is there contradicts them.
@@ -62,11 +62,11 @@ func TestRangesIn(t *testing.T) {
 
 func TestCheckLimit(t *testing.T) {
 	for list, want := range map[string]string{"": "", "any": "", "10.0.0.0/8": "", "10.0.0.0": "--endpoint-cidrs \"10.0.0.0\": want ranges"} {
-		if err := CheckLimit(clusters.LimitEndpointCIDRs, list); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		if err := CheckLimit(registration.LimitEndpointCIDRs, list); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", list, err)
 		}
 	}
-	if CheckLimit(clusters.LimitExportedKeys, "any") != nil || CheckLimit(clusters.LimitExportedKeys, "*/x") == nil {
+	if CheckLimit(registration.LimitExportedKeys, "any") != nil || CheckLimit(registration.LimitExportedKeys, "*/x") == nil {
 		t.Error("keys are not checked as keys")
 	}
 }

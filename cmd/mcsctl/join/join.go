@@ -18,7 +18,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -117,10 +117,10 @@ func (r *Request) others(ctx context.Context) []Party {
 	var wg sync.WaitGroup
 	for i := range r.Set.Secrets {
 		s := &r.Set.Secrets[i]
-		out[i] = Party{ID: s.Labels[clusters.LabelMember], Origin: "Secret " + s.Namespace + "/" + s.Name}
+		out[i] = Party{ID: s.Labels[registration.LabelMember], Origin: "Secret " + s.Namespace + "/" + s.Name}
 		out[i].Pods, _ = ParseCIDRs(strings.Split(s.Annotations[AnnotationPodCIDRs], ","))
 		wg.Go(func() {
-			reg := clusters.Registered(s)
+			reg := registration.Registered(s)
 			if c := (&members.Cluster{Err: reg.Err}); reg.Err == nil && c.Connect(reg.Config, home.Config.Timeout).Err == nil {
 				out[i].UID, _ = c.UID(ctx)
 				out[i].Services = serviceCIDRs(ctx, c) // which the identity may read where it imports

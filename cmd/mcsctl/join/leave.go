@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -26,7 +26,7 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 	home, found := set.Home(), false
 	for i := range set.Secrets {
 		s := &set.Secrets[i]
-		if s.Labels[clusters.LabelMember] != id {
+		if s.Labels[registration.LabelMember] != id {
 			continue
 		}
 		found = true
@@ -34,14 +34,14 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 			return err
 		}
 		progress("%s: deleted Secret %s/%s", home.Origin, s.Namespace, s.Name)
-		if s.Annotations[clusters.AnnotationRole] != "provider" {
+		if s.Annotations[registration.AnnotationRole] != "provider" {
 			progress("%s: what was imported into it stays there as it is; to delete it there: %s", id, mcsapi.DeleteImported(set.ClusterSet()))
 		}
 	}
 	if !found {
 		var ids []string
 		for i := range set.Secrets {
-			ids = append(ids, set.Secrets[i].Labels[clusters.LabelMember])
+			ids = append(ids, set.Secrets[i].Labels[registration.LabelMember])
 		}
 		return fmt.Errorf("no Secret in namespace %s of %s registers a member %s; registered are %s", set.Namespace, home.Origin, id, orNone(ids))
 	}
@@ -78,15 +78,15 @@ func unregister(ctx context.Context, home *members.Cluster, s *corev1.Secret) er
 		return err // another Secret has the name by now, which was never marked
 	case unmarked != nil:
 		return fmt.Errorf("%w; annotation %s stays on it (%s), so that its deletion, for whatever reason, means that the member leaves; to remove it: kubectl annotate secret -n %s %s %s-%s",
-			err, clusters.AnnotationLeaving, members.Brief(unmarked), s.Namespace, s.Name, clusters.AnnotationLeaving, home.Flags())
+			err, registration.AnnotationLeaving, members.Brief(unmarked), s.Namespace, s.Name, registration.AnnotationLeaving, home.Flags())
 	}
-	return fmt.Errorf("%w; annotation %s, which announced that, was removed again", err, clusters.AnnotationLeaving)
+	return fmt.Errorf("%w; annotation %s, which announced that, was removed again", err, registration.AnnotationLeaving)
 }
 
 // mark sets the annotation that announces a leave, or removes it if value is nil, if the Secret is still the same.
 func mark(ctx context.Context, home *members.Cluster, s *corev1.Secret, value any) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": s.UID, "annotations": map[string]any{clusters.AnnotationLeaving: value},
+		"uid": s.UID, "annotations": map[string]any{registration.AnnotationLeaving: value},
 	}})
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/deploy"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -124,10 +124,10 @@ func Registration(namespace, id, role string, pods []netip.Prefix, kubeconfig []
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, Name: id,
-			Labels:      map[string]string{clusters.LabelMember: id, "app.kubernetes.io/part-of": "multicluster"},
-			Annotations: map[string]string{clusters.AnnotationRole: role},
+			Labels:      map[string]string{registration.LabelMember: id, "app.kubernetes.io/part-of": "multicluster"},
+			Annotations: map[string]string{registration.AnnotationRole: role},
 		},
-		Data: map[string][]byte{clusters.KeyKubeconfig: kubeconfig},
+		Data: map[string][]byte{registration.KeyKubeconfig: kubeconfig},
 	}
 	if len(pods) > 0 {
 		s.Annotations[AnnotationPodCIDRs] = joined(pods)

@@ -17,7 +17,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 )
 
 // This file finds the path by which the controller reaches the API server that joins: the address, the proxy, and how the
@@ -119,7 +119,7 @@ func (r *Request) asController(path *clientcmdapi.Cluster, token string) (*rest.
 	if err != nil {
 		return nil, err
 	}
-	reg := clusters.Registered(Registration(r.Set.Namespace, r.ID, r.role(), nil, content))
+	reg := registration.Registered(Registration(r.Set.Namespace, r.ID, r.role(), nil, content))
 	return reg.Config, reg.Err
 }
 

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 )
 
 // plan is what joining applies in the cluster that joins, and then at home, each in this order. The Secret that registers the
@@ -109,7 +109,7 @@ func (r *Request) carryOut(ctx context.Context, p plan, made *created) error {
 	home := r.Set.Home()
 	r.Progress("%s: registering %s by Secret %s/%s", home.Origin, r.ID, r.Set.Namespace, r.ID)
 	if r.declared != "" {
-		r.Progress("%s: endpoints must be in %s (%s); --endpoint-cidrs changes it", r.ID, r.limits[clusters.LimitEndpointCIDRs], r.declared)
+		r.Progress("%s: endpoints must be in %s (%s); --endpoint-cidrs changes it", r.ID, r.limits[registration.LimitEndpointCIDRs], r.declared)
 	}
 	return r.applyAll(ctx, home, append(p.home, secret), made)
 }

@@ -12,7 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 )
 
 // Party is a cluster, as far as it matters to whether it can be a member beside others.
@@ -35,7 +35,7 @@ type Newcomer struct {
 // Refuse says why a cluster can't become a member beside others, and the way out, in one line; nil if it can. The first of
 // the others is the one that it joins. One that has its id and is the same cluster is no obstacle: it joins again.
 func Refuse(n Newcomer, others []Party) error {
-	if err := clusters.ValidID(n.ID); err != nil {
+	if err := registration.ValidID(n.ID); err != nil {
 		return err
 	}
 	for _, o := range others {

@@ -6,7 +6,7 @@ import (
 	"maps"
 	"strings"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -21,7 +21,7 @@ const (
 	flagServer    = "server"
 	flagUnchecked = "unchecked" // of that server
 	flagPodCIDRs  = "pod-cidrs"
-	flagEndpoint  = clusters.LimitEndpointCIDRs
+	flagEndpoint  = registration.LimitEndpointCIDRs
 )
 
 // Recall completes the request by what was said when the cluster joined before.
@@ -66,7 +66,7 @@ func remember(annotation string, now map[string]string) map[string]string {
 // registered returns an annotation of the Secret that registers the cluster already, or "".
 func (r *Request) registered(annotation string) string {
 	for i := range r.Set.Secrets {
-		if s := &r.Set.Secrets[i]; s.Labels[clusters.LabelMember] == r.ID {
+		if s := &r.Set.Secrets[i]; s.Labels[registration.LabelMember] == r.ID {
 			return s.Annotations[annotation]
 		}
 	}

@@ -24,7 +24,7 @@ import (
 	"k8s.io/client-go/rest"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -40,7 +40,7 @@ type Cluster struct {
 	// Provider and Consumer are its roles.
 	Provider, Consumer bool
 	// Limits are what its registration trusts it with; those that a controller has as flags are not known here.
-	Limits clusters.Limits
+	Limits registration.Limits
 	// Home says that this is where the Secrets that register members, and the controller, are looked for.
 	Home bool
 	// Err says why the cluster can't be asked at all, such as a broken kubeconfig; the clients are nil then.

@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/kubeclient"
 )
 
@@ -93,7 +93,7 @@ func Find(ctx context.Context, o Options) (*Set, error) {
 
 func (s *Set) fromFlags(o Options) error {
 	for _, value := range o.Clusters {
-		f, err := clusters.ParseFlag(value)
+		f, err := registration.ParseFlag(value)
 		if err != nil {
 			return fmt.Errorf("--cluster: %w", err)
 		}
@@ -200,7 +200,7 @@ func (s *Set) registered(ctx context.Context, timeout time.Duration) []found {
 	var wg sync.WaitGroup
 	for i := range s.Secrets {
 		wg.Go(func() {
-			reg := clusters.Registered(&s.Secrets[i])
+			reg := registration.Registered(&s.Secrets[i])
 			c := &Cluster{ID: cmp.Or(reg.ID, s.Secrets[i].Name), Origin: reg.Origin, Provider: reg.Provider, Consumer: reg.Consumer, Limits: reg.Limits, Err: reg.Err}
 			out[i].cluster = c
 			if reg.Err == nil && c.Connect(reg.Config, timeout).Err == nil {
@@ -214,7 +214,7 @@ func (s *Set) registered(ctx context.Context, timeout time.Duration) []found {
 
 // Registrations lists the Secrets of a namespace that register members, by name.
 func (c *Cluster) Registrations(ctx context.Context, ns string) ([]corev1.Secret, error) {
-	opts := metav1.ListOptions{LabelSelector: clusters.LabelMember}
+	opts := metav1.ListOptions{LabelSelector: registration.LabelMember}
 	all, err := kubeclient.All(ctx, opts, func(ctx context.Context, opts metav1.ListOptions) ([]corev1.Secret, metav1.ListMeta, error) {
 		list, err := c.Kube.CoreV1().Secrets(ns).List(ctx, opts)
 		if err != nil {

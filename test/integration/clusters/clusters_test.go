@@ -1,4 +1,4 @@
-// Package clusters tests controller/clusters against real API servers: members that join, leave, break and come back, under
+// Package clusters tests controller/members against real API servers: members that join, leave, break and come back, under
 // the identities of deploy/rbac. Each test names the line of the specification that it holds.
 package clusters
 
@@ -23,7 +23,8 @@ import (
 	"k8s.io/utils/ptr"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/members"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
@@ -178,32 +179,32 @@ func (c *cluster) slice(namespace, name string, labels map[string]string) *disco
 }
 
 // as returns the registration of a cluster under an id, with the identity that the role allows.
-func (c *cluster) as(id string) clusters.Registration {
-	return clusters.Registration{ID: id, Origin: "test " + id, Config: c.ConfigFor("member"), Provider: true, Consumer: true, ExportStatus: true}
+func (c *cluster) as(id string) registration.Registration {
+	return registration.Registration{ID: id, Origin: "test " + id, Config: c.ConfigFor("member"), Provider: true, Consumer: true, ExportStatus: true}
 }
 
 // source is a source that a test drives.
 type source struct {
 	mu      sync.Mutex
-	present []clusters.Registration
+	present []registration.Registration
 	changed chan struct{}
 }
 
-func newSource(present ...clusters.Registration) *source {
+func newSource(present ...registration.Registration) *source {
 	return &source{present: present, changed: make(chan struct{}, 1)}
 }
 
-func (s *source) set(present ...clusters.Registration) {
+func (s *source) set(present ...registration.Registration) {
 	s.mu.Lock()
 	s.present = present
 	s.mu.Unlock()
 	s.changed <- struct{}{}
 }
 
-func (s *source) Run(ctx context.Context, update func([]clusters.Registration)) error {
+func (s *source) Run(ctx context.Context, update func([]registration.Registration)) error {
 	for {
 		s.mu.Lock()
-		present := append([]clusters.Registration(nil), s.present...)
+		present := append([]registration.Registration(nil), s.present...)
 		s.mu.Unlock()
 		update(present)
 		select {
@@ -226,16 +227,16 @@ func (r *record) note(format string, args ...any) {
 	r.events = append(r.events, fmt.Sprintf(format, args...))
 }
 
-func (r *record) Joined(m *clusters.Member) { r.note("joined %s", m.ID()) }
-func (r *record) Left(m *clusters.Member)   { r.note("left %s", m.ID()) }
-func (r *record) Synced(m *clusters.Member) { r.note("synced %s", m.ID()) }
-func (r *record) Changed(m *clusters.Member, key types.NamespacedName) {
+func (r *record) Joined(m *members.Member) { r.note("joined %s", m.ID()) }
+func (r *record) Left(m *members.Member)   { r.note("left %s", m.ID()) }
+func (r *record) Synced(m *members.Member) { r.note("synced %s", m.ID()) }
+func (r *record) Changed(m *members.Member, key types.NamespacedName) {
 	r.note("changed %s %s", m.ID(), key)
 }
-func (r *record) NamespaceChanged(m *clusters.Member, namespace string) {
+func (r *record) NamespaceChanged(m *members.Member, namespace string) {
 	r.note("namespace %s %s", m.ID(), namespace)
 }
-func (r *record) ConsumerChanged(m *clusters.Member) { r.note("consumer %s", m.ID()) }
+func (r *record) ConsumerChanged(m *members.Member) { r.note("consumer %s", m.ID()) }
 
 // take returns what was told since the last take.
 func (r *record) take() []string {
@@ -284,23 +285,23 @@ func (b *buffer) String() string {
 
 // running is a set that runs for a test.
 type running struct {
-	*clusters.Set
+	*members.Set
 	*record
 	log  *buffer
 	stop func()
 }
 
 // run runs a set until the test ends, or stop is called, which returns when the set has ended.
-func run(t testing.TB, sources ...clusters.Source) *running {
+func run(t testing.TB, sources ...registration.Source) *running {
 	t.Helper()
-	return runWith(t, clusters.Options{ClusterSet: "test", ProbeInterval: time.Second}, sources...)
+	return runWith(t, members.Options{ClusterSet: "test", ProbeInterval: time.Second}, sources...)
 }
 
-func runWith(t testing.TB, opts clusters.Options, sources ...clusters.Source) *running {
+func runWith(t testing.TB, opts members.Options, sources ...registration.Source) *running {
 	t.Helper()
 	r := &running{record: &record{}, log: &buffer{t: t}}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r.Set = clusters.NewSet(r.record, log, opts)
+	r.Set = members.NewSet(r.record, log, opts)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx, sources...) }()
@@ -318,9 +319,9 @@ func runWith(t testing.TB, opts clusters.Options, sources ...clusters.Source) *r
 }
 
 // member waits for a member to be in the set.
-func (r *running) member(t testing.TB, id string) *clusters.Member {
+func (r *running) member(t testing.TB, id string) *members.Member {
 	t.Helper()
-	var found *clusters.Member
+	var found *members.Member
 	eventually(t, "member "+id+" is there", func() bool {
 		for _, m := range r.Members() {
 			if m.ID() == id {
@@ -333,7 +334,7 @@ func (r *running) member(t testing.TB, id string) *clusters.Member {
 }
 
 // synced waits for a member that is synced in both roles.
-func (r *running) synced(t testing.TB, id string) *clusters.Member {
+func (r *running) synced(t testing.TB, id string) *members.Member {
 	t.Helper()
 	m := r.member(t, id)
 	eventually(t, "member "+id+" is synced", func() bool { return m.ProviderSynced() && m.ConsumerSynced() })

@@ -22,7 +22,9 @@ import (
 
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/liveness"
+	"github.com/clusterset/multicluster/controller/members"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -32,7 +34,7 @@ func goroutines() (int, string) {
 	_ = pprof.Lookup("goroutine").WriteTo(&b, 2)
 	var found []string
 	for _, g := range strings.Split(b.String(), "\n\n") {
-		if strings.Contains(g, "controller/clusters.(") || strings.Contains(g, "http2") || strings.Contains(g, "net/http.(*persistConn)") {
+		if strings.Contains(g, "controller/members.(") || strings.Contains(g, "controller/mirror.(") || strings.Contains(g, "http2") || strings.Contains(g, "net/http.(*persistConn)") {
 			found = append(found, g)
 		}
 	}
@@ -127,7 +129,7 @@ func TestRemovedCRDs_L6(t *testing.T) {
 	for _, name := range []string{"s", "t", "u"} {
 		c.export("n", name)
 	}
-	r := runWith(t, clusters.Options{ProbeInterval: time.Second, Liveness: clusters.Liveness{Grace: 30 * time.Second}}, newSource(c.as("c1")))
+	r := runWith(t, members.Options{ProbeInterval: time.Second, Liveness: liveness.Periods{Grace: 30 * time.Second}}, newSource(c.as("c1")))
 	m := r.synced(t, "c1")
 	stop := watchExport(t, m)
 	if err := c.UninstallCRDs(t.Context()); err != nil {
@@ -170,7 +172,7 @@ func TestRestoredEmpty_L6(t *testing.T) {
 	wish("s")
 	reg := c.as("c1")
 	reg.Config = c.Config() // roles go with the data
-	r := runWith(t, clusters.Options{ProbeInterval: time.Second, Liveness: clusters.Liveness{Grace: 45 * time.Second}}, newSource(reg))
+	r := runWith(t, members.Options{ProbeInterval: time.Second, Liveness: liveness.Periods{Grace: 45 * time.Second}}, newSource(reg))
 	m := r.synced(t, "c1")
 	eventually(t, "all is seen", func() bool {
 		return m.Export(key("n", "s")) != nil && m.Service(key("n", "s")) != nil && len(m.SourceSlices(key("n", "s"))) == 1 && m.Import(key("n", "s")) != nil
@@ -214,7 +216,7 @@ func TestVersions_A7(t *testing.T) {
 }
 
 // watchExport checks thousands of times a second that export n/s can be read, until stop.
-func watchExport(t *testing.T, m *clusters.Member) (stop func()) {
+func watchExport(t *testing.T, m *members.Member) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan int)
 	go func() {
@@ -257,7 +259,7 @@ func TestRotation_L8(t *testing.T) {
 	c.bind("provider-read", "second")
 	first := c.as("c1")
 	s := newSource(first)
-	r := runWith(t, clusters.Options{ProbeInterval: 200 * time.Millisecond}, s)
+	r := runWith(t, members.Options{ProbeInterval: 200 * time.Millisecond}, s)
 	m := r.synced(t, "c1")
 	stop := watchExport(t, m)
 	r.take()
@@ -397,7 +399,7 @@ func TestHidden(t *testing.T) {
 func TestDead_L5(t *testing.T) {
 	c := start(t, controlplane.Options{})
 	closed, silent := c.as("closed"), c.as("silent")
-	var bad []clusters.Registration
+	var bad []registration.Registration
 	for id, answer := range map[string]http.HandlerFunc{
 		"garbage":  func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>hello</html>") },
 		"failing":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },

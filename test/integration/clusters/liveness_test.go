@@ -13,7 +13,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/liveness"
+	"github.com/clusterset/multicluster/controller/members"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
 	"github.com/clusterset/multicluster/test/link"
 )
@@ -24,15 +26,15 @@ const (
 )
 
 // lead runs the set as the leader's, with those periods.
-func lead(t *testing.T, sources ...clusters.Source) *running {
+func lead(t *testing.T, sources ...registration.Source) *running {
 	t.Helper()
-	return leadWith(t, clusters.Options{
+	return leadWith(t, members.Options{
 		ClusterSet: "test", ProbeInterval: time.Second,
-		Liveness: clusters.Liveness{Grace: grace, Stable: stable},
+		Liveness: liveness.Periods{Grace: grace, Stable: stable},
 	}, sources...)
 }
 
-func leadWith(t *testing.T, opts clusters.Options, sources ...clusters.Source) *running {
+func leadWith(t *testing.T, opts members.Options, sources ...registration.Source) *running {
 	t.Helper()
 	r := runWith(t, opts, sources...)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -90,7 +92,7 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	provider := func(c *cluster, id string) clusters.Registration {
+	provider := func(c *cluster, id string) registration.Registration {
 		reg := c.as(id)
 		reg.Consumer = false
 		return reg
@@ -100,7 +102,7 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 	r.synced(t, "c")
 	ma, mb := r.member(t, "a"), r.member(t, "b")
 	eventually(t, "all are reachable", func() bool {
-		return ma.ProviderSynced() && mb.ProviderSynced() && ma.Standing() == clusters.Reachable && mb.Standing() == clusters.Reachable
+		return ma.ProviderSynced() && mb.ProviderSynced() && ma.Standing() == liveness.Reachable && mb.Standing() == liveness.Reachable
 	})
 
 	leases := func() []coordinationv1.Lease {
@@ -123,14 +125,14 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed, stalled := time.Now(), stalls(t)
-	eventually(t, "a is lost, not withdrawn", func() bool { return ma.Standing() == clusters.Lost })
-	eventually(t, "a is withdrawn", func() bool { return ma.Standing() == clusters.Withdrawn })
+	eventually(t, "a is lost, not withdrawn", func() bool { return ma.Standing() == liveness.Lost })
+	eventually(t, "a is withdrawn", func() bool { return ma.Standing() == liveness.Withdrawn })
 	if took := time.Since(killed); took-stalled() > grace+grace/2 || took < grace/2 { // its last contact may be a slow answer before the kill
 		t.Errorf("withdrawn after %v, grace period %v; for %v of it this process got no processor", took, grace, stalled())
 	} else {
 		t.Logf("withdrawn after %v, grace period %v", took, grace)
 	}
-	if mb.Standing() == clusters.Withdrawn || !r.has("synced a") {
+	if mb.Standing() == liveness.Withdrawn || !r.has("synced a") {
 		t.Error("others are touched, or nobody was told")
 	}
 	if !ma.ProviderSynced() {
@@ -149,7 +151,7 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 	if err := a.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a is back", func() bool { return ma.Standing() == clusters.Reachable })
+	eventually(t, "a is back", func() bool { return ma.Standing() == liveness.Reachable })
 
 	for _, c := range []*cluster{a, b} {
 		if err := c.PauseAPIServer(); err != nil {
@@ -159,7 +161,7 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 	eventually(t, "withdrawal is suspended", r.Suspended)
 	paused := time.Now()
 	eventually(t, "the grace period is over", func() bool {
-		if ma.Standing() == clusters.Withdrawn || mb.Standing() == clusters.Withdrawn {
+		if ma.Standing() == liveness.Withdrawn || mb.Standing() == liveness.Withdrawn {
 			t.Fatal("withdrawn though we are cut off")
 		}
 		return time.Since(paused) > 2*grace
@@ -214,26 +216,26 @@ func TestBlackHole_L2_L5(t *testing.T) {
 		grace, atMost = 3500 * time.Millisecond, 5 * time.Second
 		stable        = 5 * time.Second
 	)
-	r := leadWith(t, clusters.Options{ClusterSet: "test", ProbeInterval: 500 * time.Millisecond,
-		Liveness: clusters.Liveness{Grace: grace, Stable: stable}}, newSource(reg, b.as("b")))
+	r := leadWith(t, members.Options{ClusterSet: "test", ProbeInterval: 500 * time.Millisecond,
+		Liveness: liveness.Periods{Grace: grace, Stable: stable}}, newSource(reg, b.as("b")))
 	r.synced(t, "b")
 	ma := r.member(t, "a")
-	eventually(t, "a is reachable", func() bool { return ma.ProviderSynced() && ma.Standing() == clusters.Reachable })
+	eventually(t, "a is reachable", func() bool { return ma.ProviderSynced() && ma.Standing() == liveness.Reachable })
 
 	way.Set(link.Blackholed, 0)
 	vanished, stalled := time.Now(), stalls(t)
-	eventually(t, "a is withdrawn", func() bool { return ma.Standing() == clusters.Withdrawn })
+	eventually(t, "a is withdrawn", func() bool { return ma.Standing() == liveness.Withdrawn })
 	took := time.Since(vanished)
 	t.Logf("withdrawn after %v, grace period %v", took, grace)
 	if took-stalled() > atMost {
 		t.Errorf("withdrawn only after %v, want at most %v; for %v of it this process got no processor", took, atMost, stalled())
 	}
-	if r.member(t, "b").Standing() == clusters.Withdrawn { // a slow answer on a busy machine is not yet an unreachable member
+	if r.member(t, "b").Standing() == liveness.Withdrawn { // a slow answer on a busy machine is not yet an unreachable member
 		t.Error("b is withdrawn, too")
 	}
 	passing := time.Now()
 	way.Set(link.Passing, 0)
-	eventually(t, "a is back", func() bool { return ma.Standing() == clusters.Reachable })
+	eventually(t, "a is back", func() bool { return ma.Standing() == liveness.Reachable })
 	if took := time.Since(passing); took < stable {
 		t.Errorf("back after %v, stable period %v", took, stable)
 	}

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
@@ -54,7 +54,7 @@ func home(t *testing.T, opts controlplane.Options) (*cluster, kubernetes.Interfa
 func (c *cluster) secret(name, id string, data map[string][]byte, annotations map[string]string) {
 	c.t.Helper()
 	_, err := c.kube.CoreV1().Secrets("mcs").Create(context.Background(), &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{clusters.LabelMember: id}, Annotations: annotations},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{registration.LabelMember: id}, Annotations: annotations},
 		Data:       data,
 	}, metav1.CreateOptions{})
 	if err != nil {
@@ -76,7 +76,7 @@ func (c *cluster) credentials(user string) map[string][]byte {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return map[string][]byte{clusters.KeyKubeconfig: content}
+	return map[string][]byte{registration.KeyKubeconfig: content}
 }
 
 // TestSecrets holds that labelled Secrets are members, at run time, and that a bad one is left out and named while the rest
@@ -86,11 +86,11 @@ func TestSecrets(t *testing.T) {
 	other := start(t, controlplane.Options{Name: "other"})
 	h.secret("bad", "c9", map[string][]byte{"config": []byte("very secret")}, nil)
 	h.secret("unlabelled", "c8", h.credentials("member"), nil)
-	h.patchSecret("unlabelled", fmt.Sprintf(`{"metadata":{"labels":{%q:null}}}`, clusters.LabelMember))
+	h.patchSecret("unlabelled", fmt.Sprintf(`{"metadata":{"labels":{%q:null}}}`, registration.LabelMember))
 	h.secret("first", "c1", h.credentials("member"), nil)
-	r := run(t, clusters.Secrets{
+	r := run(t, registration.Secrets{
 		Client: client, Namespace: "mcs",
-		Registration: clusters.Registration{Provider: true, Consumer: true, ExportStatus: true},
+		Registration: registration.Registration{Provider: true, Consumer: true, ExportStatus: true},
 	})
 	r.synced(t, "c1")
 
@@ -102,7 +102,7 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("members are %v", r.Members())
 	}
 
-	h.secret("second", "c2", other.credentials("member"), map[string]string{clusters.AnnotationRole: "provider"})
+	h.secret("second", "c2", other.credentials("member"), map[string]string{registration.AnnotationRole: "provider"})
 	m := r.member(t, "c2")
 	eventually(t, "the new member is synced", m.ProviderSynced)
 	if reg := m.Registration(); reg.Consumer || !reg.Provider {
@@ -112,7 +112,7 @@ func TestSecrets(t *testing.T) {
 	// What it is trusted with changes without it leaving (X2, X3).
 	limits := func(endpoints, namespaces string) {
 		h.patchSecret("second", fmt.Sprintf(`{"metadata":{"annotations":{%q:%s,%q:%s}}}`,
-			mcsapi.Domain+"/"+clusters.LimitEndpointCIDRs, endpoints, mcsapi.Domain+"/"+clusters.LimitExportNamespaces, namespaces))
+			mcsapi.Domain+"/"+registration.LimitEndpointCIDRs, endpoints, mcsapi.Domain+"/"+registration.LimitExportNamespaces, namespaces))
 	}
 	limits(`"10.1.0.0/16"`, `"shop"`)
 	eventually(t, "the limits are taken", func() bool {
@@ -131,10 +131,10 @@ func TestSecrets(t *testing.T) {
 	// What breaks keeps what it was.
 	h.patchSecret("second", `{"data":{"kubeconfig":"AAAA"}}`)
 	eventually(t, "the broken Secret is told of", func() bool { return r.log.count("the old ones stay in use") == 1 })
-	h.patchSecret("second", fmt.Sprintf(`{"metadata":{"labels":{%q:"UPPER"}}}`, clusters.LabelMember))
+	h.patchSecret("second", fmt.Sprintf(`{"metadata":{"labels":{%q:"UPPER"}}}`, registration.LabelMember))
 	eventually(t, "the bad id is told of", func() bool { return r.log.count(`cluster id \"UPPER\": want`) == 1 })
 	h.patchSecret("second", fmt.Sprintf(`{"metadata":{"labels":{%q:"c2"},"annotations":{%q:"nonsense"}}}`,
-		clusters.LabelMember, clusters.AnnotationRole))
+		registration.LabelMember, registration.AnnotationRole))
 	eventually(t, "the bad role is told of", func() bool { return r.log.count(`is \"nonsense\"; want provider, consumer or both`) > 0 })
 	if got := r.member(t, "c2"); got != m || !m.ProviderSynced() || r.has("left c2") {
 		t.Error("a Secret that broke took its member away")
@@ -155,8 +155,8 @@ func TestSecrets(t *testing.T) {
 // runSecrets runs a set of the members that Secrets of namespace mcs register, and returns the log of that source, too.
 func runSecrets(t *testing.T, client kubernetes.Interface) (*running, *buffer) {
 	said := &buffer{t: t}
-	return run(t, clusters.Secrets{
-		Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true},
+	return run(t, registration.Secrets{
+		Client: client, Namespace: "mcs", Registration: registration.Registration{Provider: true, Consumer: true},
 		Log: slog.New(slog.NewTextHandler(said, nil)),
 	}), said
 }
@@ -231,8 +231,8 @@ func TestVanished_L3_L6(t *testing.T) {
 		t.Fatal("they left")
 	}
 
-	h.secret("first", "c1", h.credentials("member"), map[string]string{clusters.AnnotationLeaving: "true"})
-	h.secret("second", "c2", other.credentials("member"), map[string]string{clusters.AnnotationLeaving: "true"})
+	h.secret("first", "c1", h.credentials("member"), map[string]string{registration.AnnotationLeaving: "true"})
+	h.secret("second", "c2", other.credentials("member"), map[string]string{registration.AnnotationLeaving: "true"})
 	if err := secrets.DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestVanished_L3_L6(t *testing.T) {
 func TestClusterProperty_X4(t *testing.T) {
 	h, client := home(t, controlplane.Options{Name: "home"})
 	h.secret("nameless", "", h.credentials("member"), nil)
-	source := clusters.Secrets{Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true}}
+	source := registration.Secrets{Client: client, Namespace: "mcs", Registration: registration.Registration{Provider: true, Consumer: true}}
 	r := run(t, source)
 	eventually(t, "the missing id is told of", func() bool { return r.log.count("the cluster has no ClusterProperty") == 1 })
 	if len(r.Members()) != 0 {
@@ -267,7 +267,7 @@ func TestClusterProperty_X4(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s.Labels[clusters.LabelMember]
+		return s.Labels[registration.LabelMember]
 	}
 	if got := label(); got != "hangzhou" {
 		t.Errorf("the Secret's label is %q", got)
@@ -290,7 +290,7 @@ func TestClusterProperty_X4(t *testing.T) {
 func TestTakenClusterProperty_X4(t *testing.T) {
 	h, client := home(t, controlplane.Options{Name: "home"})
 	h.secret("zeta", "prod", h.credentials("member"), nil)
-	source := clusters.Secrets{Client: client, Namespace: "mcs", Registration: clusters.Registration{Provider: true, Consumer: true}}
+	source := registration.Secrets{Client: client, Namespace: "mcs", Registration: registration.Registration{Provider: true, Consumer: true}}
 	r := run(t, source)
 	r.synced(t, "prod")
 	other := start(t, controlplane.Options{Name: "other"})
@@ -309,7 +309,7 @@ func TestTakenClusterProperty_X4(t *testing.T) {
 		t.Errorf("%d members; prod is %s", len(again.Members()), got)
 	}
 	s, err := h.kube.CoreV1().Secrets("mcs").Get(t.Context(), "alpha", metav1.GetOptions{})
-	if err != nil || s.Labels[clusters.LabelMember] != "" {
+	if err != nil || s.Labels[registration.LabelMember] != "" {
 		t.Errorf("labels of the Secret: %v, %v", s.Labels, err)
 	}
 }

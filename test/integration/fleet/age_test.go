@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/bench/provider"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
@@ -41,21 +41,21 @@ func TestLyingAge_M1(t *testing.T) {
 	})
 
 	ancient := time.Date(2015, 1, 1, 0, 0, 0, 0, time.UTC)
-	simulated := func(id string) (*provider.Cluster, clusters.Registration) {
+	simulated := func(id string) (*provider.Cluster, registration.Registration) {
 		p := provider.New(id, 1, []string{exportedFirst}, 2, 1)
 		server := provider.Serve(p)
 		t.Cleanup(server.Close)
 		cfg := &rest.Config{Host: server.URL() + "/" + id, TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
-		return p, clusters.Registration{ID: id, Origin: "test " + id, Config: cfg, Revision: "1", Provider: true}
+		return p, registration.Registration{ID: id, Origin: "test " + id, Config: cfg, Revision: "1", Provider: true}
 	}
 	liar, lying := simulated("p")
 	for i, name := range names {
 		liar.Change(name, fmt.Sprintf("100.64.0.%d", i))
 	}
 	liar.ExportAs(changes, time.Now().Unix())
-	honest, consumer := registration(g), registration(c)
+	honest, consumer := registered(g), registered(c)
 	honest.Consumer, consumer.Provider = false, false
-	source := &members{changed: make(chan struct{}, 1), list: []clusters.Registration{honest, consumer, lying}}
+	source := &registrations{changed: make(chan struct{}, 1), list: []registration.Registration{honest, consumer, lying}}
 	stop := run(t, source, nil)
 
 	services := map[string]types.UID{}

@@ -23,7 +23,9 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/liveness"
+	"github.com/clusterset/multicluster/controller/members"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
@@ -61,30 +63,30 @@ func start(t testing.TB, opts ...controlplane.Options) []*cluster {
 	return list
 }
 
-// members is a source of registrations that a test may change at any time.
-type members struct {
+// registrations is a source of registrations that a test may change at any time.
+type registrations struct {
 	mu      sync.Mutex
-	list    []clusters.Registration
+	list    []registration.Registration
 	changed chan struct{}
 }
 
-func register(list ...*cluster) *members {
-	m := &members{changed: make(chan struct{}, 1)}
+func register(list ...*cluster) *registrations {
+	m := &registrations{changed: make(chan struct{}, 1)}
 	for _, c := range list {
-		m.list = append(m.list, registration(c))
+		m.list = append(m.list, registered(c))
 	}
 	return m
 }
 
-func registration(c *cluster) clusters.Registration {
-	return clusters.Registration{
+func registered(c *cluster) registration.Registration {
+	return registration.Registration{
 		ID: c.Name(), Origin: "test " + c.Name(), Config: c.Config(), Revision: "1",
 		Provider: true, Consumer: true, ExportStatus: true,
 	}
 }
 
 // set replaces the registrations.
-func (m *members) set(list ...clusters.Registration) {
+func (m *registrations) set(list ...registration.Registration) {
 	m.mu.Lock()
 	m.list = list
 	m.mu.Unlock()
@@ -94,11 +96,11 @@ func (m *members) set(list ...clusters.Registration) {
 	}
 }
 
-// Run implements [clusters.Source].
-func (m *members) Run(ctx context.Context, update func([]clusters.Registration)) error {
+// Run implements [registration.Source].
+func (m *registrations) Run(ctx context.Context, update func([]registration.Registration)) error {
 	for {
 		m.mu.Lock()
-		list := append([]clusters.Registration(nil), m.list...)
+		list := append([]registration.Registration(nil), m.list...)
 		m.mu.Unlock()
 		update(list)
 		select {
@@ -119,10 +121,10 @@ const (
 )
 
 // withdrawing gives a controller the grace period of tests that wait for its end.
-func withdrawing(l *clusters.Liveness) { l.Grace = grace }
+func withdrawing(l *liveness.Periods) { l.Grace = grace }
 
 // run starts a controller over the members and returns what stops it and waits for its end; the test's end does so too.
-func run(t testing.TB, source clusters.Source, change func(*controller.Options), patience ...func(*clusters.Liveness)) (stop func()) {
+func run(t testing.TB, source registration.Source, change func(*controller.Options), patience ...func(*liveness.Periods)) (stop func()) {
 	t.Helper()
 	_, lead, stop := replica(t, source, change, patience...)
 	lead()
@@ -130,7 +132,7 @@ func run(t testing.TB, source clusters.Source, change func(*controller.Options),
 }
 
 // replica is run for a controller that only stands by, with warm caches, until it leads.
-func replica(t testing.TB, source clusters.Source, change func(*controller.Options), patience ...func(*clusters.Liveness)) (set *clusters.Set, lead, stop func()) {
+func replica(t testing.TB, source registration.Source, change func(*controller.Options), patience ...func(*liveness.Periods)) (set *members.Set, lead, stop func()) {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: logLevel()}))
 	opts := controller.Options{ClusterSet: "test", Automatic: true, Workers: 4, Log: log}
@@ -139,11 +141,11 @@ func replica(t testing.TB, source clusters.Source, change func(*controller.Optio
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := controller.New(opts)
-	liveness := clusters.Liveness{Grace: patientGrace, Stable: time.Second}
+	liveness := liveness.Periods{Grace: patientGrace, Stable: time.Second}
 	for _, f := range patience {
 		f(&liveness)
 	}
-	set = clusters.NewSet(c, log, clusters.Options{ClusterSet: opts.ClusterSet, ProbeInterval: probeInterval, Liveness: liveness})
+	set = members.NewSet(c, log, members.Options{ClusterSet: opts.ClusterSet, ProbeInterval: probeInterval, Liveness: liveness})
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = set.Run(ctx, source) })
 	lead = func() {

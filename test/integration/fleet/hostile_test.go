@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
@@ -155,11 +155,11 @@ func TestHostileMember_X2_X3_X4_X5(t *testing.T) {
 	list := start(t, controlplane.Options{Name: "p"}, controlplane.Options{Name: "g"},
 		controlplane.Options{Name: "c", AuditLog: true, ServiceCIDRs: []string{"10.97.0.0/16"}})
 	p, g, c := list[0], list[1], list[2]
-	limited, good, consumer := registration(p), registration(g), registration(c)
+	limited, good, consumer := registered(p), registered(g), registered(c)
 	limited.Consumer, good.Consumer, consumer.Provider = false, false, false
 	limited.Limits.EndpointCIDRs = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
-	limited.Limits.Exports = clusters.Namespaces{"hostile"}
-	run(t, &members{changed: make(chan struct{}, 1), list: []clusters.Registration{limited, good, consumer}}, nil)
+	limited.Limits.Exports = registration.Namespaces{"hostile"}
+	run(t, &registrations{changed: make(chan struct{}, 1), list: []registration.Registration{limited, good, consumer}}, nil)
 	namespace(t, "hostile", p, g, c)
 	namespace(t, "denied", p, g, c)
 	offer := func(m *cluster, ns, name, address string, row hostile) {

@@ -26,7 +26,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 	rows "github.com/clusterset/multicluster/test/hostile"
@@ -201,9 +201,9 @@ func TestKubeProxy_X2(t *testing.T) {
 		controlplane.Options{Name: "p", ServiceCIDRs: []string{"10.98.0.0/16", "fd00:98::/112"}},
 		controlplane.Options{Name: "c", AuditLog: true, ServiceCIDRs: []string{"10.97.0.0/16", "fd00:97::/112"}, SANs: sans})
 	p, c := list[0], list[1]
-	limited, consumer := registration(p), registration(c)
+	limited, consumer := registered(p), registered(c)
 	limited.Consumer, consumer.Provider = false, false
-	run(t, &members{changed: make(chan struct{}, 1), list: []clusters.Registration{limited, consumer}}, nil)
+	run(t, &registrations{changed: make(chan struct{}, 1), list: []registration.Registration{limited, consumer}}, nil)
 	namespace(t, "hostile", p, c)
 	namespace(t, "later", c)
 	offered := offerRows(t, p, c)

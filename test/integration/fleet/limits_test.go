@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -64,10 +64,10 @@ func TestRanges_X2(t *testing.T) {
 	list := start(t, controlplane.Options{Name: "p"},
 		controlplane.Options{Name: "c", ServiceCIDRs: []string{"10.97.0.0/16"}})
 	p, c := list[0], list[1]
-	declared := registration(p)
+	declared := registered(p)
 	declared.Consumer = false
 	declared.Limits.EndpointCIDRs = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("10.97.0.0/24")}
-	source := &members{changed: make(chan struct{}, 1), list: []clusters.Registration{declared, registration(c)}}
+	source := &registrations{changed: make(chan struct{}, 1), list: []registration.Registration{declared, registered(c)}}
 	run(t, source, nil)
 	const ns = "ranges"
 	namespace(t, ns, p, c)
@@ -84,10 +84,10 @@ func TestRanges_X2(t *testing.T) {
 	eventually(t, "an Event, too", c.wantEvent(t, ns, "web", "EndpointsRefused", refused[0]))
 
 	declared.Limits.EndpointCIDRs = append(declared.Limits.EndpointCIDRs, netip.MustParsePrefix("10.2.0.0/16"))
-	source.set(declared, registration(c))
+	source.set(declared, registered(c))
 	eventually(t, "more is declared", c.wantAddresses(ns, "web", "p/10.1.0.5", "p/10.1.0.6", "p/10.2.0.5"))
 	declared.Limits.EndpointCIDRs = nil
-	source.set(declared, registration(c))
+	source.set(declared, registered(c))
 	eventually(t, "nothing is declared", c.wantAddresses(ns, "web", "p/10.1.0.5", "p/10.1.0.6", "p/10.2.0.5", "p/192.168.3.4"))
 	eventually(t, "the Service range is refused still", c.wantSaid(ns, "web", "Refused", "not imported: p: 10.97.0.7 (in this cluster's service range)"))
 }
@@ -146,11 +146,11 @@ func TestEventSeries_X6(t *testing.T) {
 func TestNamespaceLimits_X3(t *testing.T) {
 	list := start(t, controlplane.Options{Name: "p"}, controlplane.Options{Name: "c"})
 	p, c := list[0], list[1]
-	provider, consumer := registration(p), registration(c)
+	provider, consumer := registered(p), registered(c)
 	provider.Consumer, consumer.Provider = false, false
-	provider.Limits.Exports = clusters.Namespaces{"shop", "kube-*", "closed"}
-	consumer.Limits.Imports = clusters.Namespaces{"shop", "denied"}
-	source := &members{changed: make(chan struct{}, 1), list: []clusters.Registration{provider, consumer}}
+	provider.Limits.Exports = registration.Namespaces{"shop", "kube-*", "closed"}
+	consumer.Limits.Imports = registration.Namespaces{"shop", "denied"}
+	source := &registrations{changed: make(chan struct{}, 1), list: []registration.Registration{provider, consumer}}
 	run(t, source, nil)
 	for _, ns := range []string{"shop", "denied", "closed", "kube-system"} {
 		namespace(t, ns, p, c)
@@ -188,7 +188,7 @@ func TestNamespaceLimits_X3(t *testing.T) {
 	}
 	must(t, c.wantGone("kube-system", "web")())
 
-	provider.Limits.Exports, consumer.Limits.Imports = nil, clusters.Namespaces{"denied", "closed", "kube-system"}
+	provider.Limits.Exports, consumer.Limits.Imports = nil, registration.Namespaces{"denied", "closed", "kube-system"}
 	source.set(provider, consumer)
 	for _, ns := range []string{"denied", "closed", "kube-system"} {
 		eventually(t, ns+" is allowed", c.wantImported(ns, "web"))
@@ -204,9 +204,9 @@ func TestNamespaceLimits_X3(t *testing.T) {
 func TestExportedKeys_X5(t *testing.T) {
 	list := start(t, controlplane.Options{Name: "p"}, controlplane.Options{Name: "c"})
 	p, c := list[0], list[1]
-	provider, consumer := registration(p), registration(c)
+	provider, consumer := registered(p), registered(c)
 	provider.Consumer, consumer.Provider = false, false
-	source := &members{changed: make(chan struct{}, 1), list: []clusters.Registration{provider, consumer}}
+	source := &registrations{changed: make(chan struct{}, 1), list: []registration.Registration{provider, consumer}}
 	stop := run(t, source, nil)
 	const (
 		ns         = "keys"
@@ -252,7 +252,7 @@ func TestExportedKeys_X5(t *testing.T) {
 	eventually(t, "an Event, too", c.wantEvent(t, ns, "web", "KeysRefused", ambassador))
 	eventually(t, "and the export", p.wantVerdict(ns, "web", [4]string{"Refused", "True", "KeysRefused", "annotation " + cilium + why}))
 
-	provider.Limits.Keys = clusters.Keys{"istio.io", ambassador}
+	provider.Limits.Keys = registration.Keys{"istio.io", ambassador}
 	source.set(provider, consumer)
 	eventually(t, "what is allowed now", carries("team", "note", "istio.io/use-waypoint", ambassador))
 	eventually(t, "the rest is refused still", c.wantSaid(ns, "web", "Refused", "not imported: p: annotation prometheus.io/scrape"+why))
@@ -260,7 +260,7 @@ func TestExportedKeys_X5(t *testing.T) {
 	must(t, p.KillAPIServer())
 	stop()
 	provider.Limits.Keys = nil
-	run(t, &members{list: []clusters.Registration{provider, consumer}}, nil)
+	run(t, &registrations{list: []registration.Registration{provider, consumer}}, nil)
 	eventually(t, "what is not allowed any longer goes", carries("team", "note"))
 	eventually(t, "and is served still", c.wantAddresses(ns, "web", "p/10.1.0.5"))
 }

@@ -79,7 +79,7 @@ func TestMemberLeaves_L3(t *testing.T) {
 	}
 	eventually(t, "both", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
 	settle(t, c) // so that nothing but the leaving is an occasion to look at the name
-	source.set(registration(b), registration(c))
+	source.set(registered(b), registered(c))
 	eventually(t, "a's endpoints go", c.wantAddresses(ns, "web", "b/10.2.0.5"))
 	eventually(t, "and its status entry", func() error {
 		i, err := c.getImport(ns, "web")
@@ -88,7 +88,7 @@ func TestMemberLeaves_L3(t *testing.T) {
 		}
 		return err
 	})
-	source.set(registration(a), registration(b), registration(c))
+	source.set(registered(a), registered(b), registered(c))
 	eventually(t, "a returns", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
 }
 

@@ -1,12 +1,13 @@
 package fleet
 
 import (
+	"testing"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
-	"testing"
 )
 
 // namespace creates a namespace in the clusters.

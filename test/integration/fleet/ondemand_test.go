@@ -2,12 +2,14 @@ package fleet
 
 import (
 	"fmt"
-	"github.com/clusterset/multicluster/controller"
-	"github.com/clusterset/multicluster/test/controlplane"
-	corev1 "k8s.io/api/core/v1"
-	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/controller"
+	"github.com/clusterset/multicluster/test/controlplane"
 )
 
 // TestDisagreement_I3: an import whose fields disagree with the exports: what agrees works, what does not is named.

@@ -11,7 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/controller"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/liveness"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -30,10 +31,10 @@ func TestPolicies_L2_X5(t *testing.T) {
 	a.service(t, "withdraw", "last")
 	a.slice(t, "withdraw", "last", "x", []string{"10.1.0.6"})
 	a.export(t, "withdraw", "last")
-	for _, policy := range []clusters.Policy{clusters.Keep, clusters.Withdraw} {
+	for _, policy := range []liveness.Policy{liveness.Keep, liveness.Withdraw} {
 		source := register(list...)
 		for i := range source.list {
-			source.list[i].Limits.Imports = clusters.Namespaces{string(policy)}
+			source.list[i].Limits.Imports = registration.Namespaces{string(policy)}
 			source.list[i].ExportStatus = false // one writer per object
 		}
 		run(t, source, func(o *controller.Options) { o.ClusterSet, o.Withdrawal = string(policy), policy }, withdrawing)
@@ -104,7 +105,7 @@ func TestOlderAppears_M1(t *testing.T) {
 	}
 	must(t, affinity(corev1.ServiceAffinityNone)())
 
-	source.set(registration(a), registration(b), registration(c))
+	source.set(registered(a), registered(b), registered(c))
 	eventually(t, "the older wins", affinity(corev1.ServiceAffinityClientIP))
 	eventually(t, "an Event announces it", c.wantEvent(t, ns, "web", "PrecedenceChanged", "the export of a, created "))
 	eventually(t, "the newer hears of it", b.wantCondition(ns, "web", "Conflict", metav1.ConditionTrue, "SessionAffinityConflict"))

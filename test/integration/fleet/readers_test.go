@@ -12,8 +12,8 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/clusterset/multicluster/controller/clusters"
 	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/docs"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
@@ -165,15 +165,15 @@ func TestHiddenFromSidecars_G2_G3(t *testing.T) {
 		case b.Language == "yaml":
 			must(t, yaml.Unmarshal([]byte(b.Text), &export))
 		case b.Language == "console":
-			_, keys, _ = strings.Cut(strings.TrimSpace(b.Text), mcsapi.Domain+"/"+clusters.LimitExportedKeys+"=")
+			_, keys, _ = strings.Cut(strings.TrimSpace(b.Text), mcsapi.Domain+"/"+registration.LimitExportedKeys+"=")
 		}
 	}
 	list := start(t, controlplane.Options{Name: "p"}, controlplane.Options{Name: "c"})
 	p, c := list[0], list[1]
-	provider, consumer := registration(p), registration(c)
+	provider, consumer := registered(p), registered(c)
 	provider.Consumer, consumer.Provider = false, false
-	must(t, provider.Limits.Set(clusters.LimitExportedKeys, keys))
-	run(t, &members{changed: make(chan struct{}, 1), list: []clusters.Registration{provider, consumer}}, nil)
+	must(t, provider.Limits.Set(registration.LimitExportedKeys, keys))
+	run(t, &registrations{changed: make(chan struct{}, 1), list: []registration.Registration{provider, consumer}}, nil)
 	namespace(t, export.Namespace, p, c)
 	p.service(t, export.Namespace, export.Name)
 	p.slice(t, export.Namespace, export.Name, "x", []string{"10.1.0.5"})

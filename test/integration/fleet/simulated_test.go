@@ -10,7 +10,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/clusterset/multicluster/controller"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/bench/provider"
 	"github.com/clusterset/multicluster/test/controlplane"
 	"github.com/clusterset/multicluster/test/link"
@@ -84,10 +84,10 @@ func TestSimulatedProvider(t *testing.T) {
 			namespace(t, provider.Namespace, consumer)
 			p := open(t)
 			way := linkTo(t, p.config)
-			reg := clusters.Registration{ID: "p", Origin: "test p", Config: p.config, Revision: "1", Provider: true}
-			own := registration(consumer)
+			reg := registration.Registration{ID: "p", Origin: "test p", Config: p.config, Revision: "1", Provider: true}
+			own := registered(consumer)
 			own.Provider, own.ExportStatus = false, false
-			run(t, &members{list: []clusters.Registration{reg, own}}, func(o *controller.Options) { o.ClusterSet = kind })
+			run(t, &registrations{list: []registration.Registration{reg, own}}, func(o *controller.Options) { o.ClusterSet = kind })
 
 			const ns = provider.Namespace
 			a, b := provider.Other(0), provider.Other(1)

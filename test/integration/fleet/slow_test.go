@@ -10,7 +10,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/liveness"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -43,12 +43,12 @@ func TestSlowMember_L5(t *testing.T) {
 		held[n] = a.slice(t, ns, name(n), "x", []string{"10.1.0.1"})
 		a.export(t, ns, name(n))
 	}
-	slow := registration(b)
+	slow := registered(b)
 	slow.Config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return slowly{rt} })
 	source := register(a, c)
 	source.list = append(source.list, slow)
 	// Whoever has seconds to answer must be given a grace period of more, from which it follows how long an answer may take.
-	run(t, source, nil, func(l *clusters.Liveness) { l.Grace = 30 * time.Second })
+	run(t, source, nil, func(l *liveness.Periods) { l.Grace = 30 * time.Second })
 	for n := range held {
 		eventually(t, "c has all", c.wantAddresses(ns, name(n), "a/10.1.0.1"))
 	}

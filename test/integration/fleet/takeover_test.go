@@ -7,7 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/liveness"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -41,7 +41,7 @@ func TestTakeover_L2_L7(t *testing.T) {
 		must(t, c.wantAddresses(ns, "last", "a/10.1.0.6")())
 		must(t, c.wantSaid(ns, "both", "Unreachable", "a: unreachable, endpoints withdrawn")())
 		for _, m := range follower.Members() {
-			if m.ID() == "a" && m.Standing() == clusters.Withdrawn {
+			if m.ID() == "a" && m.Standing() == liveness.Withdrawn {
 				return nil
 			}
 		}

@@ -26,7 +26,8 @@ import (
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/command"
 	"github.com/clusterset/multicluster/controller"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/members"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
@@ -68,14 +69,14 @@ func connect(t testing.TB, c *controlplane.Cluster) *cluster {
 func run(t *testing.T, home *cluster, automatic bool) {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	both := clusters.Registration{Provider: true, Consumer: true, ExportStatus: true}
+	both := registration.Registration{Provider: true, Consumer: true, ExportStatus: true}
 	engine := controller.New(controller.Options{ClusterSet: "default", Automatic: automatic, Workers: 2, Log: log})
-	set := clusters.NewSet(engine, log, clusters.Options{ClusterSet: "default", ProbeInterval: 500 * time.Millisecond})
-	own := clusters.Flags{Flags: []clusters.Flag{{ID: home.Name(), Path: home.Kubeconfig()}}, Registration: both}
+	set := members.NewSet(engine, log, members.Options{ClusterSet: "default", ProbeInterval: 500 * time.Millisecond})
+	own := registration.Flags{Flags: []registration.Flag{{ID: home.Name(), Path: home.Kubeconfig()}}, Registration: both}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		_ = set.Run(ctx, own, clusters.Secrets{Client: home.kube, Namespace: system, Registration: both, Log: log})
+		_ = set.Run(ctx, own, registration.Secrets{Client: home.kube, Namespace: system, Registration: both, Log: log})
 	})
 	wg.Go(func() { _ = engine.Run(ctx, set) })
 	t.Cleanup(func() { cancel(); wg.Wait() })

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/version"
 	"sigs.k8s.io/yaml"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -56,8 +56,8 @@ func TestEscapes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "evil.kubeconfig")
 	must(t, os.WriteFile(file, []byte(kubeconfigOf(evil.URL)), 0o600))
 	_, err := c1.kube.CoreV1().Secrets(system).Create(t.Context(), &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: "evil", Labels: map[string]string{clusters.LabelMember: "evil"}},
-		StringData: map[string]string{clusters.KeyKubeconfig: kubeconfigOf(evil.URL)},
+		ObjectMeta: metav1.ObjectMeta{Name: "evil", Labels: map[string]string{registration.LabelMember: "evil"}},
+		StringData: map[string]string{registration.KeyKubeconfig: kubeconfigOf(evil.URL)},
 	}, metav1.CreateOptions{})
 	must(t, err)
 	c1.service(t, "shop", "web", "10.1.0.5")

@@ -8,7 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
@@ -69,38 +69,38 @@ func TestJoinDeclares_X2_X5(t *testing.T) {
 		}
 	}
 	joins("endpoints of c1 can have any address: nothing in the cluster tells the ranges of its pods; --endpoint-cidrs declares the ranges that they must be in")
-	registered(clusters.LimitEndpointCIDRs, "")
+	registered(registration.LimitEndpointCIDRs, "")
 
 	c1.system(t, "kubeadm-config", map[string]string{"ClusterConfiguration": "networking:\n  podSubnet: 10.244.0.0/16\n"})
 	joins("kubeadm-config says 10.244.0.0/16, but no endpoint there shows that pods are in it")
 	namespace(t, "shop", c1)
 	c1.service(t, "shop", "web", "10.244.0.5")
 	joins("c1: endpoints must be in 10.244.0.0/16 (kubeadm-config); --endpoint-cidrs changes it")
-	registered(clusters.LimitEndpointCIDRs, "10.244.0.0/16")
+	registered(registration.LimitEndpointCIDRs, "10.244.0.0/16")
 
 	c1.service(t, "shop", "far", "10.1.0.5")
 	joins("c1 is a member now", "--exported-keys", "example.com,networking.istio.io/exportTo")
-	registered(clusters.LimitEndpointCIDRs, "10.244.0.0/16")
-	registered(clusters.LimitExportedKeys, "example.com,networking.istio.io/exportTo")
+	registered(registration.LimitEndpointCIDRs, "10.244.0.0/16")
+	registered(registration.LimitExportedKeys, "example.com,networking.istio.io/exportTo")
 	if o := joins("c1 is a member now", "--endpoint-cidrs", "any"); strings.Contains(o.err, "endpoint-cidrs") {
 		t.Errorf("it speaks of what was asked for: %s", o.err)
 	}
-	registered(clusters.LimitEndpointCIDRs, "")
-	registered(clusters.LimitExportedKeys, "example.com,networking.istio.io/exportTo")
+	registered(registration.LimitEndpointCIDRs, "")
+	registered(registration.LimitExportedKeys, "example.com,networking.istio.io/exportTo")
 	joins("c1 is a member now") // what was said stands
-	registered(clusters.LimitEndpointCIDRs, "")
+	registered(registration.LimitEndpointCIDRs, "")
 	joins("kubeadm-config says 10.244.0.0/16, but Service shop/far has endpoint 10.1.0.5", "--endpoint-cidrs", "")
 	joins("--pod-cidrs says 10.244.0.0/16, but Service shop/far has endpoint 10.1.0.5", "--pod-cidrs", "10.244.0.0/16")
-	registered(clusters.LimitEndpointCIDRs, "")
+	registered(registration.LimitEndpointCIDRs, "")
 	joins("c1 is a member now", "--endpoint-cidrs", "10.244.0.0/16,10.1.0.0/24")
-	registered(clusters.LimitEndpointCIDRs, "10.244.0.0/16,10.1.0.0/24")
+	registered(registration.LimitEndpointCIDRs, "10.244.0.0/16,10.1.0.0/24")
 	registered("pod-cidrs", "10.244.0.0/16")
 	joins("c1 is a member now", "--endpoint-cidrs", "any")
 
 	must(t, c1.kube.DiscoveryV1().EndpointSlices("shop").Delete(t.Context(), "far-x", metav1.DeleteOptions{}))
 	c1.system(t, "cilium-config", map[string]string{"ipam": "cluster-pool", "cluster-pool-ipv4-cidr": "10.240.0.0/12", "cluster-pool-ipv6-cidr": "fd00:10::/104"})
 	joins("c1 is a member now")
-	registered(clusters.LimitEndpointCIDRs, "")
+	registered(registration.LimitEndpointCIDRs, "")
 	joins("c1: endpoints must be in 10.240.0.0/12,fd00:10::/104 (Cilium's configuration)", "--endpoint-cidrs", "", "--pod-cidrs", "")
 	joins("c1 is a member now", "--endpoint-cidrs", "any")
 	must(t, c1.ApplyYAML(t.Context(), []byte(ipPoolCRD)))

@@ -6,7 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -24,15 +24,15 @@ func TestLeaveRefused_L6(t *testing.T) {
 	keeper := c1.person(t, "keeper", keeping)
 	namespace(t, system, c1)
 	secrets := c1.kube.CoreV1().Secrets(system)
-	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "c2", Labels: map[string]string{clusters.LabelMember: "c2"}}}
+	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "c2", Labels: map[string]string{registration.LabelMember: "c2"}}}
 	created, err := secrets.Create(t.Context(), s, metav1.CreateOptions{})
 	must(t, err)
 
 	mcsctl(t, "leave", "c2", "--kubeconfig", keeper).wants(t, 1, "annotation clusterset.dev/leaving, which announced that, was removed again")
 	s, err = secrets.Get(t.Context(), s.Name, getOptions)
 	must(t, err)
-	if value, marked := s.Annotations[clusters.AnnotationLeaving]; marked {
-		t.Errorf("%s is still %q", clusters.AnnotationLeaving, value)
+	if value, marked := s.Annotations[registration.AnnotationLeaving]; marked {
+		t.Errorf("%s is still %q", registration.AnnotationLeaving, value)
 	}
 	if s.ResourceVersion == created.ResourceVersion {
 		t.Error("the Secret was never marked, so the test proves nothing")

@@ -28,7 +28,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/command"
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
 	"github.com/clusterset/multicluster/test/programs"
 )
@@ -172,10 +172,10 @@ func (c *cluster) registers(t *testing.T, want clientcmdapi.Cluster) {
 	t.Helper()
 	s, err := c.kube.CoreV1().Secrets(system).Get(t.Context(), "c1", getOptions)
 	must(t, err)
-	if reg := clusters.Registered(s); reg.Err != nil {
+	if reg := registration.Registered(s); reg.Err != nil {
 		t.Errorf("a controller would not take it: %v", reg.Err)
 	}
-	cfg, err := clientcmd.Load(s.Data[clusters.KeyKubeconfig])
+	cfg, err := clientcmd.Load(s.Data[registration.KeyKubeconfig])
 	must(t, err)
 	got := cfg.Clusters[cfg.Contexts[cfg.CurrentContext].Cluster]
 	if got.Server != want.Server || got.ProxyURL != want.ProxyURL || got.InsecureSkipTLSVerify != want.InsecureSkipTLSVerify ||

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/clusterset/multicluster/controller/clusters"
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
 )
 
@@ -58,17 +58,17 @@ func TestSecretsStaySecret_X1(t *testing.T) {
 	}
 	secret := func(name, id string, data map[string][]byte) {
 		_, err := kube.CoreV1().Secrets("mcs").Create(t.Context(), &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{clusters.LabelMember: id}}, Data: data,
+			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{registration.LabelMember: id}}, Data: data,
 		}, metav1.CreateOptions{})
 		must(t, err)
 	}
 	for name, content := range bad {
-		secret(name, name, map[string][]byte{clusters.KeyKubeconfig: []byte(content)})
+		secret(name, name, map[string][]byte{registration.KeyKubeconfig: []byte(content)})
 	}
 	secret("other-key", "other-key", map[string][]byte{"config": []byte(confidential)})
 	good, err := c.KubeconfigContent(c.URL(), "member", "system:masters")
 	must(t, err)
-	secret("good", "good", map[string][]byte{clusters.KeyKubeconfig: good})
+	secret("good", "good", map[string][]byte{registration.KeyKubeconfig: good})
 
 	p := start(t, "the controller", "-v", "--kubeconfig", c.Kubeconfig(), "--namespace", "mcs")
 	eventually(t, "the good member works", patience, func() bool {

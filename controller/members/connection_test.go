@@ -1,0 +1,28 @@
+package members
+
+import (
+	"testing"
+	"time"
+)
+
+// TestPause: probes of many members come together at beats that all share, none later than the interval (SPEC L1, L2).
+func TestPause(t *testing.T) {
+	for _, interval := range []time.Duration{5 * time.Second, 500 * time.Millisecond, 7 * time.Millisecond} {
+		c := &connection{interval: interval}
+		beats := map[time.Duration]bool{}
+		for i := range 1000 {
+			now := time.Unix(1700000000, int64(i)*1234567)
+			wait := c.pause(now)
+			if wait > interval || wait < interval*3/4 {
+				t.Fatalf("%s, for an interval of %s", wait, interval)
+			}
+			if next := now.Add(wait); !next.Equal(next.Truncate(interval / 20)) {
+				t.Fatalf("%s is at no beat of %s", next, interval/20)
+			}
+			beats[wait.Round(interval/20)] = true
+		}
+		if len(beats) < 3 {
+			t.Errorf("with an interval of %s all wait alike", interval)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package members
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/clusterset/multicluster/controller/mirror"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// This file ties the stores of Services and slices to the exports: of what a provider holds, only what it exports is kept.
+
+// parallelReads is how many names are read anew at once: a provider that creates exports by the hundred is asked no faster.
+const parallelReads = 8
+
+// selectExported has the stores of the provider's side keep what is exported, and that of Services also what concerns a
+// consumer whatever is exported: derived Services, those in the place of one (SPEC X5), and all where only they tell which
+// addresses the cluster gives to Services (SPEC X2).
+func (c *connection) selectExported() {
+	c.reads = make(chan struct{}, parallelReads)
+	services, sources := c.services.Store, c.sources.Store
+	services.Selection.Of = func(s *corev1.Service) (types.NamespacedName, bool) { return mirror.KeyOf(s), true }
+	services.Selection.Anyway = func(s *corev1.Service) bool {
+		if !c.reg.Consumer {
+			return false
+		}
+		_, derived := byService(s)
+		r := c.ranges.Load()
+		return derived || strings.HasPrefix(s.Name, mcsapi.DerivedPrefix) || r == nil || len(r.prefixes) == 0
+	}
+	services.Selection.Unknown = func(name types.NamespacedName) { readUnknown(c, c.services, name) }
+	sources.Selection.Of = bySource
+	sources.Selection.Unknown = func(name types.NamespacedName) { readUnknown(c, c.sources, name) }
+}
+
+// choose selects a name if it is exported, and ends its selection if not.
+func (c *connection) choose(name types.NamespacedName) {
+	c.choosing.Lock() // or an earlier answer could win over a later one
+	defer c.choosing.Unlock()
+	for _, exports := range c.exports.Stores() {
+		if exports.Holds(name) {
+			c.services.Store.Pick(name)
+			c.sources.Store.Pick(name)
+			return
+		}
+	}
+	c.services.Store.Unpick(name)
+	c.sources.Store.Unpick(name)
+}
+
+// chooseAll is [connection.choose] for every export, after a store of them was replaced or took others over.
+func (c *connection) chooseAll() {
+	for _, exports := range c.exports.Stores() {
+		for name := range exports.All() {
+			c.choose(name)
+		}
+	}
+}
+
+// knows says whether all that belongs to an exported name is known.
+func (c *connection) knows(name types.NamespacedName) bool {
+	return c.services.Store.Knows(name) && c.sources.Store.Knows(name)
+}
+
+// readUnknown reads a name anew, in the background, until it is known or not exported any more.
+func readUnknown[T mirror.Object](c *connection, f *mirror.Feed[T], name types.NamespacedName) {
+	c.feeds.Go(func() {
+		delay, logged := mirror.NewBackoff(), false
+		for {
+			wanted, err := readInTurn(c, f, name)
+			switch {
+			case c.ctx.Err() != nil:
+				return
+			case !wanted:
+				if f.Store.Live.Load() && c.knows(name) { // not when the other kind is still being read, which will tell
+					c.member.handler.Changed(c.member, name)
+				}
+				return
+			case err != nil && !logged:
+				logged = true
+				c.log.Warn("an exported name can't be read; it counts as not known until it can", "name", name.String(), "err", err)
+			}
+			select {
+			case <-c.ctx.Done():
+			case <-time.After(delay.Next()):
+			}
+		}
+	})
+}
+
+func readInTurn[T mirror.Object](c *connection, f *mirror.Feed[T], name types.NamespacedName) (wanted bool, err error) {
+	select {
+	case c.reads <- struct{}{}:
+		defer func() { <-c.reads }()
+		return f.Read(c.ctx, name)
+	case <-c.ctx.Done():
+		return true, context.Cause(c.ctx)
+	}
+}

@@ -1,0 +1,190 @@
+package members
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/controller/mirror"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// The resources of [mcsapi.Group].
+const (
+	exportResource = mcs.ServiceExportPluralName
+	importResource = mcs.ServiceImportPluralName
+)
+
+// Selectors of the EndpointSlices that a provider offers and of those that we manage in a consumer. A slice that is itself
+// imported carries the source-cluster label and is never exported again (SPEC X4).
+const (
+	sourceSelector   = "!" + mcsapi.LabelSourceCluster + "," + discoveryv1.LabelServiceName
+	importedSelector = discoveryv1.LabelManagedBy + "=" + mcsapi.ManagedBy
+)
+
+func exportKind(c rest.Interface, version string) mirror.Kind[*mcs.ServiceExport] {
+	return mirror.Kind[*mcs.ServiceExport]{
+		Resource: exportResource + "." + mcsapi.Group + "/" + version,
+		List: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*mcs.ServiceExport, metav1.ListMeta, error) {
+			list := &mcs.ServiceExportList{}
+			err := listInto(ctx, c, exportResource, namespace, opts, list)
+			return mirror.Own(list.Items), list.ListMeta, err
+		},
+		Watch: watchOf(c, exportResource),
+		Trim: func(e *mcs.ServiceExport) {
+			e.ManagedFields = nil
+			delete(e.Annotations, corev1.LastAppliedConfigAnnotation)
+		},
+	}
+}
+
+func importKind(c rest.Interface, version string) mirror.Kind[*mcs.ServiceImport] {
+	return mirror.Kind[*mcs.ServiceImport]{
+		Resource: importResource + "." + mcsapi.Group + "/" + version,
+		List: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*mcs.ServiceImport, metav1.ListMeta, error) {
+			list := &mcs.ServiceImportList{}
+			err := listInto(ctx, c, importResource, namespace, opts, list)
+			return mirror.Own(list.Items), list.ListMeta, err
+		},
+		Watch: watchOf(c, importResource),
+		Trim:  func(i *mcs.ServiceImport) { i.ManagedFields = nil },
+	}
+}
+
+// serviceKind watches every Service: an export may name any, a derived name may be taken by one that is not ours (SPEC X5),
+// and a ClusterIP here must not be taken from elsewhere (SPEC X2).
+func serviceKind(kube kubernetes.Interface) mirror.Kind[*corev1.Service] {
+	return mirror.Kind[*corev1.Service]{
+		Resource: "services",
+		List: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*corev1.Service, metav1.ListMeta, error) {
+			list, err := kube.CoreV1().Services(namespace).List(ctx, opts)
+			if err != nil {
+				return nil, metav1.ListMeta{}, err
+			}
+			return mirror.Own(list.Items), list.ListMeta, nil
+		},
+		Watch: kube.CoreV1().Services("").Watch,
+		About: func(opts *metav1.ListOptions, name string) { opts.FieldSelector = "metadata.name=" + name },
+		Trim: func(s *corev1.Service) {
+			s.ManagedFields = nil
+			if _, derived := s.Labels[mcsapi.LabelServiceName]; derived {
+				return // compared and updated as a whole
+			}
+			s.Annotations = nil
+			s.Status = corev1.ServiceStatus{}
+			s.Spec.Selector = nil
+		},
+	}
+}
+
+// sourceKind watches the slices that may be exported. The node of an endpoint is kept only where the cluster also consumes:
+// only slices imported from the consumer itself keep it (SPEC S2).
+func sourceKind(kube kubernetes.Interface, consumer bool) mirror.Kind[*discoveryv1.EndpointSlice] {
+	k := sliceKind(kube, sourceSelector)
+	k.Trim = func(s *discoveryv1.EndpointSlice) {
+		s.ManagedFields, s.Annotations, s.OwnerReferences = nil, nil, nil
+		for i := range s.Endpoints {
+			e := &s.Endpoints[i]
+			e.TargetRef, e.Hints, e.DeprecatedTopology = nil, nil, nil
+			if !consumer {
+				e.NodeName = nil
+			}
+		}
+	}
+	return k
+}
+
+// importedKind watches the slices that we manage in a consumer; those are compared and updated as a whole.
+func importedKind(kube kubernetes.Interface) mirror.Kind[*discoveryv1.EndpointSlice] {
+	k := sliceKind(kube, importedSelector)
+	k.Trim = func(s *discoveryv1.EndpointSlice) { s.ManagedFields = nil }
+	return k
+}
+
+func sliceKind(kube kubernetes.Interface, selector string) mirror.Kind[*discoveryv1.EndpointSlice] {
+	client := kube.DiscoveryV1().EndpointSlices
+	return mirror.Kind[*discoveryv1.EndpointSlice]{
+		Resource: "endpointslices.discovery.k8s.io",
+		List: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
+			opts.LabelSelector = selector + opts.LabelSelector
+			list, err := client(namespace).List(ctx, opts)
+			if err != nil {
+				return nil, metav1.ListMeta{}, err
+			}
+			return mirror.Own(list.Items), list.ListMeta, nil
+		},
+		Watch: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+			opts.LabelSelector = selector
+			return client("").Watch(ctx, opts)
+		},
+		About: func(opts *metav1.ListOptions, name string) {
+			opts.LabelSelector = "," + discoveryv1.LabelServiceName + "=" + name // beside the selector of all
+		},
+	}
+}
+
+func namespaceKind(kube kubernetes.Interface) mirror.Kind[*corev1.Namespace] {
+	return mirror.Kind[*corev1.Namespace]{
+		Resource: "namespaces", ClusterWide: true,
+		List: func(ctx context.Context, _ string, opts metav1.ListOptions) ([]*corev1.Namespace, metav1.ListMeta, error) {
+			list, err := kube.CoreV1().Namespaces().List(ctx, opts)
+			if err != nil {
+				return nil, metav1.ListMeta{}, err
+			}
+			return mirror.Own(list.Items), list.ListMeta, nil
+		},
+		Watch: kube.CoreV1().Namespaces().Watch,
+		Trim: func(n *corev1.Namespace) {
+			n.ManagedFields = nil
+			delete(n.Annotations, corev1.LastAppliedConfigAnnotation)
+		},
+	}
+}
+
+// listInto and watchOf are what a typed client does, for resources that have none here.
+func listInto(ctx context.Context, c rest.Interface, resource, namespace string, opts metav1.ListOptions, into runtime.Object) error {
+	return c.Get().NamespaceIfScoped(namespace, namespace != "").Resource(resource).VersionedParams(&opts, metav1.ParameterCodec).Do(ctx).Into(into)
+}
+
+func watchOf(c rest.Interface, resource string) func(context.Context, metav1.ListOptions) (watch.Interface, error) {
+	return func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+		opts.Watch = true
+		return c.Get().Resource(resource).VersionedParams(&opts, metav1.ParameterCodec).Watch(ctx)
+	}
+}
+
+// Groups: the names that objects belong to.
+
+// bySource gives the exported Service of a slice.
+func bySource(s *discoveryv1.EndpointSlice) (types.NamespacedName, bool) {
+	return byLabel(s, discoveryv1.LabelServiceName)
+}
+
+// byService gives the multi-cluster service of an imported slice, in use or in reserve, or of a derived Service.
+func byService[T mirror.Object](o T) (types.NamespacedName, bool) {
+	name, _ := mcsapi.ServiceOf(o.GetLabels())
+	return called(o, name)
+}
+
+// byDerived gives the name of the derived Service of an import.
+func byDerived(i *mcs.ServiceImport) (types.NamespacedName, bool) {
+	name := i.Annotations[mcsapi.AnnotationDerivedService]
+	return types.NamespacedName{Namespace: i.Namespace, Name: name}, mcsapi.IsSubdomain(name)
+}
+
+func byLabel(o metav1.Object, label string) (types.NamespacedName, bool) {
+	return called(o, o.GetLabels()[label])
+}
+
+// called gives the name in the namespace of o, if it is one: a label may be empty, or what no object is called.
+func called(o metav1.Object, name string) (types.NamespacedName, bool) {
+	return types.NamespacedName{Namespace: o.GetNamespace(), Name: name}, mcsapi.IsSubdomain(name)
+}
