@@ -44,9 +44,9 @@ type Store[T Object] struct {
 	mu      sync.RWMutex
 	objects map[types.NamespacedName]T
 	written map[types.NamespacedName]write[T]
-	// groups holds the keys of a group's objects, noted the groups of a key.
+	// groups holds the keys of a group's objects, noted the groups of a key, with its place in each.
 	groups map[types.NamespacedName][]types.NamespacedName
-	noted  map[types.NamespacedName][]types.NamespacedName
+	noted  map[types.NamespacedName][]place
 }
 
 // write is an own write that the watch has not confirmed yet. A deletion has no object.
@@ -63,7 +63,7 @@ func NewStore[T Object](group func(T) (types.NamespacedName, bool), changed func
 		objects: map[types.NamespacedName]T{},
 		written: map[types.NamespacedName]write[T]{},
 		groups:  map[types.NamespacedName][]types.NamespacedName{},
-		noted:   map[types.NamespacedName][]types.NamespacedName{},
+		noted:   map[types.NamespacedName][]place{},
 		Doubt:   doubt[T]{held: map[types.NamespacedName]Absence{}},
 	}
 }
@@ -363,16 +363,19 @@ func (s *Store[T]) forget(key types.NamespacedName) {
 	s.index(key)
 }
 
+// place is where a key stands in the list of a group.
+type place struct {
+	group types.NamespacedName
+	at    int
+}
+
 // index notes the groups that the watched and the written object of key belong to. s.mu is held.
 func (s *Store[T]) index(key types.NamespacedName) {
 	if s.group == nil {
 		return
 	}
-	for _, g := range s.noted[key] {
-		s.groups[g] = slices.DeleteFunc(s.groups[g], func(k types.NamespacedName) bool { return k == key })
-		if len(s.groups[g]) == 0 {
-			delete(s.groups, g)
-		}
+	for _, p := range s.noted[key] {
+		s.leave(p)
 	}
 	delete(s.noted, key)
 	var absent T
@@ -381,10 +384,29 @@ func (s *Store[T]) index(key types.NamespacedName) {
 			continue
 		}
 		g, ok := s.group(o)
-		if !ok || slices.Contains(s.noted[key], g) {
+		if !ok || slices.ContainsFunc(s.noted[key], func(p place) bool { return p.group == g }) {
 			continue
 		}
+		s.noted[key] = append(s.noted[key], place{g, len(s.groups[g])})
 		s.groups[g] = append(s.groups[g], key)
-		s.noted[key] = append(s.noted[key], g)
+	}
+}
+
+// leave takes a key off a group's list, and puts the last one in its place: a group may be as large as a member makes it, and all
+// of it may leave at once (SPEC X6). s.mu is held.
+func (s *Store[T]) leave(p place) {
+	list := s.groups[p.group]
+	last := len(list) - 1
+	moved := list[last]
+	list[p.at], list[last] = moved, types.NamespacedName{}
+	if last == 0 {
+		delete(s.groups, p.group)
+		return
+	}
+	s.groups[p.group] = list[:last]
+	for i, of := range s.noted[moved] {
+		if of.group == p.group {
+			s.noted[moved][i].at = p.at
+		}
 	}
 }

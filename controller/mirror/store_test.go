@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -180,5 +181,66 @@ func TestStoreHandsOver(t *testing.T) {
 	}
 	if got := at(s.Get(types.NamespacedName{Namespace: "n", Name: "dropped"})); got != "-" {
 		t.Errorf("the own deletion became %s", got)
+	}
+}
+
+// TestGroupsFollowObjects: whatever comes and goes, in whatever order, a group holds exactly the objects that belong to it.
+func TestGroupsFollowObjects(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	s := newTestStore()
+	want := map[string]string{} // the group of each object
+	for version := range 5000 {
+		name := fmt.Sprint("o", r.IntN(40))
+		if r.IntN(3) == 0 {
+			if group, is := want[name]; is {
+				s.remove(slice(name, group, name, fmt.Sprint(version+1)))
+				delete(want, name)
+			}
+			continue
+		}
+		want[name] = fmt.Sprint("g", r.IntN(4))
+		s.Put(slice(name, want[name], name, fmt.Sprint(version+1)))
+		for _, group := range []string{"g0", "g1", "g2", "g3"} {
+			var is, shall []string
+			for _, o := range s.Of(types.NamespacedName{Namespace: "n", Name: group}) {
+				is = append(is, o.Name)
+			}
+			for name, of := range want {
+				if of == group {
+					shall = append(shall, name)
+				}
+			}
+			slices.Sort(is)
+			slices.Sort(shall)
+			if !slices.Equal(is, shall) {
+				t.Fatalf("seed %d, after %d changes: %s holds %v, want %v", seed, version+1, group, is, shall)
+			}
+		}
+	}
+}
+
+// BenchmarkUnpick is the end of the interest in a name with many slices.
+func BenchmarkUnpick(b *testing.B) {
+	for _, n := range []int{100, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			name := types.NamespacedName{Namespace: "n", Name: "s"}
+			for b.Loop() {
+				b.StopTimer()
+				s := newTestStore()
+				s.Selection.Of = ofService
+				s.Selection.Unknown = func(types.NamespacedName) {}
+				s.Pick(name)
+				s.begin()
+				list := make([]*discoveryv1.EndpointSlice, n)
+				for i := range list {
+					list[i] = slice(fmt.Sprint("o", i), "s", fmt.Sprint(i), "1")
+				}
+				s.replace(list, "1")
+				b.StartTimer()
+				s.Unpick(name)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/slice")
+		})
 	}
 }

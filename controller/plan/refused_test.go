@@ -132,8 +132,8 @@ func TestRefusalsAreBounded_X6(t *testing.T) {
 // TestSlicesOfOneName_X6: a member fills importing clusters with no more than so many slices and endpoints of one name, whatever it
 // has, and others keep theirs.
 func TestSlicesOfOneName_X6(t *testing.T) {
-	for name, c := range map[string]struct{ slices, endpoints int }{
-		"slices": {maxSlices + 3, 1}, "endpoints": {maxEndpointsOfName/1000 + 3, 1000},
+	for name, c := range map[string]struct{ slices, endpoints, ports int }{
+		"slices": {maxSlices + 3, 1, 1}, "endpoints": {maxEndpointsOfName/1000 + 3, 1000, 1}, "ports": {maxPortsOfName/1000 + 3, 1, 1000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			east, west := provider("east", 2*time.Hour), provider("west", time.Hour)
@@ -143,7 +143,11 @@ func TestSlicesOfOneName_X6(t *testing.T) {
 				for j := range c.endpoints {
 					addresses = append(addresses, fmt.Sprintf("10.1.%d.%d", j/250, j%250+1))
 				}
-				east.slices = append(east.slices, slice(fmt.Sprintf("s-%04d", i), discoveryv1.AddressTypeIPv4, []string{"http"}, addresses...))
+				ports := []string{"http"}
+				for j := range c.ports - 1 {
+					ports = append(ports, fmt.Sprint("other-", j))
+				}
+				east.slices = append(east.slices, slice(fmt.Sprintf("s-%04d", i), discoveryv1.AddressTypeIPv4, ports, addresses...))
 			}
 			held := newConsumer(t, defaultConsumer())
 			held.settle(wanted(t, east, west), noon)
@@ -154,7 +158,7 @@ func TestSlicesOfOneName_X6(t *testing.T) {
 			if of["east"] != c.slices-3 || of["west"] != len(west.slices) {
 				t.Errorf("slices: %v, of %d and %d", of, len(east.slices), len(west.slices))
 			}
-			if m := conditionOf(held.imp, ConditionRefused).Message; m != "not imported: east: its further slices (more than 1000 slices or 100000 endpoints)" {
+			if m := conditionOf(held.imp, ConditionRefused).Message; m != "not imported: east: its further slices (more than 1000 slices, 100000 endpoints or 100000 ports)" {
 				t.Errorf("the import says %q", m)
 			}
 		})

@@ -68,12 +68,12 @@ func (p *pass) targets() (targets []target, gone []Action) {
 				p.refused.add(source.Cluster, "slice "+from.Name, "an EndpointSlice "+name+" that this controller did not create is in the way; delete it")
 				continue
 			}
+			if !budget.has(from) {
+				continue
+			}
 			t := p.mirror(source, from, held[name], name, routes)
 			if accept.TooLarge(t.to) {
 				p.refused.add(source.Cluster, "slice "+from.Name, fmt.Sprintf("more than %d KiB", accept.MaxSliceBytes>>10))
-				continue
-			}
-			if !budget.has(t.to) {
 				continue
 			}
 			wanted[name] = true
@@ -93,31 +93,33 @@ func (p *pass) targets() (targets []target, gone []Action) {
 	return targets, gone
 }
 
-// A member has room for so much under one name (SPEC X6): twice what the slices of a Service of 50,000 endpoints take. Each
-// importing cluster keeps it all, in etcd and in every kube-proxy.
+// A member has room for so much under one name (SPEC X6): twice what the slices of a Service of 50,000 endpoints take, with a hundred
+// ports. Each importing cluster keeps it all, in etcd, in every kube-proxy, and in CoreDNS.
 const (
 	maxSlices          = 1000
 	maxEndpointsOfName = 100_000
+	maxPortsOfName     = 100_000
 )
 
 // budgetOf counts what a cluster has under the name.
 type budgetOf struct {
-	p                 *pass
-	cluster           string
-	slices, endpoints int
-	told              bool
+	p       *pass
+	cluster string
+	told    bool
+
+	slices, endpoints, ports int
 }
 
 // has takes room for one more slice, if there is enough.
 func (b *budgetOf) has(s *discoveryv1.EndpointSlice) bool {
-	if b.slices == maxSlices || b.endpoints+len(s.Endpoints) > maxEndpointsOfName {
+	if b.slices == maxSlices || b.endpoints+len(s.Endpoints) > maxEndpointsOfName || b.ports+len(s.Ports) > maxPortsOfName {
 		if !b.told {
 			b.told = true
-			b.p.refused.add(b.cluster, "its further slices", fmt.Sprintf("more than %d slices or %d endpoints", maxSlices, maxEndpointsOfName))
+			b.p.refused.add(b.cluster, "its further slices", fmt.Sprintf("more than %d slices, %d endpoints or %d ports", maxSlices, maxEndpointsOfName, maxPortsOfName))
 		}
 		return false
 	}
-	b.slices, b.endpoints = b.slices+1, b.endpoints+len(s.Endpoints)
+	b.slices, b.endpoints, b.ports = b.slices+1, b.endpoints+len(s.Endpoints), b.ports+len(s.Ports)
 	return true
 }
 

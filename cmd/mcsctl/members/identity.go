@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -11,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
 // propertyPath is the ClusterProperty that holds a cluster's id (KEP-2149).
@@ -104,19 +107,31 @@ func settings(d *appsv1.Deployment, lookup func(*corev1.ConfigMapKeySelector) st
 	return found
 }
 
+// maxArg is the length of an argument of the controller, or of a variable in it, that is looked at. What they say is shorter: an id,
+// a name, a word.
+const maxArg = 1 << 10
+
+// variable is a reference to a variable of the container's environment, as an argument may have it.
+var variable = regexp.MustCompile(`\$\(([^()]+)\)`)
+
+// expand replaces references to variables in an argument, once: what stands for a variable is not looked at again, so that a
+// Deployment of somebody else can't make a value grow without end.
 func expand(value string, env []corev1.EnvVar, lookup func(*corev1.ConfigMapKeySelector) string) string {
-	for _, e := range env {
-		placeholder := "$(" + e.Name + ")"
-		if !strings.Contains(value, placeholder) {
-			continue
-		}
-		is := e.Value
-		if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
-			is = lookup(e.ValueFrom.ConfigMapKeyRef)
-		}
-		value = strings.ReplaceAll(value, placeholder, is)
+	if len(value) > maxArg {
+		return ""
 	}
-	return value
+	return variable.ReplaceAllStringFunc(value, func(reference string) string {
+		name := reference[len("$(") : len(reference)-len(")")]
+		i := slices.IndexFunc(env, func(e corev1.EnvVar) bool { return e.Name == name })
+		if i < 0 {
+			return reference
+		}
+		is := env[i].Value
+		if from := env[i].ValueFrom; from != nil && from.ConfigMapKeyRef != nil {
+			is = lookup(from.ConfigMapKeyRef)
+		}
+		return excerpt.Cut(is, maxArg)
+	})
 }
 
 // Leader is who holds the lead among the controller's replicas.

@@ -3,6 +3,7 @@ package members
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -41,4 +42,22 @@ func firstDocument(text []byte) []byte {
 		}
 	}
 	return text
+}
+
+// TestExpand_X6: references to variables are replaced once, as Kubernetes does, so that those of somebody else's Deployment, which name
+// each other, make nothing large.
+func TestExpand_X6(t *testing.T) {
+	env := []corev1.EnvVar{
+		{Name: "A", Value: strings.Repeat("$(B)", 1000)}, {Name: "B", Value: strings.Repeat("$(C)", 1000)}, {Name: "C", Value: "c"},
+	}
+	for value, want := range map[string]string{
+		"c1": "c1", "x-$(C)-$(C)": "x-c-c", "$(D)": "$(D)", "$(": "$(", strings.Repeat("x", 1<<20): "",
+	} {
+		if got := expand(value, env, nil); got != want {
+			t.Errorf("%.20s: %.20q, want %.20q", value, got, want)
+		}
+	}
+	if got := expand("$(A)$(A)", env, nil); len(got) > 2*maxArg || strings.Contains(got, "c") {
+		t.Errorf("%d bytes: %.20q", len(got), got)
+	}
 }
