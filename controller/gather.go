@@ -82,8 +82,9 @@ func gather(key types.NamespacedName, from []*members.Member, ids []string) fact
 	return f
 }
 
-// empty reports that nobody has anything to do with the name, which may be one that is gone for good.
-func (f *facts) empty() bool { return len(f.exports)+len(f.invalid)+len(f.unsure) == 0 }
+// empty reports that nobody is known to have anything to do with the name, which may be one that is gone for good. That a cluster
+// could have it of which nothing is known is true of every name, for as long as that lasts.
+func (f *facts) empty() bool { return len(f.exports)+len(f.invalid) == 0 }
 
 // provider adds what one provider has of the name.
 func (f *facts) provider(key types.NamespacedName, m *members.Member) {
