@@ -34,8 +34,8 @@ type reading[T Object] struct {
 	// version is that of the list by which the name became known: events up to it are in that already. Until then it is
 	// the version that such a list must have reached.
 	version string
-	// missed, until the name is known, is what the watch told of it.
-	missed []change[T]
+	// missed, until the name is known, is the last that the watch told of each of its objects.
+	missed map[types.NamespacedName]change[T]
 }
 
 // change is one event of a watch.
@@ -114,6 +114,9 @@ func (s *Store[T]) learn(name types.NamespacedName, list []T, version string) {
 	r.known, r.version, r.missed = true, version, nil
 	listed := map[types.NamespacedName]bool{}
 	for _, o := range list {
+		if s.reading(o) != r { // of another name, which nobody asked for
+			continue
+		}
 		listed[KeyOf(o)] = true
 		s.set(change[T]{object: o})
 	}
@@ -172,7 +175,10 @@ func (s *Store[T]) judge(e change[T]) (change[T], bool) {
 	case r.known:
 		return e, !notAfter(s.Selection.version, r.version)
 	}
-	r.missed = append(r.missed, e)
+	if r.missed == nil {
+		r.missed = map[types.NamespacedName]change[T]{}
+	}
+	r.missed[KeyOf(e.object)] = e
 	e.gone = true // as far as another name goes that it was relabelled from
 	return e, held && s.reading(old) != r
 }
