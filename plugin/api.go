@@ -5,10 +5,10 @@ import (
 	"io"
 	"time"
 
+	"github.com/clusterset/multicluster/plugin/decode"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer/streaming"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 )
 
@@ -31,13 +31,7 @@ func clientConfig(cfg *rest.Config) *rest.Config {
 type api struct {
 	client   rest.Interface
 	resource string
-	feed     func(io.ReadCloser) feed
-}
-
-// feed is a watch. Its events are decoded where they are asked for, on the goroutine that takes them.
-type feed interface {
-	next() (watch.EventType, runtime.Object, error) // waits for it
-	close()
+	feed     func(io.ReadCloser) decode.Feed
 }
 
 func (a *api) get(opts *metav1.ListOptions) *rest.Request {
@@ -52,36 +46,10 @@ func (a *api) page(ctx context.Context, opts *metav1.ListOptions) (runtime.Objec
 }
 
 // watch starts a watch.
-func (a *api) watch(ctx context.Context, opts *metav1.ListOptions) (feed, error) {
+func (a *api) watch(ctx context.Context, opts *metav1.ListOptions) (decode.Feed, error) {
 	body, err := a.get(opts).Stream(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return a.feed(body), nil
-}
-
-// sliceFeed is a watch of EndpointSlices.
-type sliceFeed struct {
-	events  streaming.Decoder
-	objects runtime.Decoder
-}
-
-// newSliceFeed returns a function that makes a feed of what comes as the protobuf of these codecs.
-func newSliceFeed(codecs runtime.NegotiatedSerializer) func(io.ReadCloser) feed {
-	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
-	return func(body io.ReadCloser) feed {
-		stream := info.StreamSerializer
-		return &sliceFeed{streaming.NewDecoder(stream.Framer.NewFrameReader(body), stream.Serializer), info.Serializer}
-	}
-}
-
-func (f *sliceFeed) close() { f.events.Close() }
-
-func (f *sliceFeed) next() (watch.EventType, runtime.Object, error) {
-	var event metav1.WatchEvent
-	if _, _, err := f.events.Decode(nil, &event); err != nil {
-		return "", nil, err
-	}
-	o, err := runtime.Decode(f.objects, event.Object.Raw)
-	return watch.EventType(event.Type), o, err
 }

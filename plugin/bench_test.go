@@ -85,8 +85,8 @@ func BenchmarkSliceUpdate(b *testing.B) {
 		f.apply("\nkind: ServiceImport\nmetadata: {name: " + name + ", namespace: ns}\nspec: {type: Headless, ports: []}")
 		f.apply(bigSlice(name, name, "a", 100, s%250))
 	}
-	one := decode(b, bigSlice("svc7", "svc7", "a", 100, 251)).(*discoveryv1.EndpointSlice)
-	other := decode(b, bigSlice("svc7", "svc7", "a", 99, 252)).(*discoveryv1.EndpointSlice)
+	one := fromWire(b, bigSlice("svc7", "svc7", "a", 100, 251)).(*discoveryv1.EndpointSlice)
+	other := fromWire(b, bigSlice("svc7", "svc7", "a", 99, 252)).(*discoveryv1.EndpointSlice)
 	b.ReportAllocs()
 	for b.Loop() {
 		f.slices.set(one)
@@ -100,8 +100,8 @@ func BenchmarkChangedName(b *testing.B) {
 	f := newFixture(b, testZone)
 	f.apply(bigSlices(3, 100, 3))
 	manifest := strings.SplitN(bigSlices(1, 100, 3), "\n---\n", 2)[1]
-	one := decode(b, manifest).(*discoveryv1.EndpointSlice)
-	other := decode(b, strings.Replace(manifest, "10.1.0.1]", "10.9.0.1]", 1)).(*discoveryv1.EndpointSlice)
+	one := fromWire(b, manifest).(*discoveryv1.EndpointSlice)
+	other := fromWire(b, strings.Replace(manifest, "10.1.0.1]", "10.9.0.1]", 1)).(*discoveryv1.EndpointSlice)
 	r := new(dns.Msg).SetQuestion("10-1-0-7.cluster-0."+big, dns.TypeA)
 	ctx, w := b.Context(), &discard{}
 	b.ReportAllocs()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/plugin/view"
 
 	"github.com/coredns/caddy"
@@ -139,7 +140,7 @@ func (p *parser) setNamespaces(args []string) error {
 		return p.ArgErr()
 	}
 	for _, ns := range args {
-		if !isLabel(ns) {
+		if !mcsapi.IsLabel(ns) {
 			return p.Errf("'%s' is no name of a namespace", ns)
 		}
 	}

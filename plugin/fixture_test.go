@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/plugin/decode"
 	"github.com/clusterset/multicluster/plugin/view"
 
 	"github.com/coredns/coredns/plugin"
@@ -16,6 +18,9 @@ import (
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 	"sigs.k8s.io/yaml"
 )
@@ -59,7 +64,7 @@ func newFixture(t testing.TB, zones ...string) *fixture {
 func (f *fixture) apply(manifest string) {
 	f.t.Helper()
 	for _, doc := range strings.Split(manifest, "\n---\n") {
-		switch o := decode(f.t, doc).(type) {
+		switch o := fromWire(f.t, doc).(type) {
 		case *mcs.ServiceImport:
 			f.imports.set(o)
 		case *discoveryv1.EndpointSlice:
@@ -72,7 +77,7 @@ func (f *fixture) apply(manifest string) {
 func (f *fixture) remove(manifest string) {
 	f.t.Helper()
 	for _, doc := range strings.Split(manifest, "\n---\n") {
-		switch o := decode(f.t, doc).(type) {
+		switch o := fromWire(f.t, doc).(type) {
 		case *mcs.ServiceImport:
 			f.imports.remove(o)
 		case *discoveryv1.EndpointSlice:
@@ -81,16 +86,35 @@ func (f *fixture) remove(manifest string) {
 	}
 }
 
-func decode(t testing.TB, doc string) any {
+// fromWire returns the object of a YAML document as it comes from an API server: written in the media type that the server sends,
+// and read by the decoder that the plugin has for it.
+func fromWire(t testing.TB, doc string) runtime.Object {
 	t.Helper()
-	var o any = &discoveryv1.EndpointSlice{}
 	if strings.Contains(doc, "kind: ServiceImport") {
-		o = &mcs.ServiceImport{}
+		codecs := decode.ImportCodecs(serializer.NewCodecFactory(mcsapi.NewScheme(mcs.GroupVersion.Version)).WithoutConversion())
+		return throughWire(t, doc, &mcs.ServiceImport{}, codecs, runtime.ContentTypeJSON, schema.GroupVersion(mcs.GroupVersion))
 	}
+	return throughWire(t, doc, &discoveryv1.EndpointSlice{}, decode.SliceCodecs(), runtime.ContentTypeProtobuf, discoveryv1.SchemeGroupVersion)
+}
+
+func throughWire(t testing.TB, doc string, o runtime.Object, codecs runtime.NegotiatedSerializer, mediaType string, version schema.GroupVersion) runtime.Object {
+	t.Helper()
 	if err := yaml.UnmarshalStrict([]byte(doc), o); err != nil {
 		t.Fatalf("%v in:\n%s", err, doc)
 	}
-	return o
+	info, ok := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), mediaType)
+	if !ok {
+		t.Fatalf("no %s", mediaType)
+	}
+	data, err := runtime.Encode(codecs.EncoderForVersion(info.Serializer, version), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := runtime.Decode(info.Serializer, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
 }
 
 // client is who asks: over UDP with an EDNS size (0 means no EDNS), or over TCP.

@@ -4,10 +4,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clusterset/multicluster/plugin/decode"
+
 	"github.com/coredns/coredns/plugin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -102,23 +103,7 @@ func (k sourceKey) String() string {
 
 // observe notes that a change of an object, which came as an event, shows in answers now.
 func observe(kind string, object metav1.Object) {
-	if changed := changeTime(object); !changed.IsZero() {
+	if changed := decode.ChangeTime(object); !changed.IsZero() {
 		programmingDuration.WithLabelValues(kind).Observe(max(time.Since(changed), 0).Seconds())
 	}
-}
-
-// changeTime returns when an object changed: what caused the change, if the object says so (Kubernetes "DNS programming
-// latency" SLI), or else when it was written, to the second.
-func changeTime(object metav1.Object) (changed time.Time) {
-	if text, ok := object.GetAnnotations()[corev1.EndpointsLastChangeTriggerTime]; ok {
-		if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
-			return t
-		}
-	}
-	for _, f := range object.GetManagedFields() {
-		if f.Time != nil && f.Time.After(changed) {
-			changed = f.Time.Time
-		}
-	}
-	return changed
 }

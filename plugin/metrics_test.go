@@ -79,29 +79,6 @@ func scrape(t *testing.T) string {
 	return text.String()
 }
 
-// TestChangeTime: programming latency begins when the object says that its cause changed, else when it was written.
-func TestChangeTime(t *testing.T) {
-	cause := time.Date(2026, 5, 1, 12, 0, 0, 250e6, time.UTC)
-	written := metav1.NewTime(cause.Add(time.Second).Truncate(time.Second))
-	earlier := metav1.NewTime(cause.Add(-time.Hour))
-	object := &discoveryv1.EndpointSlice{}
-	if !changeTime(object).IsZero() {
-		t.Error("it says nothing")
-	}
-	object.ManagedFields = []metav1.ManagedFieldsEntry{{Time: &written}, {Time: &earlier}, {}}
-	if got := changeTime(object); !got.Equal(written.Time) {
-		t.Errorf("%s", got)
-	}
-	object.Annotations = map[string]string{"endpoints.kubernetes.io/last-change-trigger-time": "nonsense"}
-	if got := changeTime(object); !got.Equal(written.Time) {
-		t.Errorf("%s", got)
-	}
-	object.Annotations["endpoints.kubernetes.io/last-change-trigger-time"] = cause.Format(time.RFC3339Nano)
-	if got := changeTime(object); !got.Equal(cause) {
-		t.Errorf("%s", got)
-	}
-}
-
 // TestOneSourceOfAName_D9: while a reload replaces credentials there are two sources of one name; metrics tell of the later one.
 func TestOneSourceOfAName_D9(t *testing.T) {
 	before, after := &source{health: newHealth(nil)}, &source{health: newHealth(nil)}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/plugin/decode"
 	"github.com/clusterset/multicluster/plugin/view"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -26,9 +27,9 @@ func TestOrder_D14(t *testing.T) {
 		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"10.1.0.1"}}, {Addresses: []string{"10.1.0.2"}}},
 	}
 	set := func() {
-		imp, _ := convertImport(si)
+		imp, _ := decode.Import(si)
 		v.SetImport("ns", "web", *imp)
-		service, slice, _ := convertSlice(es.Name, es)
+		service, slice, _ := decode.Slice(es.Name, es)
 		v.SetSlice("ns", service, slice)
 	}
 	v.SetImport("ns", "db", view.Import{Headless: true})

@@ -219,11 +219,11 @@ func (s *stream) events(ctx context.Context, client *api, opts metav1.ListOption
 		}
 		return err
 	}
-	defer feed.close()
+	defer feed.Close()
 	opened()
 	began := time.Now()
 	for events := 0; ; events++ {
-		kind, object, err := feed.next()
+		kind, object, err := feed.Next()
 		if err != nil {
 			s.doubt = true // the end of a watch whose server was killed looks like that of one whose time is over
 			brief := events == 0 && time.Since(began) < briefWatch && !errors.Is(context.Cause(ctx), errSilent)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/plugin/decode"
 	"github.com/clusterset/multicluster/plugin/view"
 
 	"k8s.io/client-go/rest"
@@ -90,12 +91,12 @@ func importServer(t *testing.T, respond http.HandlerFunc) (*stream, *api) {
 	}))
 	t.Cleanup(server.Close)
 	cfg := mcsapi.Config(clientConfig(&rest.Config{Host: server.URL}), "v1beta1")
-	cfg.NegotiatedSerializer = leanImports(cfg.NegotiatedSerializer)
+	cfg.NegotiatedSerializer = decode.ImportCodecs(cfg.NegotiatedSerializer)
 	rc, err := rest.RESTClientFor(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &api{rc, "serviceimports", newImportFeed}
+	client := &api{rc, "serviceimports", decode.NewImportFeed}
 	s := &stream{kind: "imports", silence: maxSilence, sink: &importSink{view: view.New(), zone: &zoneLength{}, told: told{}}}
 	s.connect = func(context.Context) (*api, error) { return client, nil }
 	s.health = newHealth([]*stream{s})

@@ -7,12 +7,12 @@ import (
 	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/plugin/decode"
 	"github.com/clusterset/multicluster/plugin/view"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
@@ -77,12 +77,12 @@ func importClient(cfg *rest.Config) func(context.Context) (*api, error) {
 		}
 		if clients[version] == nil {
 			cfg := mcsapi.Config(c.Config, version)
-			cfg.NegotiatedSerializer = leanImports(cfg.NegotiatedSerializer)
+			cfg.NegotiatedSerializer = decode.ImportCodecs(cfg.NegotiatedSerializer)
 			client, err := rest.RESTClientForConfigAndClient(cfg, c.HTTP)
 			if err != nil {
 				return nil, err
 			}
-			clients[version] = &api{client, resource, newImportFeed}
+			clients[version] = &api{client, resource, decode.NewImportFeed}
 		}
 		return clients[version], nil
 	}
@@ -99,18 +99,10 @@ func sliceClient(cfg *rest.Config) func(context.Context) (*api, error) {
 	cfg.GroupVersion = &discoveryv1.SchemeGroupVersion
 	cfg.ContentType = runtime.ContentTypeProtobuf
 	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf
-	cfg.NegotiatedSerializer = leanSlices(sliceCodecs())
+	cfg.NegotiatedSerializer = decode.SliceCodecs()
 	client, err := rest.RESTClientForConfigAndClient(cfg, c.HTTP)
-	a := &api{client, "endpointslices", newSliceFeed(cfg.NegotiatedSerializer)}
+	a := &api{client, "endpointslices", decode.NewSliceFeed(cfg.NegotiatedSerializer)}
 	return func(context.Context) (*api, error) { return a, err }
-}
-
-// sliceCodecs are the ordinary codecs for EndpointSlices.
-func sliceCodecs() runtime.NegotiatedSerializer {
-	scheme := runtime.NewScheme()
-	scheme.AddKnownTypes(discoveryv1.SchemeGroupVersion, &discoveryv1.EndpointSlice{}, &discoveryv1.EndpointSliceList{})
-	metav1.AddToGroupVersion(scheme, discoveryv1.SchemeGroupVersion)
-	return serializer.NewCodecFactory(scheme).WithoutConversion()
 }
 
 // importSink puts ServiceImports into the view.
@@ -128,7 +120,7 @@ func (s *importSink) set(o runtime.Object) {
 	if !ok || !s.told.wellformed("ServiceImport", si) || !s.wanted.namespace(si.Namespace) {
 		return
 	}
-	imp, odd := convertImport(si)
+	imp, odd := decode.Import(si)
 	if imp != nil {
 		s.zone.checkImport(si.Namespace, si.Name, &odd)
 	}
@@ -179,7 +171,7 @@ func (s *sliceSink) set(o runtime.Object) {
 	if !ok || !s.told.wellformed("EndpointSlice", es) || !s.wanted.namespace(es.Namespace) {
 		return
 	}
-	service, slice, odd := convertSlice(s.part+es.Name, es)
+	service, slice, odd := decode.Slice(s.part+es.Name, es)
 	if slice != nil {
 		s.zone.checkSlice(es.Namespace, service, slice, &odd)
 	}
@@ -235,7 +227,7 @@ func (w wanted) namespace(name string) bool {
 // told remembers what was logged about each odd object, so that it is logged once.
 type told map[string]string
 
-func (t told) tell(kind, namespace, name string, odd oddities) {
+func (t told) tell(kind, namespace, name string, odd decode.Oddities) {
 	if len(odd) == 0 && len(t) == 0 {
 		return
 	}

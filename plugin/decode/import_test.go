@@ -1,4 +1,4 @@
-package multicluster
+package decode
 
 import (
 	"io"
@@ -30,7 +30,7 @@ func decoders() (ordinary, lean runtime.Decoder) {
 			ordinary = info.Serializer
 		}
 	}
-	return ordinary, leanImports(codecs).SupportedMediaTypes()[0].Serializer
+	return ordinary, ImportCodecs(codecs).SupportedMediaTypes()[0].Serializer
 }
 
 // TestLeanImport: what DNS, the stream and the metrics need of a ServiceImport is what the ordinary decoder reads.
@@ -44,14 +44,14 @@ func TestLeanImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantImport, _ := convertImport(want.(*mcs.ServiceImport))
-	gotImport, _ := convertImport(got.(*mcs.ServiceImport))
+	wantImport, _ := Import(want.(*mcs.ServiceImport))
+	gotImport, _ := Import(got.(*mcs.ServiceImport))
 	if !reflect.DeepEqual(gotImport, wantImport) || len(gotImport.Ports) != 1 || len(gotImport.IPs) != 2 || gotImport.Headless {
 		t.Errorf("%+v, want %+v", gotImport, wantImport)
 	}
 	w, g := want.(*mcs.ServiceImport), got.(*mcs.ServiceImport)
 	if g.Name != w.Name || g.Namespace != w.Namespace || g.ResourceVersion != w.ResourceVersion ||
-		!changeTime(g).Equal(changeTime(w)) || changeTime(g).IsZero() || !reflect.DeepEqual(g.Annotations, w.Annotations) {
+		!ChangeTime(g).Equal(ChangeTime(w)) || ChangeTime(g).IsZero() || !reflect.DeepEqual(g.Annotations, w.Annotations) {
 		t.Errorf("%+v, want %+v", g.ObjectMeta, w.ObjectMeta)
 	}
 }
@@ -99,11 +99,11 @@ func TestOtherKinds(t *testing.T) {
 func TestImportFeed(t *testing.T) {
 	const expired = `{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old","reason":"Expired","code":410,"details":{"causes":[{"reason":"X"}]}}}`
 	pretty := strings.ReplaceAll(importJSON, ",", ",\n  ")
-	f := newImportFeed(io.NopCloser(strings.NewReader(`{"type":"ADDED","object":` + importJSON + "}\n" +
+	f := NewImportFeed(io.NopCloser(strings.NewReader(`{"type":"ADDED","object":` + importJSON + "}\n" +
 		`{"object":` + pretty + `,"type":"DELETED"}` + expired + `{"type":"ADDED","object":{"kind":"Pod"}}`)))
-	defer f.close()
+	defer f.Close()
 	for _, want := range []watch.EventType{watch.Added, watch.Deleted} {
-		got, o, err := f.next()
+		got, o, err := f.Next()
 		if err != nil || got != want {
 			t.Fatalf("%s %v, want %s", got, err, want)
 		}
@@ -111,12 +111,12 @@ func TestImportFeed(t *testing.T) {
 			t.Errorf("%+v", si)
 		}
 	}
-	got, o, err := f.next()
+	got, o, err := f.Next()
 	if err != nil || got != watch.Error || !apierrors.IsResourceExpired(apierrors.FromObject(o)) || !apierrors.HasStatusCause(apierrors.FromObject(o), "X") {
 		t.Errorf("%s %+v %v", got, o, err)
 	}
 	for range 2 {
-		if _, o, err := f.next(); err == nil {
+		if _, o, err := f.Next(); err == nil {
 			t.Errorf("%+v is an event", o)
 		}
 	}

@@ -1,4 +1,4 @@
-package multicluster
+package decode
 
 import (
 	"bytes"
@@ -235,7 +235,7 @@ type fields struct {
 	bad    bool   // something is wrong with the message
 }
 
-// next goes to the next field, if there is one.
+// Next goes to the next field, if there is one.
 func (f *fields) next() bool {
 	if f.bad || len(f.rest) == 0 {
 		return false

@@ -1,4 +1,4 @@
-package multicluster
+package decode
 
 import (
 	"fmt"
@@ -19,12 +19,12 @@ import (
 
 // wireCodecs returns the encoder of an API server, and both decoders of objects and of events.
 func wireCodecs() (encoder runtime.Encoder, ordinary, lean, ordinaryEvents, leanEvents runtime.Decoder) {
-	for _, info := range sliceCodecs().SupportedMediaTypes() {
+	for _, info := range ordinarySliceCodecs().SupportedMediaTypes() {
 		if info.MediaType == runtime.ContentTypeProtobuf {
-			encoder, ordinary, ordinaryEvents = sliceCodecs().EncoderForVersion(info.Serializer, discoveryv1.SchemeGroupVersion), info.Serializer, info.StreamSerializer.Serializer
+			encoder, ordinary, ordinaryEvents = ordinarySliceCodecs().EncoderForVersion(info.Serializer, discoveryv1.SchemeGroupVersion), info.Serializer, info.StreamSerializer.Serializer
 		}
 	}
-	for _, info := range leanSlices(sliceCodecs()).SupportedMediaTypes() {
+	for _, info := range SliceCodecs().SupportedMediaTypes() {
 		if info.MediaType == runtime.ContentTypeProtobuf {
 			lean, leanEvents = info.Serializer, info.StreamSerializer.Serializer
 		}
@@ -78,14 +78,14 @@ func wireSlice(endpoints int) *discoveryv1.EndpointSlice {
 // sameSlice fails unless DNS, the stream and the metrics learn the same of both.
 func sameSlice(t *testing.T, got, want *discoveryv1.EndpointSlice) {
 	t.Helper()
-	gotService, gotSlice, gotOdd := convertSlice(got.Name, got)
-	wantService, wantSlice, wantOdd := convertSlice(want.Name, want)
+	gotService, gotSlice, gotOdd := Slice(got.Name, got)
+	wantService, wantSlice, wantOdd := Slice(want.Name, want)
 	if gotService != wantService || !reflect.DeepEqual(gotSlice, wantSlice) || !reflect.DeepEqual(gotOdd, wantOdd) {
 		t.Fatalf("%s %+v %v\nnot\n%s %+v %v", gotService, gotSlice, gotOdd, wantService, wantSlice, wantOdd)
 	}
 	const bookmark = metav1.InitialEventsAnnotationKey
 	if got.Name != want.Name || got.Namespace != want.Namespace || got.ResourceVersion != want.ResourceVersion ||
-		!changeTime(got).Equal(changeTime(want)) || got.Annotations[bookmark] != want.Annotations[bookmark] {
+		!ChangeTime(got).Equal(ChangeTime(want)) || got.Annotations[bookmark] != want.Annotations[bookmark] {
 		t.Fatalf("%+v\nnot\n%+v", got.ObjectMeta, want.ObjectMeta)
 	}
 }

@@ -1,4 +1,4 @@
-package multicluster
+package decode
 
 import (
 	"fmt"
@@ -21,26 +21,28 @@ const (
 	maxPort  = 1<<16 - 1
 )
 
-// oddities collects what is wrong with an object: it is left out, the rest of the object serves.
-type oddities []string
+// Oddities collects what is wrong with an object: it is left out, the rest of the object serves.
+type Oddities []string
 
-func (o *oddities) add(format string, args ...any) { *o = append(*o, fmt.Sprintf(format, args...)) }
+// Add notes one thing that is wrong.
+func (o *Oddities) Add(format string, args ...any) { *o = append(*o, fmt.Sprintf(format, args...)) }
 
 // maxTold is how much of what is wrong with one object is told: it may be as much as fits into an object.
 const maxTold = 10
 
-func (o oddities) String() string {
+// String returns the first ten of them, and how many more there are.
+func (o Oddities) String() string {
 	if more := len(o) - maxTold; more > 0 {
 		return fmt.Sprintf("%s; and %d more", strings.Join(o[:maxTold], "; "), more)
 	}
 	return strings.Join(o, "; ")
 }
 
-// convertImport takes from a ServiceImport what DNS needs. It returns nil where the whole object has to be ignored.
-func convertImport(si *mcs.ServiceImport) (*view.Import, oddities) {
-	var odd oddities
-	if !isLabel(si.Name) {
-		odd.add("ignored: its name is no DNS label")
+// Import takes from a ServiceImport what DNS needs. It returns nil where the whole object has to be ignored.
+func Import(si *mcs.ServiceImport) (*view.Import, Oddities) {
+	var odd Oddities
+	if !mcsapi.IsLabel(si.Name) {
+		odd.Add("ignored: its name is no DNS label")
 		return nil, odd
 	}
 	imp := &view.Import{Headless: si.Spec.Type == mcs.Headless}
@@ -50,7 +52,7 @@ func convertImport(si *mcs.ServiceImport) (*view.Import, oddities) {
 	for _, ip := range si.Spec.IPs {
 		addr, err := parseAddr(ip)
 		if err != nil {
-			odd.add("spec.ips: %q is not an IP address", ip)
+			odd.Add("spec.ips: %q is not an IP address", ip)
 			continue
 		}
 		imp.IPs = append(imp.IPs, addr)
@@ -64,19 +66,19 @@ func convertImport(si *mcs.ServiceImport) (*view.Import, oddities) {
 	return imp, odd
 }
 
-// convertSlice takes from an EndpointSlice what DNS needs, under a name, and the name of the service that it belongs to. It
+// Slice takes from an EndpointSlice what DNS needs, under a name, and the name of the service that it belongs to. It
 // returns nil where the whole object has to be ignored.
-func convertSlice(name string, es *discoveryv1.EndpointSlice) (service string, slice *view.Slice, odd oddities) {
+func Slice(name string, es *discoveryv1.EndpointSlice) (service string, slice *view.Slice, odd Oddities) {
 	service, ok := mcsapi.ServiceOf(es.Labels)
 	if !ok {
 		return "", nil, nil // it is our controller's, for something other than a multi-cluster service
 	}
-	if !isLabel(service) {
-		odd.add("ignored: label %s is %q, which is no DNS label", mcsapi.LabelServiceName, service)
+	if !mcsapi.IsLabel(service) {
+		odd.Add("ignored: label %s is %q, which is no DNS label", mcsapi.LabelServiceName, service)
 		return "", nil, odd
 	}
 	if es.AddressType != discoveryv1.AddressTypeIPv4 && es.AddressType != discoveryv1.AddressTypeIPv6 {
-		odd.add("ignored: its addressType is %s", es.AddressType)
+		odd.Add("ignored: its addressType is %s", es.AddressType)
 		return "", nil, odd
 	}
 	cluster := clusterOf(es, &odd)
@@ -89,39 +91,39 @@ func convertSlice(name string, es *discoveryv1.EndpointSlice) (service string, s
 }
 
 // clusterOf returns the cluster that a slice comes from, or "": its endpoints have no names of their own then.
-func clusterOf(es *discoveryv1.EndpointSlice, odd *oddities) string {
+func clusterOf(es *discoveryv1.EndpointSlice, odd *Oddities) string {
 	cluster := strings.ToLower(es.Labels[mcsapi.LabelSourceCluster])
 	if cluster == "" {
-		odd.add("it has no label %s: its endpoints get no names", mcsapi.LabelSourceCluster)
+		odd.Add("it has no label %s: its endpoints get no names", mcsapi.LabelSourceCluster)
 		return ""
 	}
 	if slices.Contains(strings.Split(cluster, "."), "") {
-		odd.add("label %s is %q, which is no DNS name: its endpoints get no names", mcsapi.LabelSourceCluster, cluster)
+		odd.Add("label %s is %q, which is no DNS name: its endpoints get no names", mcsapi.LabelSourceCluster, cluster)
 		return ""
 	}
 	return intern(cluster)
 }
 
 // rankOf returns where the cluster of a slice stands in the order of preference (SPEC P3).
-func rankOf(es *discoveryv1.EndpointSlice, odd *oddities) int {
+func rankOf(es *discoveryv1.EndpointSlice, odd *Oddities) int {
 	text, ok := es.Annotations[mcsapi.AnnotationRank]
 	if !ok {
 		return 0
 	}
 	rank, err := strconv.Atoi(text)
 	if err != nil || rank < 0 {
-		odd.add("annotation %s is %q, which is no rank: taken for 0", mcsapi.AnnotationRank, text)
+		odd.Add("annotation %s is %q, which is no rank: taken for 0", mcsapi.AnnotationRank, text)
 		return 0
 	}
 	return rank
 }
 
-func appendSlicePort(ports []view.Port, p discoveryv1.EndpointPort, odd *oddities) []view.Port {
+func appendSlicePort(ports []view.Port, p discoveryv1.EndpointPort, odd *Oddities) []view.Port {
 	if p.Name == nil || *p.Name == "" {
 		return ports // unnamed ports have no SRV records
 	}
 	if p.Port == nil {
-		odd.add("port %q has no number", *p.Name)
+		odd.Add("port %q has no number", *p.Name)
 		return ports
 	}
 	protocol := corev1.ProtocolTCP
@@ -131,7 +133,7 @@ func appendSlicePort(ports []view.Port, p discoveryv1.EndpointPort, odd *odditie
 	return appendPort(ports, *p.Name, protocol, *p.Port, odd)
 }
 
-func appendPort(ports []view.Port, name string, protocol corev1.Protocol, number int32, odd *oddities) []view.Port {
+func appendPort(ports []view.Port, name string, protocol corev1.Protocol, number int32, odd *Oddities) []view.Port {
 	if name == "" {
 		return ports // unnamed ports have no SRV records
 	}
@@ -140,12 +142,12 @@ func appendPort(ports []view.Port, name string, protocol corev1.Protocol, number
 	}
 	name, proto := strings.ToLower(name), strings.ToLower(string(protocol))
 	switch {
-	case !isLabel(name) || len(name) >= maxLabel:
-		odd.add("port %q: its name makes no DNS label", name)
-	case !isLabel(proto) || len(proto) >= maxLabel:
-		odd.add("port %q: its protocol %q makes no DNS label", name, protocol)
+	case !mcsapi.IsLabel(name) || len(name) >= maxLabel:
+		odd.Add("port %q: its name makes no DNS label", name)
+	case !mcsapi.IsLabel(proto) || len(proto) >= maxLabel:
+		odd.Add("port %q: its protocol %q makes no DNS label", name, protocol)
 	case number <= 0 || number > maxPort:
-		odd.add("port %q: %d is no port number", name, number)
+		odd.Add("port %q: %d is no port number", name, number)
 	default:
 		ports = append(ports, view.Port{Name: intern(name), Protocol: intern(proto), Number: uint16(number)})
 	}
@@ -158,7 +160,7 @@ func distinct(ports []view.Port) []view.Port {
 	return slices.Clip(slices.Compact(ports))
 }
 
-func readyEndpoints(es *discoveryv1.EndpointSlice, odd *oddities) []view.Endpoint {
+func readyEndpoints(es *discoveryv1.EndpointSlice, odd *Oddities) []view.Endpoint {
 	endpoints := make([]view.Endpoint, 0, len(es.Endpoints))
 	for i := range es.Endpoints {
 		e := &es.Endpoints[i]
@@ -167,16 +169,16 @@ func readyEndpoints(es *discoveryv1.EndpointSlice, odd *oddities) []view.Endpoin
 		}
 		host := ""
 		if e.Hostname != nil {
-			host = strings.ToLower(strings.Clone(*e.Hostname)) // of the text of the whole slice (wire.go)
-			if host != "" && !isLabel(host) {
-				odd.add("hostname %q is no DNS label", host)
+			host = strings.ToLower(strings.Clone(*e.Hostname)) // of the text of the whole slice (slice.go)
+			if host != "" && !mcsapi.IsLabel(host) {
+				odd.Add("hostname %q is no DNS label", host)
 				host = ""
 			}
 		}
 		for _, text := range e.Addresses {
 			addr, err := parseAddr(text)
 			if err != nil || addr.Is4() != (es.AddressType == discoveryv1.AddressTypeIPv4) {
-				odd.add("%q is not an %s address", text, es.AddressType)
+				odd.Add("%q is not an %s address", text, es.AddressType)
 				continue
 			}
 			endpoints = append(endpoints, view.Endpoint{Addr: addr, Hostname: host})
@@ -193,9 +195,6 @@ func parseAddr(text string) (netip.Addr, error) {
 	}
 	return addr.Unmap(), err
 }
-
-// isLabel reports whether s is a DNS label as Kubernetes has it (RFC 1123), in lower case.
-func isLabel(s string) bool { return mcsapi.IsLabel(s) }
 
 // intern returns one and the same string for all equal ones.
 func intern(s string) string { return unique.Make(s).Value() }
