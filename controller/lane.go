@@ -2,12 +2,11 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 
@@ -130,14 +129,26 @@ func (l *lane) yields(key types.NamespacedName) bool {
 	return true
 }
 
-// severity keeps the log readable in an outage: that a cluster can't be reached is said once, by package members; a refusal
-// is an error at the first, second, fourth, eighth try and so on.
+// severity keeps the log readable in an outage: a failure is an error at the first, second, fourth, eighth try and so on. Where
+// several writes of a name failed, what was no more than a stale cache hides none of the others.
 func severity(err error, tries int) slog.Level {
-	var answer apierrors.APIStatus
-	if stale(err) || !errors.As(err, &answer) && !errors.Is(err, errUnsettled) && !errors.Is(err, errTaken) || tries&(tries-1) != 0 {
+	if tries&(tries-1) != 0 || !slices.ContainsFunc(failures(err), func(err error) bool { return !stale(err) }) {
 		return slog.LevelDebug
 	}
 	return slog.LevelError
+}
+
+// failures returns the errors that were joined in err, or err alone.
+func failures(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, err := range joined.Unwrap() {
+		all = append(all, failures(err)...)
+	}
+	return all
 }
 
 // dropped returns the fields that this cluster's ServiceImport schema is known not to keep.
