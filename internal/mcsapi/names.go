@@ -1,5 +1,7 @@
 package mcsapi
 
+import "github.com/clusterset/multicluster/internal/shell"
+
 // Names that the objects of a clusterset carry. Keys of the kubernetes.io domain come from KEP-1645; those under
 // [Domain] are this project's own.
 const (
@@ -67,5 +69,5 @@ func ServiceOf(labels map[string]string) (name string, ok bool) {
 
 // DeleteImported is the command by which people delete what the controller of a clusterset made in a cluster.
 func DeleteImported(clusterset string) string {
-	return "kubectl delete serviceimports,services,endpointslices -A -l " + LabelClusterSet + "=" + clusterset
+	return string(shell.Command("kubectl delete serviceimports,services,endpointslices -A -l %s=%s", LabelClusterSet, clusterset))
 }

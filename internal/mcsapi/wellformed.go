@@ -2,6 +2,7 @@ package mcsapi
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,6 +17,14 @@ func Wellformed(o metav1.Object, namespaced bool) error {
 		return nil
 	}
 	return fmt.Errorf("no object can have the name %.80q in the namespace %.80q", name, namespace)
+}
+
+// OnlyWellformed returns those of the objects of a list that [Wellformed] does not object to. It reuses the list.
+func OnlyWellformed[T any, P interface {
+	*T
+	metav1.Object
+}](list []T, namespaced bool) []T {
+	return slices.DeleteFunc(list, func(o T) bool { return Wellformed(P(&o), namespaced) != nil })
 }
 
 const (

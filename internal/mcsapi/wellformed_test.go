@@ -39,3 +39,18 @@ func TestWellformed_X2(t *testing.T) {
 		}
 	}
 }
+
+// TestOnlyWellformed_X2: of a list, objects with names that no object can have are left out, and only they.
+func TestOnlyWellformed_X2(t *testing.T) {
+	list := []metav1.PartialObjectMetadata{}
+	for _, name := range []string{"a", "$(id)", "b", "", "-x", "a;id", "c.d"} {
+		list = append(list, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}})
+	}
+	var names []string
+	for _, o := range OnlyWellformed(list, true) {
+		names = append(names, o.Name)
+	}
+	if got := strings.Join(names, " "); got != "a b c.d" {
+		t.Errorf("%s are left", got)
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // Facts are what is known of a clusterset.
@@ -34,7 +35,8 @@ type Facts struct {
 
 // Cluster is what is known of one.
 type Cluster struct {
-	ID, Flags          string
+	ID                 string
+	Flags              shell.Text
 	Provider, Consumer bool
 	// Registered says that the credentials are those of a registration, so that what they may do matters.
 	Registered bool

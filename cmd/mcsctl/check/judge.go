@@ -11,6 +11,7 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
 	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // maxSkew is how far two clocks may differ: the oldest export wins (SPEC M1).
@@ -52,7 +53,7 @@ func (j *judging) controller() {
 	if j.Controller == nil {
 		return
 	}
-	logs := "kubectl logs -n " + j.Namespace + " deployment/mcs-controller"
+	logs := string(shell.Command("kubectl logs -n %s deployment/mcs-controller", j.Namespace))
 	if c := j.Controller; c.Ready < c.Replicas || c.Replicas == 0 {
 		j.say(nil, "controller", explain.Wrong, fmt.Sprintf("%d of %d replicas are ready", c.Ready, c.Replicas), logs)
 	} else {
@@ -89,7 +90,7 @@ func (j *judging) cluster(c *Cluster) {
 }
 
 func (j *judging) api(c *Cluster) {
-	install := "kubectl apply --server-side -k deploy/crds" + c.Flags
+	install := string(shell.Command("kubectl apply --server-side -k deploy/crds%s", c.Flags))
 	switch {
 	case c.Provider && c.Exports == "":
 		j.say(c, "api", explain.Wrong, "ServiceExport is not served: the CRD is missing", install)
@@ -103,11 +104,12 @@ func (j *judging) api(c *Cluster) {
 }
 
 func (j *judging) rights(c *Cluster) {
+	again := string(shell.Command("mcsctl join %s", c.ID) + " again, with --from")
 	switch {
 	case len(c.Denied) > 0:
-		j.say(c, "rights", explain.Wrong, "the registered identity may not "+strings.Join(c.Denied, ", "), "mcsctl join "+c.ID+" again, with --from")
+		j.say(c, "rights", explain.Wrong, "the registered identity may not "+strings.Join(c.Denied, ", "), again)
 	case c.NoStatus:
-		j.say(c, "rights", explain.Warning, "the registered identity may not write the status of ServiceExports; verdicts stand on the imports alone", "if that is not meant so: mcsctl join "+c.ID+" again, with --from")
+		j.say(c, "rights", explain.Warning, "the registered identity may not write the status of ServiceExports; verdicts stand on the imports alone", "if that is not meant so: "+again)
 	default:
 		j.say(c, "rights", explain.OK, "the registered identity may what it needs", "")
 	}
@@ -135,7 +137,7 @@ func (j *judging) server(c *Cluster, s *nameserver.Server) {
 			"put the image with the plugin back (an upgrade may have reverted it), or take the line out: deploy/README.md, What brings it back")
 		return
 	case s.Crash != "":
-		j.say(c, "dns", explain.Wrong, where+" does not start: "+s.Crash, fmt.Sprintf("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags))
+		j.say(c, "dns", explain.Wrong, where+" does not start: "+s.Crash, string(shell.Command("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags)))
 		return
 	}
 	if do := explain.Advice(s, j.Zone); do != "" {
@@ -143,13 +145,13 @@ func (j *judging) server(c *Cluster, s *nameserver.Server) {
 		return
 	}
 	if s.Wanted > 0 && s.Ready < s.Wanted {
-		j.say(c, "dns", explain.Warning, fmt.Sprintf("%s: %d of %d pods are ready", where, s.Ready, s.Wanted), fmt.Sprintf("kubectl get pods -n %s%s", s.Namespace, c.Flags))
+		j.say(c, "dns", explain.Warning, fmt.Sprintf("%s: %d of %d pods are ready", where, s.Ready, s.Wanted), string(shell.Command("kubectl get pods -n %s%s", s.Namespace, c.Flags)))
 	}
 	for _, caveat := range explain.Caveats(s, j.Zone) {
 		j.say(c, "dns", explain.Warning, caveat.Found, caveat.Do)
 	}
 	if s.Role == nameserver.Stock && s.Answer.State == corefile.Served && len(c.DNSDenied) > 0 {
-		j.say(c, "dns", explain.Wrong, where+" may not "+strings.Join(c.DNSDenied, ", ")+"; the zone is SERVFAIL", "kubectl apply -k deploy/coredns-stock"+c.Flags)
+		j.say(c, "dns", explain.Wrong, where+" may not "+strings.Join(c.DNSDenied, ", ")+"; the zone is SERVFAIL", string(shell.Command("kubectl apply -k deploy/coredns-stock%s", c.Flags)))
 		return
 	}
 	j.say(c, "dns", explain.OK, explain.Describe(s, j.Zone), "")

@@ -34,58 +34,61 @@ func well() Facts {
 	}
 }
 
+// broken are clustersets with one fault, and what is said of it.
+var broken = []struct {
+	name   string
+	break_ func(f *Facts, c1, c2 *Cluster)
+	want   string // "cluster link verdict: part of what was found → part of the advice"; "" where all is well
+}{
+	{"all is well", func(*Facts, *Cluster, *Cluster) {}, ""},
+	{"a member is down", func(_ *Facts, _, c2 *Cluster) { c2.Down = "connection refused" }, "c2 server wrong: connection refused → mcsctl join again"},
+	{"an old server (A7)", func(_ *Facts, _, c2 *Cluster) { c2.Version = "v1.21.14" }, "c2 server wrong: older than 1.22 → upgrade"},
+	{"a vendor's version", func(_ *Facts, _, c2 *Cluster) { c2.Version = "v1.30.5-gke.100" }, ""},
+	{"no ServiceExport", func(_ *Facts, _, c2 *Cluster) { c2.Exports = "" }, "c2 api wrong: ServiceExport is not served → deploy/crds"},
+	{"no ServiceImport", func(_ *Facts, c1, _ *Cluster) { c1.Imports = "" }, "c1 api wrong: ServiceImport is not served → deploy/crds"},
+	{"v1alpha1 only (A7)", func(_ *Facts, _, c2 *Cluster) { c2.Exports, c2.Imports = "v1alpha1", "v1alpha1" }, "c2 api warning: only v1alpha1 → newer CRDs"},
+	{"rights are missing (X1)", func(_ *Facts, _, c2 *Cluster) { c2.Denied = []string{"list services"} }, "c2 rights wrong: may not list services → mcsctl join c2 again"},
+	{"statuses are withheld (X1)", func(_ *Facts, _, c2 *Cluster) { c2.NoStatus = true }, "c2 rights warning: may not write the status"},
+	{"clocks apart (M1)", func(_ *Facts, c1, _ *Cluster) { c1.Skew = 8 * time.Second }, " clocks warning: the clock of c1 is 8s ahead of that of c2 → synchronise"},
+	{"one range twice", func(_ *Facts, _, c2 *Cluster) { c2.Pods[0] = netip.MustParsePrefix("10.1.128.0/20") }, " pod-ranges wrong: the pods of c1 have 10.1.0.0/16, those of c2 have 10.1.128.0/20"},
+	{"a range that is not known", func(_ *Facts, _, c2 *Cluster) { c2.Pods = nil }, " pod-ranges unknown: not known of c2 → --pod-cidrs"},
+	{"no leader", func(f *Facts, _, _ *Cluster) { f.Leader = nil }, " lease wrong: no replica leads → kubectl logs -n mcs-system"},
+	{"the lease ran out", func(f *Facts, _, _ *Cluster) { f.Now = now.Add(time.Minute) }, " lease wrong: x leads no more"},
+	{"a replica is down", func(f *Facts, _, _ *Cluster) { f.Controller.Ready = 1 }, " controller wrong: 1 of 2 replicas"},
+	{"Secrets are hidden", func(f *Facts, _, _ *Cluster) { f.SecretsErr = errors.New("may not be listed") }, " members unknown: may not be listed"},
+	{"a binary without the plugin", func(_ *Facts, c1, _ *Cluster) {
+		c1.Servers[0].Crash, c1.Servers[0].Image = "CrashLoopBackOff: Corefile:3 - Error during parsing: Unknown directive 'multicluster'", "registry.k8s.io/coredns:v1.15.0"
+	}, "c1 dns wrong: the image registry.k8s.io/coredns:v1.15.0 does not know the plugin → What brings it back"},
+	{"the line is missing, or reverted", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Missing }, "c1 dns wrong: no line for clusterset.local → what reverts it"},
+	{"another block captures the zone", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Captured }, "c1 dns wrong: has no directive multicluster → move the line"},
+	{"kubernetes claims the zone", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Claimed }, "c1 dns wrong: claims clusterset.local"},
+	{"answers last too long", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.TTL = 2 * time.Minute }, "c1 dns warning: lets answers last 2m0s → a shorter ttl"},
+	{"the stock CoreDNS caches (D18)", func(_ *Facts, c1, _ *Cluster) {
+		c1.Servers[0].Answer.Server, c1.Servers[0].Answer.Cached = ".:53", []string{"success", "denial"}
+	}, "c1 dns warning: the server block .:53 of kube-system/coredns caches answers for clusterset.local (success, denial) → add clusterset.local to the lines disable success and disable denial, or add these lines: kubectl edit configmap -n kube-system coredns"},
+	{"a stub block caches (D18)", func(_ *Facts, c1, _ *Cluster) {
+		c1.Servers[0].Answer = corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", To: []string{"10.96.0.53"}, Cached: []string{"denial"}}
+	}, "c1 dns warning: the server block clusterset.local.:53 of kube-system/coredns caches answers for clusterset.local (denial) → take the directive cache out of the block"},
+	{"a stub block does not balance (D18)", func(_ *Facts, c1, _ *Cluster) {
+		c1.Servers[0].Answer = corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", To: []string{"10.96.0.53"}, Unbalanced: true}
+	}, "c1 dns warning: clusterset.local.:53 of kube-system/coredns lacks loadbalance → add the line loadbalance to the block: kubectl edit configmap -n kube-system coredns"},
+	{"NodeLocal DNS caches (D18)", func(_ *Facts, c1, _ *Cluster) {
+		c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.NodeLocal, Namespace: "kube-system", Name: "node-local-dns",
+			Answer: corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", Cached: []string{"success", "denial"}}})
+	}, "c1 dns warning: of kube-system/node-local-dns caches → take the directive cache out of the block: kubectl edit configmap -n kube-system node-local-dns"},
+	{"our own CoreDNS does not balance (D18)", func(_ *Facts, c1, _ *Cluster) {
+		c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.Own, Namespace: "mcs-system", Name: "coredns-multicluster", ConfigMap: "coredns-multicluster-7k2",
+			Answer: corefile.Answer{State: corefile.Served, Server: "clusterset.local.:53", Unbalanced: true}})
+	}, "c1 dns warning: of mcs-system/coredns-multicluster lacks loadbalance → kubectl edit configmap -n mcs-system coredns-multicluster-7k2"},
+	{"NodeLocal DNS in front", func(_ *Facts, c1, _ *Cluster) {
+		c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.NodeLocal, Namespace: "kube-system", Name: "node-local-dns", Answer: corefile.Answer{State: corefile.Missing}})
+	}, "c1 dns wrong: kube-system/node-local-dns has no line → NodeLocal DNS"},
+	{"CoreDNS lacks rights (D8)", func(_ *Facts, c1, _ *Cluster) { c1.DNSDenied = []string{"list serviceimports"} }, "c1 dns wrong: may not list serviceimports; the zone is SERVFAIL → deploy/coredns-stock"},
+	{"CoreDNS is hidden", func(_ *Facts, _, c2 *Cluster) { c2.Servers, c2.ServersErr = nil, "forbidden" }, "c2 dns unknown: can't be looked at"},
+}
+
 func TestJudge(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		break_ func(f *Facts, c1, c2 *Cluster)
-		want   string // "cluster link verdict: part of what was found → part of the advice"; "" where all is well
-	}{
-		{"all is well", func(*Facts, *Cluster, *Cluster) {}, ""},
-		{"a member is down", func(_ *Facts, _, c2 *Cluster) { c2.Down = "connection refused" }, "c2 server wrong: connection refused → mcsctl join again"},
-		{"an old server (A7)", func(_ *Facts, _, c2 *Cluster) { c2.Version = "v1.21.14" }, "c2 server wrong: older than 1.22 → upgrade"},
-		{"a vendor's version", func(_ *Facts, _, c2 *Cluster) { c2.Version = "v1.30.5-gke.100" }, ""},
-		{"no ServiceExport", func(_ *Facts, _, c2 *Cluster) { c2.Exports = "" }, "c2 api wrong: ServiceExport is not served → deploy/crds"},
-		{"no ServiceImport", func(_ *Facts, c1, _ *Cluster) { c1.Imports = "" }, "c1 api wrong: ServiceImport is not served → deploy/crds"},
-		{"v1alpha1 only (A7)", func(_ *Facts, _, c2 *Cluster) { c2.Exports, c2.Imports = "v1alpha1", "v1alpha1" }, "c2 api warning: only v1alpha1 → newer CRDs"},
-		{"rights are missing (X1)", func(_ *Facts, _, c2 *Cluster) { c2.Denied = []string{"list services"} }, "c2 rights wrong: may not list services → mcsctl join c2 again"},
-		{"statuses are withheld (X1)", func(_ *Facts, _, c2 *Cluster) { c2.NoStatus = true }, "c2 rights warning: may not write the status"},
-		{"clocks apart (M1)", func(_ *Facts, c1, _ *Cluster) { c1.Skew = 8 * time.Second }, " clocks warning: the clock of c1 is 8s ahead of that of c2 → synchronise"},
-		{"one range twice", func(_ *Facts, _, c2 *Cluster) { c2.Pods[0] = netip.MustParsePrefix("10.1.128.0/20") }, " pod-ranges wrong: the pods of c1 have 10.1.0.0/16, those of c2 have 10.1.128.0/20"},
-		{"a range that is not known", func(_ *Facts, _, c2 *Cluster) { c2.Pods = nil }, " pod-ranges unknown: not known of c2 → --pod-cidrs"},
-		{"no leader", func(f *Facts, _, _ *Cluster) { f.Leader = nil }, " lease wrong: no replica leads → kubectl logs -n mcs-system"},
-		{"the lease ran out", func(f *Facts, _, _ *Cluster) { f.Now = now.Add(time.Minute) }, " lease wrong: x leads no more"},
-		{"a replica is down", func(f *Facts, _, _ *Cluster) { f.Controller.Ready = 1 }, " controller wrong: 1 of 2 replicas"},
-		{"Secrets are hidden", func(f *Facts, _, _ *Cluster) { f.SecretsErr = errors.New("may not be listed") }, " members unknown: may not be listed"},
-		{"a binary without the plugin", func(_ *Facts, c1, _ *Cluster) {
-			c1.Servers[0].Crash, c1.Servers[0].Image = "CrashLoopBackOff: Corefile:3 - Error during parsing: Unknown directive 'multicluster'", "registry.k8s.io/coredns:v1.15.0"
-		}, "c1 dns wrong: the image registry.k8s.io/coredns:v1.15.0 does not know the plugin → What brings it back"},
-		{"the line is missing, or reverted", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Missing }, "c1 dns wrong: no line for clusterset.local → what reverts it"},
-		{"another block captures the zone", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Captured }, "c1 dns wrong: has no directive multicluster → move the line"},
-		{"kubernetes claims the zone", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.State = corefile.Claimed }, "c1 dns wrong: claims clusterset.local"},
-		{"answers last too long", func(_ *Facts, c1, _ *Cluster) { c1.Servers[0].Answer.TTL = 2 * time.Minute }, "c1 dns warning: lets answers last 2m0s → a shorter ttl"},
-		{"the stock CoreDNS caches (D18)", func(_ *Facts, c1, _ *Cluster) {
-			c1.Servers[0].Answer.Server, c1.Servers[0].Answer.Cached = ".:53", []string{"success", "denial"}
-		}, "c1 dns warning: the server block .:53 of kube-system/coredns caches answers for clusterset.local (success, denial) → add clusterset.local to the lines disable success and disable denial, or add these lines: kubectl edit configmap -n kube-system coredns"},
-		{"a stub block caches (D18)", func(_ *Facts, c1, _ *Cluster) {
-			c1.Servers[0].Answer = corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", To: []string{"10.96.0.53"}, Cached: []string{"denial"}}
-		}, "c1 dns warning: the server block clusterset.local.:53 of kube-system/coredns caches answers for clusterset.local (denial) → take the directive cache out of the block"},
-		{"a stub block does not balance (D18)", func(_ *Facts, c1, _ *Cluster) {
-			c1.Servers[0].Answer = corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", To: []string{"10.96.0.53"}, Unbalanced: true}
-		}, "c1 dns warning: clusterset.local.:53 of kube-system/coredns lacks loadbalance → add the line loadbalance to the block: kubectl edit configmap -n kube-system coredns"},
-		{"NodeLocal DNS caches (D18)", func(_ *Facts, c1, _ *Cluster) {
-			c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.NodeLocal, Namespace: "kube-system", Name: "node-local-dns",
-				Answer: corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", Cached: []string{"success", "denial"}}})
-		}, "c1 dns warning: of kube-system/node-local-dns caches → take the directive cache out of the block: kubectl edit configmap -n kube-system node-local-dns"},
-		{"our own CoreDNS does not balance (D18)", func(_ *Facts, c1, _ *Cluster) {
-			c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.Own, Namespace: "mcs-system", Name: "coredns-multicluster", ConfigMap: "coredns-multicluster-7k2",
-				Answer: corefile.Answer{State: corefile.Served, Server: "clusterset.local.:53", Unbalanced: true}})
-		}, "c1 dns warning: of mcs-system/coredns-multicluster lacks loadbalance → kubectl edit configmap -n mcs-system coredns-multicluster-7k2"},
-		{"NodeLocal DNS in front", func(_ *Facts, c1, _ *Cluster) {
-			c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.NodeLocal, Namespace: "kube-system", Name: "node-local-dns", Answer: corefile.Answer{State: corefile.Missing}})
-		}, "c1 dns wrong: kube-system/node-local-dns has no line → NodeLocal DNS"},
-		{"CoreDNS lacks rights (D8)", func(_ *Facts, c1, _ *Cluster) { c1.DNSDenied = []string{"list serviceimports"} }, "c1 dns wrong: may not list serviceimports; the zone is SERVFAIL → deploy/coredns-stock"},
-		{"CoreDNS is hidden", func(_ *Facts, _, c2 *Cluster) { c2.Servers, c2.ServersErr = nil, "forbidden" }, "c2 dns unknown: can't be looked at"},
-	} {
+	for _, c := range broken {
 		t.Run(c.name, func(t *testing.T) {
 			f := well()
 			c.break_(&f, &f.Clusters[0], &f.Clusters[1])

@@ -87,7 +87,7 @@ func derivedServices(ctx context.Context, m *members.Cluster) ([]corev1.Service,
 		if err != nil {
 			return nil, metav1.ListMeta{}, err
 		}
-		return list.Items, list.ListMeta, nil
+		return mcsapi.OnlyWellformed(list.Items, true), list.ListMeta, nil
 	})
 }
 
@@ -102,7 +102,7 @@ func (r *Readers) meshes(ctx context.Context, m *members.Cluster, derived []core
 		if err != nil {
 			return nil, metav1.ListMeta{}, err
 		}
-		return list.Items, list.ListMeta, nil
+		return mcsapi.OnlyWellformed(list.Items, false), list.ListMeta, nil
 	})
 	if err != nil {
 		r.NoMesh = true

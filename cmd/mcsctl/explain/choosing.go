@@ -10,6 +10,7 @@ import (
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/rules"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // unreadable says that the namespace's rule, by which the Service might be exported, can't be read.
@@ -20,7 +21,7 @@ func (d *diagnosis) unreadable(c *Cluster) bool {
 	_, err := rules.Rules{}.For(c.Namespace)
 	if err != nil {
 		d.look(c, "export", Wrong, "not exported from here, and no rule can say whether it should be: "+err.Error(),
-			fmt.Sprintf("mend the rule: kubectl annotate namespace %s --overwrite %s=SELECTOR%s", c.Namespace.Name, mcsapi.AnnotationExportSelector, c.Flags))
+			string("mend the rule: "+shell.Command("kubectl annotate namespace %s --overwrite %s=SELECTOR%s", d.Key.Namespace, mcsapi.AnnotationExportSelector, c.Flags)))
 	}
 	return err != nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // diagnosis is a report in the making.
@@ -137,5 +138,5 @@ func (d *diagnosis) logs() string {
 	if d.Controller == nil {
 		return "look at the controller's log"
 	}
-	return "kubectl logs -n " + d.Namespace + " deployment/mcs-controller"
+	return string(shell.Command("kubectl logs -n %s deployment/mcs-controller", d.Namespace))
 }

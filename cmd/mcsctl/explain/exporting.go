@@ -15,6 +15,7 @@ import (
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // exporting looks at every provider. What is wrong with one export matters as long as no other cluster exports the name;
@@ -48,7 +49,7 @@ func (d *diagnosis) export(c *Cluster) {
 	}
 	switch {
 	case c.NotServed["serviceexports"]:
-		d.look(c, "export", Wrong, "the API server does not serve ServiceExport: the CRD is missing", "install it: kubectl apply --server-side -k deploy/crds"+c.Flags)
+		d.look(c, "export", Wrong, "the API server does not serve ServiceExport: the CRD is missing", install(c))
 		return
 	case d.unread(c, "export", "serviceexports"):
 		return
@@ -114,29 +115,37 @@ func (d *diagnosis) service(c *Cluster) {
 	case len(addresses) > 0:
 		d.look(c, "endpoints", OK, found, "")
 	case total > 0:
-		d.look(c, "endpoints", Warning, found, fmt.Sprintf("find out why the pods are not ready: kubectl get pods -n %s%s%s", d.Key.Namespace, selector(c.Service), c.Flags))
+		d.look(c, "endpoints", Warning, found, "find out why the pods are not ready: "+d.pods(c))
 	case len(c.Service.Spec.Selector) == 0:
 		d.look(c, "endpoints", Warning, fmt.Sprintf("Service %s has no selector, and nobody made EndpointSlices for it", d.Key.Name), "make them, or give the Service a selector")
 	default:
 		d.look(c, "endpoints", Warning, fmt.Sprintf("no pod backs Service %s", d.Key.Name),
-			fmt.Sprintf("is something running with the labels it selects? kubectl get pods -n %s%s%s", d.Key.Namespace, selector(c.Service), c.Flags))
+			"is something running with the labels it selects? "+d.pods(c))
 	}
 }
 
-func selector(s *corev1.Service) string {
-	if len(s.Spec.Selector) == 0 {
-		return ""
+// install is the command that installs the CRDs.
+func install(c *Cluster) string {
+	return string("install it: " + shell.Command("kubectl apply --server-side -k deploy/crds%s", c.Flags))
+}
+
+// pods is the command that shows the pods that the Service selects.
+func (d *diagnosis) pods(c *Cluster) string {
+	selected := shell.Text("")
+	if len(c.Service.Spec.Selector) > 0 {
+		selected = shell.Command(" -l %s", metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: c.Service.Spec.Selector}))
 	}
-	return " -l " + metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: s.Spec.Selector})
+	return string(shell.Command("kubectl get pods -n %s%s%s", d.Key.Namespace, selected, c.Flags))
 }
 
 // repair is what to do about an export that is not valid.
 func (d *diagnosis) repair(c *Cluster, invalid *merge.Invalid) string {
+	unexport := shell.Command("mcsctl unexport %s%s", d.Key, c.Flags)
 	switch {
 	case invalid.Reason == mcs.ServiceExportReasonNoService:
-		return fmt.Sprintf("create Service %s in namespace %s, or delete the export: mcsctl unexport %s%s", d.Key.Name, d.Key.Namespace, d.Key, c.Flags)
+		return fmt.Sprintf("create Service %s in namespace %s, or delete the export: %s", d.Key.Name, d.Key.Namespace, unexport)
 	case invalid.Reason == mcs.ServiceExportReasonInvalidServiceType && c.Service != nil && derived(c.Service):
-		return fmt.Sprintf("export it where its pods are; here: mcsctl unexport %s%s", d.Key, c.Flags)
+		return string("export it where its pods are; here: " + unexport)
 	case invalid.Reason == mcs.ServiceExportReasonInvalidServiceType:
 		return "export a Service with endpoints of its own"
 	case invalid.Reason == merge.InvalidName:
@@ -152,7 +161,7 @@ func (d *diagnosis) nobody() {
 		c := &d.Clusters[i]
 		if c.Provider && c.Export == nil && c.Service != nil && !derived(c.Service) && len(silent) == 0 {
 			d.look(nil, "export", Wrong, fmt.Sprintf("no cluster exports %s; %s has a Service of that name", d.Key, c.ID),
-				fmt.Sprintf("mcsctl export %s%s", d.Key, c.Flags))
+				string(shell.Command("mcsctl export %s%s", d.Key, c.Flags)))
 			return
 		}
 	}

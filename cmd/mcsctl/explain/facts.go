@@ -17,6 +17,7 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
 	"github.com/clusterset/multicluster/controller/registration"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // Facts are all that is known of one name. They are not changed once gathered.
@@ -36,7 +37,7 @@ type Facts struct {
 type Cluster struct {
 	ID string
 	// Flags make mcsctl and kubectl act on this cluster, for advice: " --context c1", or "".
-	Flags              string
+	Flags              shell.Text
 	Provider, Consumer bool
 	// Limits are what the cluster's registration trusts it with (SPEC X2, X3).
 	Limits registration.Limits

@@ -13,6 +13,7 @@ import (
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // importing looks at every consumer. That a cluster does not import the name is wrong only if none does: nobody says that
@@ -44,7 +45,7 @@ func (d *diagnosis) arrived(c *Cluster, some bool) bool {
 		return false
 	}
 	if c.NotServed["serviceimports"] {
-		d.look(c, "import", Wrong, "the API server does not serve ServiceImport: the CRD is missing", "install it: kubectl apply --server-side -k deploy/crds"+c.Flags)
+		d.look(c, "import", Wrong, "the API server does not serve ServiceImport: the CRD is missing", install(c))
 		return false
 	}
 	if d.unread(c, "import", "serviceimports") {
@@ -71,7 +72,7 @@ func (d *diagnosis) namespace(c *Cluster, some bool) bool {
 	switch {
 	case c.Namespace == nil:
 		d.look(c, "namespace", missing, fmt.Sprintf("there is no namespace %s; services are imported only where it exists", d.Key.Namespace),
-			fmt.Sprintf("kubectl create namespace %s%s", d.Key.Namespace, c.Flags))
+			string(shell.Command("kubectl create namespace %s%s", d.Key.Namespace, c.Flags)))
 		return false
 	case c.Namespace.DeletionTimestamp != nil:
 		d.look(c, "namespace", missing, fmt.Sprintf("namespace %s is being deleted", d.Key.Namespace), "wait until it is gone, and create it anew")
@@ -121,7 +122,7 @@ func (d *diagnosis) set() string {
 
 // notImported says what a missing import means.
 func (d *diagnosis) notImported(c *Cluster, some bool) {
-	create := fmt.Sprintf("mcsctl import %s%s", d.Key, c.Flags)
+	create := string(shell.Command("mcsctl import %s%s", d.Key, c.Flags))
 	switch {
 	case some:
 		d.look(c, "import", None, "not imported here", "")
@@ -146,13 +147,13 @@ func (d *diagnosis) unblock(c *Cluster, ready *metav1.Condition) string {
 	mismatch := condition(c.Import.Status.Conditions, plan.ConditionMismatch)
 	switch {
 	case mismatch != nil:
-		return fmt.Sprintf("mend the ServiceImport: %s; or delete it and let mcsctl import %s%s make it", mismatch.Message, d.Key, c.Flags)
+		return fmt.Sprintf("mend the ServiceImport: %s; or delete it and let %s make it", mismatch.Message, shell.Command("mcsctl import %s%s", d.Key, c.Flags))
 	case ready.Reason == string(mcs.ServiceImportReasonIPFamilyNotSupported):
 		return "export a Service with an IP family that this cluster has"
 	case c.Derived != nil && c.Derived.Labels[mcsapi.LabelClusterSet] == "":
-		return fmt.Sprintf("kubectl delete service -n %s %s%s, or rename it", d.Key.Namespace, c.Derived.Name, c.Flags)
+		return d.inTheWay(c)
 	case len(d.exports) == 0:
-		return "export it somewhere: mcsctl export " + d.Key.String()
+		return string("export it somewhere: " + shell.Command("mcsctl export %s", d.Key))
 	case !slices.ContainsFunc(d.exports, func(e merge.Export) bool { return d.sees(c, e.Cluster) }):
 		return fmt.Sprintf("name %s in annotation %s of an export, and its cluster in annotation %s of this import, if that has one",
 			c.ID, mcsapi.AnnotationConsumers, mcsapi.AnnotationProviders)
@@ -163,7 +164,7 @@ func (d *diagnosis) unblock(c *Cluster, ready *metav1.Condition) string {
 // notices are the conditions that stand on an import that works all the same.
 func (d *diagnosis) notices(c *Cluster) {
 	for _, n := range []struct{ typ, do string }{
-		{plan.ConditionMismatch, fmt.Sprintf("mend the ServiceImport: kubectl edit serviceimport -n %s %s%s", d.Key.Namespace, d.Key.Name, c.Flags)},
+		{plan.ConditionMismatch, string("mend the ServiceImport: " + shell.Command("kubectl edit serviceimport -n %s %s%s", d.Key.Namespace, d.Key.Name, c.Flags))},
 		{plan.ConditionNoLocalEndpoints, "export the Service with internalTrafficPolicy Cluster"},
 		{plan.ConditionUnreachable, "mcsctl status shows which members can't be reached"},
 	} {
@@ -190,7 +191,7 @@ func (d *diagnosis) derived(c *Cluster) bool {
 		return false
 	case s.Labels[mcsapi.LabelClusterSet] == "":
 		d.look(c, "service", Wrong, "Service "+name+" is in the way: the controller did not create it, and leaves it alone",
-			fmt.Sprintf("kubectl delete service -n %s %s%s, or rename it", d.Key.Namespace, name, c.Flags))
+			d.inTheWay(c))
 		return false
 	case c.Import.Spec.Type == mcs.ClusterSetIP && !slices.Equal(addressesOf(s), c.Import.Spec.IPs):
 		d.look(c, "service", Wrong, fmt.Sprintf("Service %s has %s, the import says %s", name, strings.Join(addressesOf(s), " "), strings.Join(c.Import.Spec.IPs, " ")), do)
@@ -200,8 +201,13 @@ func (d *diagnosis) derived(c *Cluster) bool {
 	return true
 }
 
+// inTheWay is how to get a Service of somebody else out of the way.
+func (d *diagnosis) inTheWay(c *Cluster) string {
+	return string(shell.Command("kubectl delete service -n %s %s%s", d.Key.Namespace, derivedName(c.Import), c.Flags) + ", or rename it")
+}
+
 func derivedName(i *mcs.ServiceImport) string {
-	if name := i.Annotations[mcsapi.AnnotationDerivedService]; name != "" {
+	if name := i.Annotations[mcsapi.AnnotationDerivedService]; mcsapi.IsLabel(name) {
 		return name
 	}
 	return plan.DerivedName(i.Name)

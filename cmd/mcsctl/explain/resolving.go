@@ -14,6 +14,7 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // resolved looks at the last part of the way: CoreDNS, its answer, a connection.
@@ -52,7 +53,7 @@ func (d *diagnosis) directive(c *Cluster) {
 			if s.Crash != "" {
 				found += ": " + s.Crash
 			}
-			d.look(c, "coredns", Wrong, found, fmt.Sprintf("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags))
+			d.look(c, "coredns", Wrong, found, string(shell.Command("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags)))
 			continue
 		}
 		for _, caveat := range Caveats(s, d.Zone) {
@@ -97,7 +98,7 @@ func Advice(s *nameserver.Server, zone string) string {
 	case a.State == corefile.Claimed:
 		return fmt.Sprintf("take %s out of the line kubernetes, and add the line multicluster %s: %s", name, name, edit)
 	case a.State == corefile.OtherZone:
-		return fmt.Sprintf("add %s to the line, or look with --zone %s", name, strings.TrimSuffix(cmp.Or(first(a.To), zone), "."))
+		return fmt.Sprintf("add %s to the line, or look with %s", name, shell.Command("--zone %s", strings.TrimSuffix(cmp.Or(first(a.To), zone), ".")))
 	}
 	return fmt.Sprintf("once its image has the plugin, add the line multicluster %s: %s (was it there? see what reverts it in deploy/README.md)", name, edit)
 }
@@ -140,7 +141,7 @@ func Caveats(s *nameserver.Server, zone string) (caveats []Caveat) {
 
 // editing is the command that opens the Corefile of a name server.
 func editing(s *nameserver.Server) string {
-	return fmt.Sprintf("kubectl edit configmap -n %s %s", s.Namespace, cmp.Or(s.ConfigMap, s.Name))
+	return string(shell.Command("kubectl edit configmap -n %s %s", s.Namespace, cmp.Or(s.ConfigMap, s.Name)))
 }
 
 // reply compares what DNS said with what it should.
@@ -169,7 +170,7 @@ func (d *diagnosis) reply(c *Cluster) {
 		d.look(c, "dns", OK, fmt.Sprintf("%s says %s, %s", r.Via, said, r.Took.Round(time.Millisecond)), "")
 	case r.Rcode == "SERVFAIL":
 		d.look(c, "dns", Wrong, r.Via+" says SERVFAIL: it has not read the ServiceImports and EndpointSlices yet",
-			"it lacks the CRDs or the right to read them: kubectl apply -k deploy/coredns-stock"+c.Flags+"; its log says which")
+			string("it lacks the CRDs or the right to read them: "+shell.Command("kubectl apply -k deploy/coredns-stock%s", c.Flags)+"; its log says which"))
 	case r.Rcode == "NXDOMAIN" || r.Rcode == "REFUSED" || len(r.Addresses) == 0:
 		d.look(c, "dns", Wrong, fmt.Sprintf("%s says %s, want %s", r.Via, cmp.Or(said, "nothing"), few(want)),
 			"does it run the image with the plugin, and has it reloaded its Corefile? else wait out the caches, a few seconds")
@@ -186,14 +187,14 @@ func unanswered(c *Cluster, u *nameserver.Unanswered) string {
 	if u.Pod == "" {
 		return "is that the address of a name server, and does this machine reach it?"
 	}
-	do := fmt.Sprintf("look at its log: kubectl logs -n kube-system %s%s", u.Pod, c.Flags)
+	do := "look at its log: " + shell.Command("kubectl logs -n kube-system %s%s", u.Pod, c.Flags)
 	for i := range c.Servers {
 		if s := &c.Servers[i]; s.Role == nameserver.Own {
-			do += fmt.Sprintf("; it forwards to the pods of %s/%s: kubectl get pods -n %s -l app.kubernetes.io/name=%s%s", s.Namespace, s.Name, s.Namespace, s.Name, c.Flags)
+			do += shell.Command("; it forwards to the pods of %s/%s: kubectl get pods -n %s -l app.kubernetes.io/name=%s%s", s.Namespace, s.Name, s.Namespace, s.Name, c.Flags)
 			break
 		}
 	}
-	return do
+	return string(do)
 }
 
 // expected are the addresses that DNS should give out: those of the import, or, where it is headless, of the ready endpoints

@@ -15,6 +15,7 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // Leave ends a membership: it deletes the Secrets that register id at home, whereupon the controller takes out all that came
@@ -77,8 +78,9 @@ func unregister(ctx context.Context, home *members.Cluster, s *corev1.Secret) er
 	case apierrors.IsConflict(unmarked):
 		return err // another Secret has the name by now, which was never marked
 	case unmarked != nil:
-		return fmt.Errorf("%w; annotation %s stays on it (%s), so that its deletion, for whatever reason, means that the member leaves; to remove it: kubectl annotate secret -n %s %s %s-%s",
-			err, registration.AnnotationLeaving, members.Brief(unmarked), s.Namespace, s.Name, registration.AnnotationLeaving, home.Flags())
+		return fmt.Errorf("%w; annotation %s stays on it (%s), so that its deletion, for whatever reason, means that the member leaves; to remove it: %s",
+			err, registration.AnnotationLeaving, members.Brief(unmarked),
+			shell.Command("kubectl annotate secret -n %s %s %s-%s", s.Namespace, s.Name, registration.AnnotationLeaving, home.Flags()))
 	}
 	return fmt.Errorf("%w; annotation %s, which announced that, was removed again", err, registration.AnnotationLeaving)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/controller/registration"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // plan is what joining applies in the cluster that joins, and then at home, each in this order. The Secret that registers the
@@ -68,7 +69,8 @@ func hasNamespace(ctx context.Context, c *members.Cluster, name string) (bool, e
 	case err != nil:
 		return false, fmt.Errorf("reading namespace %s of %s: %s", name, c.Origin, members.Brief(err))
 	case ns.DeletionTimestamp != nil:
-		return false, fmt.Errorf("namespace %s of %s is being deleted; want to wait until it is gone: kubectl get namespace %s%s", name, c.Origin, name, c.Flags())
+		return false, fmt.Errorf("namespace %s of %s is being deleted; want to wait until it is gone: %s", name, c.Origin,
+			shell.Command("kubectl get namespace %s%s", name, c.Flags()))
 	}
 	return true, nil
 }

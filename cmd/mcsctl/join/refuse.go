@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/clusterset/multicluster/controller/registration"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // Party is a cluster, as far as it matters to whether it can be a member beside others.
@@ -42,13 +43,13 @@ func Refuse(n Newcomer, others []Party) error {
 		same := n.UID != "" && n.UID == o.UID
 		switch {
 		case same && o.ID != n.ID:
-			return fmt.Errorf("this is the cluster that is a member as %s already (%s); want each cluster once: mcsctl leave %s first, or another --from", o.ID, o.Origin, o.ID)
+			return fmt.Errorf("this is the cluster that is a member as %s already (%s); want each cluster once: %s first, or another --from", o.ID, o.Origin, shell.Command("mcsctl leave %s", o.ID))
 		case same:
 			continue
 		case o.ID == n.ID && (o.UID == "" || n.UID == ""):
 			continue // it can't be told from the one that joined before
 		case o.ID == n.ID:
-			return fmt.Errorf("cluster id %s is that of another cluster (%s); want another id, or mcsctl leave %s first", n.ID, o.Origin, n.ID)
+			return fmt.Errorf("cluster id %s is that of another cluster (%s); want another id, or %s first", n.ID, o.Origin, shell.Command("mcsctl leave %s", n.ID))
 		}
 		if err := clash(n, o); err != nil {
 			return err

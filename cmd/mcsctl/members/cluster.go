@@ -27,6 +27,7 @@ import (
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // Cluster is one cluster of a clusterset, and how to reach it.
@@ -76,11 +77,11 @@ func (c *Cluster) Connect(cfg *rest.Config, timeout time.Duration) *Cluster {
 }
 
 // Flags are the flags that make mcsctl look at this cluster, for advice: " --context c1", or "".
-func (c *Cluster) Flags() string {
+func (c *Cluster) Flags() shell.Text {
 	if c.Context == "" {
 		return ""
 	}
-	return " --context " + c.Context
+	return shell.Command(" --context %s", c.Context)
 }
 
 // MCS is the client of the MCS API in a version, one of [mcsapi.Versions], for writes.
@@ -114,25 +115,29 @@ func list[T any, L runtime.Object](
 // Exports lists ServiceExports, of all namespaces for "", with the API version that the server has.
 func (c *Cluster) Exports(ctx context.Context, ns string, opts metav1.ListOptions) ([]mcs.ServiceExport, string, error) {
 	return list(ctx, c, "serviceexports", ns, opts, func() *mcs.ServiceExportList { return &mcs.ServiceExportList{} },
-		func(l *mcs.ServiceExportList) ([]mcs.ServiceExport, metav1.ListMeta) { return l.Items, l.ListMeta })
+		func(l *mcs.ServiceExportList) ([]mcs.ServiceExport, metav1.ListMeta) {
+			return mcsapi.OnlyWellformed(l.Items, true), l.ListMeta
+		})
 }
 
 // Imports lists ServiceImports, as [Cluster.Exports] does.
 func (c *Cluster) Imports(ctx context.Context, ns string, opts metav1.ListOptions) ([]mcs.ServiceImport, string, error) {
 	return list(ctx, c, "serviceimports", ns, opts, func() *mcs.ServiceImportList { return &mcs.ServiceImportList{} },
-		func(l *mcs.ServiceImportList) ([]mcs.ServiceImport, metav1.ListMeta) { return l.Items, l.ListMeta })
+		func(l *mcs.ServiceImportList) ([]mcs.ServiceImport, metav1.ListMeta) {
+			return mcsapi.OnlyWellformed(l.Items, true), l.ListMeta
+		})
 }
 
 // Export returns one ServiceExport, nil if there is none.
 func (c *Cluster) Export(ctx context.Context, key types.NamespacedName) (*mcs.ServiceExport, error) {
 	items, _, err := c.Exports(ctx, key.Namespace, Named(key.Name))
-	return first(items), err
+	return of(key, items), err
 }
 
 // Import returns one ServiceImport, nil if there is none.
 func (c *Cluster) Import(ctx context.Context, key types.NamespacedName) (*mcs.ServiceImport, error) {
 	items, _, err := c.Imports(ctx, key.Namespace, Named(key.Name))
-	return first(items), err
+	return of(key, items), err
 }
 
 // Service returns one Service, nil if there is none.
@@ -141,7 +146,7 @@ func (c *Cluster) Service(ctx context.Context, key types.NamespacedName) (*corev
 	if err != nil {
 		return nil, err
 	}
-	return first(list.Items), nil
+	return of(key, list.Items), nil
 }
 
 // Slices returns the EndpointSlices of a namespace that have a label.
@@ -152,7 +157,7 @@ func (c *Cluster) Slices(ctx context.Context, ns, label, value string) ([]discov
 		if err != nil {
 			return nil, metav1.ListMeta{}, err
 		}
-		return list.Items, list.ListMeta, nil
+		return mcsapi.OnlyWellformed(list.Items, true), list.ListMeta, nil
 	})
 }
 
@@ -196,6 +201,19 @@ func Brief(err error) string {
 		return request.Err.Error()
 	}
 	return err.Error()
+}
+
+// of returns the object of a name, nil if it is not there: a server may answer with another one than it was asked for.
+func of[T any, P interface {
+	*T
+	metav1.Object
+}](key types.NamespacedName, items []T) *T {
+	for i := range items {
+		if o := P(&items[i]); o.GetNamespace() == key.Namespace && o.GetName() == key.Name {
+			return &items[i]
+		}
+	}
+	return nil
 }
 
 func first[T any](items []T) *T {

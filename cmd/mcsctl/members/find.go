@@ -21,6 +21,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/kubeclient"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // Options say which clusters a command is about.
@@ -201,7 +202,10 @@ func (s *Set) registered(ctx context.Context, timeout time.Duration) []found {
 	for i := range s.Secrets {
 		wg.Go(func() {
 			reg := registration.Registered(&s.Secrets[i])
-			c := &Cluster{ID: cmp.Or(reg.ID, s.Secrets[i].Name), Origin: reg.Origin, Provider: reg.Provider, Consumer: reg.Consumer, Limits: reg.Limits, Err: reg.Err}
+			if registration.ValidID(reg.ID) != nil {
+				reg.ID = s.Secrets[i].Name
+			}
+			c := &Cluster{ID: reg.ID, Origin: reg.Origin, Provider: reg.Provider, Consumer: reg.Consumer, Limits: reg.Limits, Err: reg.Err}
 			out[i].cluster = c
 			if reg.Err == nil && c.Connect(reg.Config, timeout).Err == nil {
 				out[i].uid, _ = c.UID(ctx) // who can't be reached is found out by whoever asks for more
@@ -220,7 +224,7 @@ func (c *Cluster) Registrations(ctx context.Context, ns string) ([]corev1.Secret
 		if err != nil {
 			return nil, metav1.ListMeta{}, err
 		}
-		return list.Items, list.ListMeta, nil
+		return mcsapi.OnlyWellformed(list.Items, true), list.ListMeta, nil
 	})
 	if err != nil {
 		if apierrors.IsForbidden(err) {

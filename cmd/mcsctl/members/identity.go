@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
@@ -30,7 +31,7 @@ func (c *Cluster) property(ctx context.Context) string {
 			Value string `json:"value"`
 		} `json:"spec"`
 	}
-	if json.Unmarshal(body, &property) != nil {
+	if json.Unmarshal(body, &property) != nil || registration.ValidID(property.Spec.Value) != nil {
 		return ""
 	}
 	return property.Spec.Value
@@ -97,7 +98,9 @@ func settings(d *appsv1.Deployment, lookup func(*corev1.ConfigMapKeySelector) st
 		value = expand(value, container.Env, lookup)
 		switch name {
 		case "self":
-			found.Self = value
+			if registration.ValidID(value) == nil {
+				found.Self = value
+			}
 		case "clusterset":
 			found.ClusterSet = value
 		case "automatic-imports":

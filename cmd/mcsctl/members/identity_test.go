@@ -8,6 +8,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 )
 
@@ -59,5 +61,31 @@ func TestExpand_X6(t *testing.T) {
 	}
 	if got := expand("$(A)$(A)", env, nil); len(got) > 2*maxArg || strings.Contains(got, "c") {
 		t.Errorf("%d bytes: %.20q", len(got), got)
+	}
+}
+
+// TestOf_X2: a server that answers with other objects than it was asked for is not believed.
+func TestOf_X2(t *testing.T) {
+	service := func(namespace, name string) corev1.Service {
+		return corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	}
+	list := []corev1.Service{service("shop", "other"), service("other", "cart"), service("shop", "cart")}
+	key := types.NamespacedName{Namespace: "shop", Name: "cart"}
+	if got := of(key, list); got != &list[2] {
+		t.Errorf("got %v", got)
+	}
+	if got := of(key, list[:2]); got != nil {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestSettings_X2: an id that no cluster can have is none.
+func TestSettings_X2(t *testing.T) {
+	for arg, want := range map[string]string{"--self=c1": "c1", "--self=$(id)": "", "--self=a;id": "", "--self=": ""} {
+		d := &appsv1.Deployment{}
+		d.Spec.Template.Spec.Containers = []corev1.Container{{Name: "mcs-controller", Args: []string{arg}}}
+		if got := settings(d, nil).Self; got != want {
+			t.Errorf("%s: %q, want %q", arg, got, want)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/kubeclient/forward"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // Reply is what a name server said of a name.
@@ -111,7 +112,7 @@ func readyPods(ctx context.Context, kube kubernetes.Interface) ([]corev1.Pod, er
 	if err != nil {
 		return nil, err
 	}
-	pods := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return !ready(&p) })
+	pods := slices.DeleteFunc(mcsapi.OnlyWellformed(list.Items, true), func(p corev1.Pod) bool { return !ready(&p) })
 	if len(pods) == 0 {
 		return nil, ErrNoPod
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // Role is what a name server is to the pods of a cluster.
@@ -163,7 +164,7 @@ func (s *Server) deployment(ctx context.Context, kube kubernetes.Interface, zone
 
 func mountedConfigMap(d *appsv1.Deployment) string {
 	for _, v := range d.Spec.Template.Spec.Volumes {
-		if v.ConfigMap != nil {
+		if v.ConfigMap != nil && mcsapi.IsSubdomain(v.ConfigMap.Name) {
 			return v.ConfigMap.Name
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // Writer writes objects of one name into one cluster.
@@ -67,11 +68,14 @@ func (w *Writer) Export(ctx context.Context) error {
 		return ready != nil && ready.Status == metav1.ConditionTrue, nil
 	})
 	if foreign && len(last) == 0 && errors.Is(err, errNotDone) {
-		w.Progress("no controller wrote its verdict here: one that only reads this cluster does not; mcsctl explain %s, in a cluster that imports, shows it", w.Key)
+		w.Progress("no controller wrote its verdict here: one that only reads this cluster does not; %s, in a cluster that imports, shows it", w.explain())
 		return nil
 	}
 	return err
 }
+
+// explain is the command that says why it does not work.
+func (w *Writer) explain() shell.Text { return shell.Command("mcsctl explain %s", w.Key) }
 
 // patience is how long an export waits where the cluster has no controller of its own: those of other clusters may have the
 // right to write their verdict here, or not.
@@ -184,7 +188,7 @@ func (w *Writer) await(ctx context.Context, what string, done func() (bool, erro
 	w.Progress("%s", what)
 	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, w.Wait, true, func(context.Context) (bool, error) { return done() })
 	if wait.Interrupted(err) {
-		return fmt.Errorf("%w after %s; mcsctl explain %s says why", errNotDone, w.Wait, w.Key)
+		return fmt.Errorf("%w after %s; %s says why", errNotDone, w.Wait, w.explain())
 	}
 	return err
 }

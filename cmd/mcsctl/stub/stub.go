@@ -23,6 +23,7 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // own is the Deployment and the Service of deploy/coredns.
@@ -117,7 +118,10 @@ func (r *Request) DryRun(ctx context.Context) (string, error) {
 	return edit(m.Data[key]), nil
 }
 
-const key = "Corefile"
+const (
+	configMap = "coredns"
+	key       = "Corefile"
+)
 
 // plan returns what to do to the Corefile, nil for nothing, or why it can't be done.
 func (r *Request) plan(ctx context.Context) (func(string) string, error) {
@@ -127,7 +131,7 @@ func (r *Request) plan(ctx context.Context) (func(string) string, error) {
 	}
 	text := m.Data[key]
 	unmarked, ours := corefile.WithoutStub(text, r.Zone)
-	before := nameserver.Server{Role: nameserver.Stock, Namespace: m.Namespace, Name: m.Name, Answer: corefile.Of(unmarked, r.Zone)}
+	before := nameserver.Server{Role: nameserver.Stock, Namespace: metav1.NamespaceSystem, Name: configMap, Answer: corefile.Of(unmarked, r.Zone)}
 	switch a := &before.Answer; {
 	case a.Works() && !ours:
 		r.Progress("the Corefile has what it needs already")
@@ -161,7 +165,7 @@ func (r *Request) plan(ctx context.Context) (func(string) string, error) {
 func specific(server, zone string) bool { return strings.HasPrefix(server, corefile.Zone(zone)+":") }
 
 func (r *Request) configMap(ctx context.Context) (*corev1.ConfigMap, error) {
-	m, err := r.Cluster.Kube.CoreV1().ConfigMaps(metav1.NamespaceSystem).Get(ctx, "coredns", metav1.GetOptions{})
+	m, err := r.Cluster.Kube.CoreV1().ConfigMaps(metav1.NamespaceSystem).Get(ctx, configMap, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("%s has no ConfigMap kube-system/coredns: its DNS is something else; deploy/README.md says what to do with other ones", r.Cluster.Origin)
 	}
@@ -175,7 +179,8 @@ func (r *Request) configMap(ctx context.Context) (*corev1.ConfigMap, error) {
 func (r *Request) addresses(ctx context.Context) ([]string, error) {
 	s, err := r.Cluster.Kube.CoreV1().Services(r.Namespace).Get(ctx, own, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("%s has no Service %s/%s to forward to; install it first: kubectl apply -k deploy/coredns%s", r.Cluster.Origin, r.Namespace, own, r.Cluster.Flags())
+		return nil, fmt.Errorf("%s has no Service %s/%s to forward to; install it first: %s", r.Cluster.Origin, r.Namespace, own,
+			shell.Command("kubectl apply -k deploy/coredns%s", r.Cluster.Flags()))
 	}
 	if err != nil {
 		return nil, err
@@ -205,7 +210,8 @@ func (r *Request) ready(ctx context.Context) error {
 		return d.Status.ReadyReplicas > 0, nil
 	})
 	if wait.Interrupted(err) {
-		return fmt.Errorf("no pod of %s/%s is ready after %s, so nothing was changed: kubectl describe pods -n %s%s", r.Namespace, own, r.Wait, r.Namespace, r.Cluster.Flags())
+		return fmt.Errorf("no pod of %s/%s is ready after %s, so nothing was changed: %s", r.Namespace, own, r.Wait,
+			shell.Command("kubectl describe pods -n %s%s", r.Namespace, r.Cluster.Flags()))
 	}
 	return err
 }
@@ -270,11 +276,11 @@ func (r *Request) settled(ctx context.Context, answering bool) error {
 	case err == nil:
 		return nil
 	case !heard:
-		return fmt.Errorf("the Corefile is as it should be, but whether every pod %s could not be asked: %s; a pod finds out with: nslookup -type=TXT dns-version.%s, and with --wait 0 nobody asks",
-			want, members.Brief(last), r.Zone)
+		return fmt.Errorf("the Corefile is as it should be, but whether every pod %s could not be asked: %s; a pod finds out with: %s, and with --wait 0 nobody asks",
+			want, members.Brief(last), shell.Command("nslookup -type=TXT dns-version.%s", r.Zone))
 	}
-	return fmt.Errorf("the Corefile is as it should be, but after %s not every pod of kube-system/coredns %s: %w; does it have the line reload? else kubectl rollout restart -n kube-system deployment/coredns%s",
-		r.Wait, want, last, r.Cluster.Flags())
+	return fmt.Errorf("the Corefile is as it should be, but after %s not every pod of kube-system/coredns %s: %w; does it have the line reload? else %s",
+		r.Wait, want, last, shell.Command("kubectl rollout restart -n kube-system deployment/coredns%s", r.Cluster.Flags()))
 }
 
 // answers says whether a reply about svc.<zone> is that of somebody who has the zone: the name exists there, and has no addresses.
