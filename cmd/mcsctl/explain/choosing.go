@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -85,28 +86,24 @@ func (d *diagnosis) chosen(c *Cluster) {
 	if prefer != nil {
 		d.named(c, mcsapi.AnnotationPrefer, prefer, "prefers "+orNone(prefer))
 	}
-	var used, idle []string
+	used, idle := map[string]bool{}, map[string]bool{}
 	ranked := false
 	for i := range c.Imported {
 		s := &c.Imported[i]
 		from := s.Labels[mcsapi.LabelSourceCluster]
 		ranked = ranked || s.Annotations[mcsapi.AnnotationRank] != ""
-		list := &idle
 		if s.Labels[discoveryv1.LabelServiceName] != "" {
-			list = &used
-		}
-		if !slices.Contains(*list, from) {
-			*list = append(*list, from)
+			used[from] = true
+		} else {
+			idle[from] = true
 		}
 	}
 	if !ranked {
 		return
 	}
-	slices.Sort(used)
-	slices.Sort(idle)
-	found := fmt.Sprintf("in use by preference: %s", orNone(used))
+	found := fmt.Sprintf("in use by preference: %s", orNone(slices.Sorted(maps.Keys(used))))
 	if len(idle) > 0 {
-		found += "; in reserve: " + strings.Join(idle, ", ")
+		found += "; in reserve: " + strings.Join(slices.Sorted(maps.Keys(idle)), ", ")
 	}
 	d.look(c, "choice", OK, found, "")
 }

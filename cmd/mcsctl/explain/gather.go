@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -133,13 +132,15 @@ func (g *gathering) imported(ctx context.Context) (err error) {
 
 // slices reads the imported slices, first those in use, then those in reserve. One that changes sides in between is there once.
 func (g *gathering) slices(ctx context.Context) error {
+	have := map[types.UID]bool{}
 	for _, label := range []string{mcsapi.LabelServiceName, mcsapi.LabelReserve} {
 		list, err := g.cluster.Slices(ctx, g.key.Namespace, label, g.key.Name)
 		if err != nil {
 			return err
 		}
 		for i := range list {
-			if !slices.ContainsFunc(g.out.Imported, func(s discoveryv1.EndpointSlice) bool { return s.UID == list[i].UID }) {
+			if !have[list[i].UID] {
+				have[list[i].UID] = true
 				g.out.Imported = append(g.out.Imported, list[i])
 			}
 		}

@@ -239,7 +239,11 @@ func few(list []string) string {
 }
 
 func difference(a, b []string) []string {
-	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return slices.Contains(b, s) })
+	of := make(map[string]bool, len(b))
+	for _, s := range b {
+		of[s] = true
+	}
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return of[s] })
 }
 
 func sortedKeys[A, B any](a map[string]A, b map[string]B) []string {
