@@ -62,14 +62,16 @@ registration that no flag changes, and what --role, --server (with --unchecked),
 empty value, such as --server "", takes that back.
 
 It declares the ranges that endpoints must be in where Calico, Cilium or kubeadm wrote them down and no endpoint of the
-cluster lies elsewhere, or as --pod-cidrs and --endpoint-cidrs say. Otherwise it says why not.
+cluster lies elsewhere, or as --pod-cidrs and --endpoint-cidrs say. Otherwise it says why not. On the word of the cluster's
+configuration alone it declares nothing wider than a /8 (IPv4) or a /32 (IPv6), and nothing that holds addresses of others.
 
 The controller takes the path of the kubeconfig: its server, proxy-url, CA or insecure-skip-tls-verify, and tls-server-name.
 --server replaces the address; there the cluster's own CA counts, too. Before anything is created, an API server must answer
 there; before the cluster is registered, it must let the new identity in. When something fails, what was created is deleted.
 
 It refuses, and says why: an id that another cluster has, a cluster that is a member already, overlapping ranges of pods
-or Services, a cluster that can't be reached or lacks the CRDs (--crds installs them).`,
+or Services, a cluster that can't be reached or lacks the CRDs (--crds installs them). Ranges of a member are its own
+claim: --ignore-ranges joins in spite of them.`,
 		Example: `  mcsctl join c2 --from c2 --context c1 --crds
   mcsctl join c2 --from-kubeconfig c2.kubeconfig --kubeconfig c1.kubeconfig --server https://10.0.0.2:6443
   mcsctl join c2 --from c2 --dry-run`,
@@ -123,6 +125,7 @@ or Services, a cluster that can't be reached or lacks the CRDs (--crds installs 
 	f.StringVar(&r.Server, "server", "", "the `URL` at which the controller reaches the API server that joins (default: that of the kubeconfig)")
 	f.BoolVar(&r.Unchecked, "unchecked", false, "don't try --server from this machine, which doesn't reach it")
 	f.StringSliceVar(&podCIDRs, "pod-cidrs", nil, "the `ranges` of the pods of the cluster that joins, where its nodes don't tell")
+	f.StringSliceVar(&r.IgnoreRanges, "ignore-ranges", nil, "the `ids` of members that claim ranges which are not theirs: what overlaps with those is no reason to refuse")
 	f.StringVar(&endpointCIDRs, registration.LimitEndpointCIDRs, "", "the `ranges` that endpoints of the cluster that joins must be in, or any (default: what is registered, else what its network's configuration says, if that can be relied on)")
 	f.StringVar(&exportedKeys, registration.LimitExportedKeys, "", "the `keys` of labels and annotations with a domain that its exports may set elsewhere: domains, keys, or *.domain (default: what is registered, else none)")
 	f.BoolVar(&r.CRDs, "crds", false, "install the CRDs of the API in both clusters, where they are missing")

@@ -42,6 +42,38 @@ type endpointSeen struct {
 	address netip.Addr
 }
 
+// The widest ranges that are declared on the word of a cluster's configuration. 10.0.0.0/8 is the largest block of private-use
+// addresses (RFC 1918), and what is wider holds public ones; for IPv6 a registry gives a whole provider a /32, and a site with
+// unique-local addresses has a /48 (RFC 4193).
+const (
+	widestIPv4 = 8
+	widestIPv6 = 32
+)
+
+// implausible says why ranges are not those of the pods of one cluster, given the others of the clusterset; "" if they may be. What
+// a cluster's configuration says is its own word: declared, too wide a range would allow it every address (SPEC X2).
+func (n networkRanges) implausible(others []Party) string {
+	if n.given {
+		return ""
+	}
+	for _, p := range n.ranges {
+		widest := widestIPv6
+		if p.Addr().Is4() {
+			widest = widestIPv4
+		}
+		if p.Bits() < widest {
+			return fmt.Sprintf("%s says %s, which is wider than the pods of one cluster need (a /%d)", n.from, p, widest)
+		}
+	}
+	for _, o := range others {
+		a, b, found := overlap(n.ranges, slices.Concat(o.Pods, o.Services))
+		if found && !o.Ignored {
+			return fmt.Sprintf("%s says %s, which holds addresses of %s, %s", n.from, a, cmp.Or(o.ID, o.Origin), b)
+		}
+	}
+	return ""
+}
+
 // undeclarable says why ranges can't be declared for a cluster whose nodes have, and whose Services have, what is given; ""
 // if they can.
 func (n networkRanges) undeclarable(nodes []netip.Prefix, seen []endpointSeen) string {
@@ -131,6 +163,9 @@ func (r *Request) findRanges(ctx context.Context) (found networkRanges, why stri
 		return found, fmt.Sprintf("the nodes have %s now, but nodes that come later have other ranges", joined(nodes)), nil
 	case len(found.ranges) == 0:
 		return found, "nothing in the cluster tells the ranges of its pods", nil
+	}
+	if why := found.implausible(r.parties); why != "" {
+		return found, why, nil
 	}
 	seen, err := endpointsOf(ctx, r)
 	if err != nil {

@@ -50,6 +50,34 @@ func TestUndeclarable_X2(t *testing.T) {
 	}
 }
 
+// SPEC X2: what a cluster's own configuration says is not declared where it would allow the cluster the addresses of others.
+func TestImplausible_X2(t *testing.T) {
+	others := []Party{{ID: "c1", Pods: ranges("10.1.0.0/16", "fd00:1::/48"), Services: ranges("10.96.0.0/16")}, {Origin: "Secret mcs-system/c9", Pods: ranges("10.9.0.0/16"), Ignored: true}}
+	for name, c := range map[string]struct {
+		ranges []string
+		given  bool
+		want   string
+	}{
+		"its own":                         {[]string{"10.244.0.0/16", "fd00:244::/48"}, false, ""},
+		"all addresses":                   {[]string{"0.0.0.0/0"}, false, "kubeadm-config says 0.0.0.0/0, which is wider than the pods of one cluster need (a /8)"},
+		"as wide as may be":               {[]string{"11.0.0.0/8", "fd01::/32"}, false, ""},
+		"half of that more":               {[]string{"12.0.0.0/7"}, false, "wider"},
+		"all of IPv6":                     {[]string{"10.244.0.0/16", "::/0"}, false, "kubeadm-config says ::/0, which is wider than the pods of one cluster need (a /32)"},
+		"the pods of another":             {[]string{"10.0.0.0/8"}, false, "kubeadm-config says 10.0.0.0/8, which holds addresses of c1, 10.1.0.0/16"},
+		"the IPv6 pods of another":        {[]string{"10.244.0.0/16", "fd00:1::/32"}, false, "of c1, fd00:1::/48"},
+		"the Services of another":         {[]string{"10.96.0.0/12"}, false, "of c1, 10.96.0.0/16"},
+		"of one that nobody believes":     {[]string{"10.9.0.0/20"}, false, ""},
+		"a person knows what is declared": {[]string{"0.0.0.0/0"}, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := networkRanges{ranges: ranges(c.ranges...), from: "kubeadm-config", given: c.given}.implausible(others)
+			if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestRangesIn(t *testing.T) {
 	for text, want := range map[string]string{
 		"10.0.0.0/8": "10.0.0.0/8", "10.1.0.0/16,fd00::/48": "10.1.0.0/16,fd00::/48", "10.0.0.0/16 10.1.0.0/16": "10.0.0.0/15", "": "", "10.0.0.0/16,auto": "",

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,8 @@ type Request struct {
 	Unchecked bool
 	// PodCIDRs are the ranges of the pods of the cluster that joins, where its nodes don't tell.
 	PodCIDRs []netip.Prefix
+	// IgnoreRanges are the ids of clusters whose ranges don't count: they claim what is not theirs.
+	IgnoreRanges []string
 	// Limits are what flags say of the registration's limits, by name; "" says nothing. [AnyEndpoints] declares no ranges.
 	Limits map[string]string
 	// Said is what flags say now, by their names, of what is remembered; see [AnnotationSaid].
@@ -55,6 +58,7 @@ type Request struct {
 	uid                  types.UID
 	here, path           *clientcmdapi.Cluster // how this machine reaches the API server, and how the controller does
 	services             []netip.Prefix
+	parties              []Party // that were there before, without an earlier self
 	podCIDRsGiven        bool
 	said                 map[string]string // now or earlier
 	limits               map[string]string // of the registration
@@ -94,9 +98,14 @@ func (r *Request) Check(ctx context.Context) error {
 	}
 	r.services = serviceCIDRs(ctx, r.From)
 	n := Newcomer{Party: Party{ID: r.ID, Origin: r.From.Origin, UID: r.uid, Pods: r.PodCIDRs, Services: r.services}, ServesExports: err == nil || r.CRDs}
-	if err := Refuse(n, r.others(ctx)); err != nil {
+	others := r.others(ctx)
+	if err := ignoreRanges(others, r.IgnoreRanges); err != nil {
 		return err
 	}
+	if err := Refuse(n, others); err != nil {
+		return err
+	}
+	r.parties = slices.DeleteFunc(others, func(o Party) bool { return o.ID == r.ID || o.UID != "" && o.UID == r.uid })
 	if err := r.findPath(ctx); err != nil {
 		return err
 	}

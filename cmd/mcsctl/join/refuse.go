@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -24,6 +25,20 @@ type Party struct {
 	Origin string
 	// Pods and Services are the ranges of addresses; empty if not known.
 	Pods, Services []netip.Prefix
+	// Ignored says that a person does not believe those ranges.
+	Ignored bool
+}
+
+// ignoreRanges marks the parties with ids as those whose ranges don't count.
+func ignoreRanges(parties []Party, ids []string) error {
+	for _, id := range ids {
+		at := slices.IndexFunc(parties, func(p Party) bool { return p.ID == id })
+		if at < 0 {
+			return fmt.Errorf("--ignore-ranges %s: no member has that id", id)
+		}
+		parties[at].Ignored = true
+	}
+	return nil
 }
 
 // Newcomer is the cluster that wants to join.
@@ -51,7 +66,7 @@ func Refuse(n Newcomer, others []Party) error {
 		case o.ID == n.ID:
 			return fmt.Errorf("cluster id %s is that of another cluster (%s); want another id, or %s first", n.ID, o.Origin, shell.Command("mcsctl leave %s", n.ID))
 		}
-		if err := clash(n, o); err != nil {
+		if err := clash(n, o); err != nil && !o.Ignored {
 			return err
 		}
 	}
@@ -64,7 +79,6 @@ func Refuse(n Newcomer, others []Party) error {
 // clash says which addresses two clusters both use: packets between them could not be routed. Services of both may have the same
 // ones, which mean something in their own cluster only.
 func clash(n Newcomer, o Party) error {
-	const way = "want clusters with ranges of their own; --pod-cidrs tells the ranges where nodes don't"
 	other := cmp.Or(o.ID, o.Origin)
 	for _, c := range []struct {
 		what, whose string
@@ -75,7 +89,8 @@ func clash(n Newcomer, o Party) error {
 		{"Services", "pods", n.Services, o.Pods},
 	} {
 		if a, b, found := overlap(c.a, c.b); found {
-			return fmt.Errorf("the %s of %s have %s, the %s of %s have %s, which overlap; %s", c.what, n.ID, a, c.whose, other, b, way)
+			return fmt.Errorf("the %s of %s have %s, the %s of %s have %s, which overlap; want clusters with ranges of their own; --pod-cidrs tells the ranges where nodes don't; "+
+				"that %s has %s is its own claim (%s): %s joins in spite of it", c.what, n.ID, a, c.whose, other, b, other, b, o.Origin, shell.Command("--ignore-ranges %s", other))
 		}
 	}
 	return nil

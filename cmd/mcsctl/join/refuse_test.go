@@ -67,6 +67,31 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
+// SPEC X2: whoever claims the ranges of others keeps nobody out for long: the refusal names the claim, and the flag by which it does
+// not count. An id does not stop counting.
+func TestIgnoredRanges_X2(t *testing.T) {
+	greedy := Party{ID: "c2", UID: "u2", Origin: "Secret mcs-system/c2", Pods: ranges("10.0.0.0/8")}
+	n := Newcomer{ServesExports: true, Party: Party{ID: "c3", UID: "u3", Pods: ranges("10.3.0.0/16")}}
+	err := Refuse(n, []Party{greedy})
+	if err == nil || !strings.Contains(err.Error(), "that c2 has 10.0.0.0/8 is its own claim (Secret mcs-system/c2): --ignore-ranges c2 joins in spite of it") {
+		t.Errorf("got %v", err)
+	}
+	others := []Party{greedy}
+	if err := ignoreRanges(others, []string{"c2"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Refuse(n, others); err != nil {
+		t.Errorf("the claim counts: %v", err)
+	}
+	n.ID = "c2"
+	if err := Refuse(n, others); err == nil || !strings.Contains(err.Error(), "another cluster") {
+		t.Errorf("the id does not count: %v", err)
+	}
+	if err := ignoreRanges(others, []string{"c7"}); err == nil {
+		t.Error("a slip in an id is not noticed")
+	}
+}
+
 func TestAggregate(t *testing.T) {
 	for _, c := range []struct{ in, want []string }{
 		{[]string{"10.1.1.0/24", "10.1.0.0/24", "10.1.3.0/24", "10.1.2.0/24"}, []string{"10.1.0.0/22"}},
