@@ -59,6 +59,13 @@ func (x *Exporter) Run(ctx context.Context, set *members.Set) error {
 
 // follow sees to it that a member has a lane, with its present client, if its exports are ours to write.
 func (x *Exporter) follow(m *members.Member) {
+	if l := x.lane(m); l != nil {
+		l.all() // many names, for which no other member waits
+	}
+}
+
+// lane returns the lane that a member keeps; nil if it has none, or a new one, which looks at all by itself.
+func (x *Exporter) lane(m *members.Member) *lane {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	l := x.lanes[m]
@@ -69,13 +76,11 @@ func (x *Exporter) follow(m *members.Member) {
 		x.ending.Go(l.stop) // a handler must not wait
 		l = nil
 	}
-	switch {
-	case !wanted:
-	case l == nil:
+	if wanted && l == nil {
 		x.lanes[m] = newLane(x.ctx, x, m, kube)
-	default:
-		l.all()
+		return nil
 	}
+	return l
 }
 
 // Joined implements [members.Handler].

@@ -55,9 +55,11 @@ type connection struct {
 	rangesErr     error  // of the last try; used by the loop only
 	problem       string // last logged; used by the loop only
 
-	// choosing is held while a name is selected or not; reads has room for those who read one. ctx is that of run.
+	// choosing is held while a name is selected or not; reads are the names that are read anew, pages the share of this cluster
+	// in the pages that are read at once. ctx is that of run.
 	choosing sync.Mutex
-	reads    chan struct{}
+	reads    reads
+	pages    chan struct{}
 	ctx      context.Context
 
 	// wake makes the loop look at once.
@@ -92,7 +94,7 @@ func newConnection(m *Member, reg registration.Registration, opts Options) (*con
 	}
 	c := &connection{
 		member: m, reg: reg, interval: opts.ProbeInterval, log: m.log,
-		client: client, wake: make(chan struct{}, 1),
+		client: client, wake: make(chan struct{}, 1), pages: make(chan struct{}, mirror.PagesOfOne),
 	}
 	c.heard.Store(&contact{})
 	core := rest.CopyConfig(client.Config)
@@ -125,6 +127,7 @@ func (c *connection) look() {
 // run keeps the connection until ctx ends, and returns when nothing of it runs any more.
 func (c *connection) run(ctx context.Context) {
 	c.ctx = ctx
+	c.reads = reads{ctx: ctx, start: c.feeds.Go, most: parallelReads, sooner: make(chan struct{}, 1)}
 	defer func() {
 		c.feeds.Wait()
 		c.client.HangUp()
@@ -270,7 +273,7 @@ func (c *connection) settleDoubts(asked time.Time) {
 // startOnce runs a feed until ctx ends, unless it runs already. It is called by the loop only.
 func startOnce[T mirror.Object](ctx context.Context, c *connection, f *mirror.Feed[T]) {
 	if !f.Started {
-		f.Started, f.Malformed = true, c.member.malformed
+		f.Started, f.Malformed, f.Share = true, c.member.malformed, c.pages
 		c.feeds.Go(func() { f.Run(ctx) })
 	}
 }

@@ -1,7 +1,6 @@
 package members
 
 import (
-	"context"
 	"strings"
 	"time"
 
@@ -21,7 +20,6 @@ const parallelReads = 8
 // consumer whatever is exported: derived Services, those in the place of one (SPEC X5), and all where only they tell which
 // addresses the cluster gives to Services (SPEC X2).
 func (c *connection) selectExported() {
-	c.reads = make(chan struct{}, parallelReads)
 	services, sources := c.services.Store, c.sources.Store
 	services.Selection.Of = func(s *corev1.Service) (types.NamespacedName, bool) { return mirror.KeyOf(s), true }
 	services.Selection.Anyway = func(s *corev1.Service) bool {
@@ -66,38 +64,23 @@ func (c *connection) knows(name types.NamespacedName) bool {
 	return c.services.Store.Knows(name) && c.sources.Store.Knows(name)
 }
 
-// readUnknown reads a name anew, in the background, until it is known or not exported any more.
+// readUnknown has a name read anew, in the background, until it is known or not exported any more.
 func readUnknown[T mirror.Object](c *connection, f *mirror.Feed[T], name types.NamespacedName) {
-	c.feeds.Go(func() {
-		delay, logged := mirror.NewBackoff(), false
-		for {
-			wanted, err := readInTurn(c, f, name)
-			switch {
-			case c.ctx.Err() != nil:
-				return
-			case !wanted:
-				if f.Store.Live.Load() && c.knows(name) { // not when the other kind is still being read, which will tell
-					c.member.handler.Changed(c.member, name)
-				}
-				return
-			case err != nil && !logged:
-				logged = true
-				c.log.Warn("an exported name can't be read; it counts as not known until it can", "name", name.String(), "err", err)
+	delay, logged := mirror.NewBackoff(), false
+	c.reads.add(func() (time.Duration, bool) {
+		wanted, err := f.Read(c.ctx, name)
+		switch {
+		case c.ctx.Err() != nil:
+			return 0, false
+		case !wanted:
+			if f.Store.Live.Load() && c.knows(name) { // not when the other kind is still being read, which will tell
+				c.member.handler.Changed(c.member, name)
 			}
-			select {
-			case <-c.ctx.Done():
-			case <-time.After(delay.Next()):
-			}
+			return 0, false
+		case err != nil && !logged:
+			logged = true
+			c.log.Warn("an exported name can't be read; it counts as not known until it can", "name", name.String(), "err", err)
 		}
+		return delay.Next(), true
 	})
-}
-
-func readInTurn[T mirror.Object](c *connection, f *mirror.Feed[T], name types.NamespacedName) (wanted bool, err error) {
-	select {
-	case c.reads <- struct{}{}:
-		defer func() { <-c.reads }()
-		return f.Read(c.ctx, name)
-	case <-c.ctx.Done():
-		return true, context.Cause(c.ctx)
-	}
 }

@@ -29,7 +29,9 @@ const (
 	// so long that clusters counted as out of reach. pageTurn is the longest that one page keeps another from its turn, so that
 	// clusters which don't answer delay nobody (SPEC L5).
 	pagesAtOnce = 32
-	pageTurn    = 2 * time.Second
+	// PagesOfOne is how many of them are of one cluster, so that a few slow ones don't hold all.
+	PagesOfOne = 4
+	pageTurn   = 2 * time.Second
 	// watchTimeout is the shortest life of a watch; the longest is twice as long, so that watches don't end together.
 	watchTimeout = 5 * time.Minute
 	// triesInARow and tryEvery bound how often a feed asks its server, whatever that answers: a watch that opens proves nothing,
@@ -44,6 +46,9 @@ var errShortWatch = errors.New("the server ends watches soon after they began")
 
 // errNoVersion says that a list or an object came without one.
 var errNoVersion = errors.New("no resourceVersion came with it")
+
+// errLongVersion says that a list came with a version that no honest server has.
+var errLongVersion = fmt.Errorf("a resourceVersion of more than %d bytes came with it", kubeclient.VersionBytes)
 
 // Kind is how objects of one kind of one cluster are listed and watched, and what is kept of them.
 type Kind[T Object] struct {
@@ -71,6 +76,9 @@ type Feed[T Object] struct {
 	changed func()
 	// Malformed is told of objects with names that none can have; nil if nobody asks.
 	Malformed func(kind string, err error)
+
+	// Share has room for the pages of its cluster that are read at once, see [PagesOfOne]; nil for a share without bound.
+	Share chan struct{}
 
 	// Started is used by who runs it.
 	Started bool
@@ -227,7 +235,7 @@ func (f *Feed[T]) listAll(ctx context.Context) ([]T, string, error) {
 }
 
 func (f *Feed[T]) page(ctx context.Context, namespace string, opts metav1.ListOptions) ([]T, metav1.ListMeta, error) {
-	done, err := takeTurn(ctx)
+	done, err := takeTurn(ctx, f.Share)
 	if err != nil {
 		return nil, metav1.ListMeta{}, err
 	}
@@ -237,6 +245,9 @@ func (f *Feed[T]) page(ctx context.Context, namespace string, opts metav1.ListOp
 	items, meta, err := f.Kind.List(ctx, namespace, opts)
 	if err == nil && meta.ResourceVersion == "" {
 		err = errNoVersion // which would mean here that there is no list yet
+	}
+	if err == nil && len(meta.ResourceVersion) > kubeclient.VersionBytes {
+		err = errLongVersion
 	}
 	items = slices.DeleteFunc(items, func(o T) bool { return !f.admits(o) })
 	for _, o := range items {
@@ -259,13 +270,24 @@ func (f *Feed[T]) admits(o T) bool {
 var turns = make(chan struct{}, pagesAtOnce)
 
 // takeTurn waits until a page may be read. The turn ends with done, or after [pageTurn].
-func takeTurn(ctx context.Context) (done func(), err error) {
+// A cluster waits for a turn of its own share first.
+func takeTurn(ctx context.Context, share chan struct{}) (done func(), err error) {
+	leave := func() {}
+	if share != nil {
+		select {
+		case share <- struct{}{}:
+			leave = func() { <-share }
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	select {
 	case turns <- struct{}{}:
 	case <-ctx.Done():
+		leave()
 		return nil, ctx.Err()
 	}
-	done = sync.OnceFunc(func() { <-turns })
+	done = sync.OnceFunc(func() { <-turns; leave() })
 	time.AfterFunc(pageTurn, done)
 	return done, nil
 }
@@ -303,7 +325,7 @@ func (f *Feed[T]) take(event watch.Event) error {
 		return excerpt.Error(apierrors.FromObject(event.Object))
 	}
 	if event.Type == watch.Bookmark {
-		if m, ok := event.Object.(metav1.Object); ok && m.GetResourceVersion() != "" {
+		if m, ok := event.Object.(metav1.Object); ok && m.GetResourceVersion() != "" && len(m.GetResourceVersion()) <= kubeclient.VersionBytes {
 			f.version = m.GetResourceVersion()
 		}
 		return nil
@@ -315,8 +337,11 @@ func (f *Feed[T]) take(event watch.Event) error {
 	if o.GetResourceVersion() == "" {
 		return errNoVersion
 	}
-	f.version = o.GetResourceVersion()
-	if !f.admits(o) {
+	admitted := f.admits(o)
+	if len(o.GetResourceVersion()) <= kubeclient.VersionBytes {
+		f.version = o.GetResourceVersion()
+	}
+	if !admitted {
 		return nil
 	}
 	f.Kind.Trim(o)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ import (
 // TestPagesTakeTurns_L5 holds that clusters which don't answer keep others from reading a page for a moment only.
 func TestPagesTakeTurns_L5(t *testing.T) {
 	for range pagesAtOnce {
-		done, err := takeTurn(t.Context())
+		done, err := takeTurn(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,19 +26,19 @@ func TestPagesTakeTurns_L5(t *testing.T) {
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := takeTurn(gone); err == nil {
+	if _, err := takeTurn(gone, nil); err == nil {
 		t.Error("a turn was given although all are taken")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*pageTurn)
 	defer cancel()
 	began := time.Now()
-	done, err := takeTurn(ctx)
+	done, err := takeTurn(ctx, nil)
 	if err != nil {
 		t.Fatalf("after %s: %v", time.Since(began), err)
 	}
 	done()
 	for range pagesAtOnce { // and none is lost
-		if done, err = takeTurn(ctx); err != nil {
+		if done, err = takeTurn(ctx, nil); err != nil {
 			t.Fatal(err)
 		}
 		defer done()
@@ -159,5 +160,59 @@ func TestTriesWait_X6(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestPagesOfOne_L5: a cluster reads as many pages at once as its share has room for, and gives way after a moment if they don't come.
+func TestPagesOfOne_L5(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		share, began := make(chan struct{}, PagesOfOne), time.Now()
+		for range PagesOfOne {
+			if _, err := takeTurn(t.Context(), share); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other, err := takeTurn(t.Context(), make(chan struct{}, PagesOfOne))
+		if err != nil || time.Since(began) != 0 {
+			t.Errorf("another cluster waited %s: %v", time.Since(began), err)
+		}
+		done, err := takeTurn(t.Context(), share)
+		if err != nil || time.Since(began) != pageTurn {
+			t.Errorf("one page more took its turn after %s: %v", time.Since(began), err)
+		}
+		done()
+		other()
+		synctest.Wait()
+		if len(share) != 0 {
+			t.Errorf("%d of the share are still taken", len(share))
+		}
+	})
+}
+
+// TestLongVersions_X6: events with a version that no honest server has are not taken, and no watch begins at one; a list with one is
+// refused.
+func TestLongVersions_X6(t *testing.T) {
+	long := strings.Repeat("1", 1000)
+	s := newTestStore()
+	reported := 0
+	kind := Kind[*discoveryv1.EndpointSlice]{Trim: func(*discoveryv1.EndpointSlice) {}}
+	kind.List = func(context.Context, string, metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
+		return nil, metav1.ListMeta{ResourceVersion: long}, nil
+	}
+	f := NewFeed(kind, s.Store, func() {})
+	f.Malformed, f.version = func(string, error) { reported++ }, "5"
+	for _, e := range []watch.Event{{Type: watch.Added, Object: slice("x", "s", "a", long)}, {Type: watch.Bookmark, Object: slice("", "", "", long)}} {
+		if err := f.take(e); err != nil || f.version != "5" || len(s.All()) != 0 {
+			t.Errorf("%s: %v, at %.20s, %d objects", e.Type, err, f.version, len(s.All()))
+		}
+	}
+	if reported != 1 {
+		t.Errorf("%d were reported", reported)
+	}
+	if err := f.take(watch.Event{Type: watch.Added, Object: slice("x", "s", "a", "6")}); err != nil || f.version != "6" || len(s.All()) != 1 {
+		t.Errorf("after that: %v, at %s, %d objects", err, f.version, len(s.All()))
+	}
+	if _, _, err := f.listAll(t.Context()); !errors.Is(err, errLongVersion) {
+		t.Errorf("the list: %v", err)
 	}
 }

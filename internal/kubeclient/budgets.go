@@ -31,6 +31,10 @@ const (
 	retryAfter     = 30 * time.Second
 )
 
+// VersionBytes is the length of a resourceVersion. It is kept with every object, sent back with requests, and stands in errors; those who
+// keep objects look at it.
+const VersionBytes = 128
+
 // Budget is one row of the table of budgets, for people.
 type Budget struct {
 	What       string // is bounded
@@ -50,6 +54,7 @@ func Budgets() []Budget {
 		{"JSON values in an answer", "one per 3 bytes", "one per 5 bytes, managed fields"},
 		{"short fields (up to 4 bytes) in an answer in protobuf", "one per 5 bytes", "one per 5.3 bytes, Services of 1500 ports with short names"},
 		{"a whole list", fmt.Sprintf("%s, %d pages", size(listBytes), listPages), "300 MiB, 200,000 slices"},
+		{"a resourceVersion", size(VersionBytes), "20 bytes, a number of 64 bits; an object with a longer one is ignored"},
 		{"text of an error", fmt.Sprintf("%s, %d causes of %d bytes each", size(excerpt.Line), errorCauses, 2*errorField), "some hundred bytes"},
 		{"wait before another try that a server asks for", retryAfter.String(), "1 s"},
 	}

@@ -6,12 +6,17 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/internal/kubeclient"
 )
 
 // Wellformed says why no honest API server holds an object of this name and namespace; nil if one may. Names are DNS
-// subdomains, namespaces DNS labels (RFC 1123); an object is in a namespace if its kind is namespaced, and only then. What
-// comes from another cluster's API server is asked here before it is used as a key of anything (SPEC X2).
+// subdomains, namespaces DNS labels (RFC 1123); an object is in a namespace if its kind is namespaced, and only then; and its
+// resourceVersion is short. What comes from another cluster's API server is asked here before it is used as a key of anything (SPEC X2).
 func Wellformed(o metav1.Object, namespaced bool) error {
+	if n := len(o.GetResourceVersion()); n > kubeclient.VersionBytes {
+		return fmt.Errorf("no object can have a resourceVersion of %d bytes", n)
+	}
 	name, namespace := o.GetName(), o.GetNamespace()
 	if IsSubdomain(name) && (namespaced && IsLabel(namespace) || !namespaced && namespace == "") {
 		return nil

@@ -54,3 +54,13 @@ func TestOnlyWellformed_X2(t *testing.T) {
 		t.Errorf("%s are left", got)
 	}
 }
+
+// TestLongVersion_X6: an object whose resourceVersion no honest server gives is malformed.
+func TestLongVersion_X6(t *testing.T) {
+	for version, want := range map[string]bool{"": true, "18446744073709551615": true, strings.Repeat("1", 128): true, strings.Repeat("1", 129): false, strings.Repeat("1", 4<<20): false} {
+		err := Wellformed(&metav1.ObjectMeta{Name: "cart", Namespace: "shop", ResourceVersion: version}, true)
+		if (err == nil) != want || err != nil && len(err.Error()) > 100 {
+			t.Errorf("%d bytes: %.200v", len(version), err)
+		}
+	}
+}
