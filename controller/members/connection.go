@@ -58,6 +58,7 @@ type connection struct {
 	// choosing is held while a name is selected or not; reads are the names that are read anew, pages the share of this cluster
 	// in the pages that are read at once. ctx is that of run.
 	choosing sync.Mutex
+	chosen   registration.Namespaces // the limit by which all were chosen last; used by the loop only
 	reads    reads
 	pages    chan struct{}
 	ctx      context.Context
@@ -151,6 +152,7 @@ func (c *connection) pause(now time.Time) time.Duration {
 
 // step probes the API server, follows what it serves, and tells the member where that leaves it.
 func (c *connection) step(ctx context.Context) {
+	c.chooseAnew()
 	asked := time.Now()
 	served, err := c.probe(ctx)
 	if ctx.Err() != nil {

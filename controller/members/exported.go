@@ -1,6 +1,7 @@
 package members
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -35,12 +36,14 @@ func (c *connection) selectExported() {
 	sources.Selection.Unknown = func(name types.NamespacedName) { readUnknown(c, c.sources, name) }
 }
 
-// choose selects a name if it is exported, and ends its selection if not.
+// choose selects a name if it is exported, and the member may export it, and ends its selection if not: of what it may not export,
+// nothing is kept. Nobody asks whether such a name is known, or for what belongs to it: its export is refused before that (SPEC X3).
 func (c *connection) choose(name types.NamespacedName) {
 	c.choosing.Lock() // or an earlier answer could win over a later one
 	defer c.choosing.Unlock()
+	may := c.member.mayExport(name.Namespace)
 	for _, exports := range c.exports.Stores() {
-		if exports.Holds(name) {
+		if may && exports.Holds(name) {
 			c.services.Store.Pick(name)
 			c.sources.Store.Pick(name)
 			return
@@ -56,6 +59,15 @@ func (c *connection) chooseAll() {
 		for name := range exports.All() {
 			c.choose(name)
 		}
+	}
+}
+
+// chooseAnew is [connection.chooseAll] if the member may export from other namespaces than before. It is called by the loop only.
+// A name that becomes allowed is not known until it was read, which tells the handler.
+func (c *connection) chooseAnew() {
+	if exports := c.member.Registration().Limits.Exports; !slices.Equal(exports, c.chosen) {
+		c.chosen = exports
+		c.chooseAll()
 	}
 }
 

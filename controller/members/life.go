@@ -317,8 +317,14 @@ func (m *Member) limit(reg registration.Registration) {
 	if differ {
 		m.reg.Limits = reg.Limits
 	}
+	candidate := m.candidate
 	m.mu.Unlock()
 	if differ {
+		for _, c := range []*connection{m.conn.Load(), candidate} {
+			if c != nil { // one that is neither for a moment looks within a probe interval
+				c.look()
+			}
+		}
 		m.log.Info("the limits of the member changed")
 		m.handler.Synced(m)
 	}

@@ -63,6 +63,13 @@ func (m *Member) Registration() registration.Registration {
 	return m.reg
 }
 
+// mayExport says whether the member may export from a namespace.
+func (m *Member) mayExport(namespace string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reg.Limits.MayExport(namespace)
+}
+
 // ProviderSynced says whether the exports, Services and slices of a provider are all known. While it is false, nothing may
 // be concluded from what Export, Service and SourceSlices don't return (SPEC L3).
 func (m *Member) ProviderSynced() bool {

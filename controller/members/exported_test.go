@@ -1,0 +1,89 @@
+package members
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/controller/mirror"
+	"github.com/clusterset/multicluster/controller/registration"
+)
+
+// TestChosenWithinLimits_X3: of names that a member may not export nothing is kept; when its limits change, what it may export from
+// then on is read, and not taken for known before, and of what it may no longer export everything goes.
+func TestChosenWithinLimits_X3(t *testing.T) {
+	m := &Member{}
+	limit := func(namespaces ...string) { m.mu.Lock(); m.reg.Limits.Exports = namespaces; m.mu.Unlock() }
+	limit("shop")
+	c, err := newConnection(m, registration.Registration{Config: &rest.Config{Host: "https://127.0.0.1:1"}, Provider: true}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta := func(namespace string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Namespace: namespace, Name: "cart", ResourceVersion: "5"}
+	}
+	shop, other := types.NamespacedName{Namespace: "shop", Name: "cart"}, types.NamespacedName{Namespace: "other", Name: "cart"}
+	exports := c.exportStore()
+	c.exports.Current.Store(&mirror.Version[*mcs.ServiceExport]{Feed: mirror.NewFeed(mirror.Kind[*mcs.ServiceExport]{}, exports, func() {})})
+	for _, name := range []types.NamespacedName{shop, other} {
+		exports.Put(&mcs.ServiceExport{ObjectMeta: meta(name.Namespace)})
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	t.Cleanup(func() { cancel(); running.Wait() })
+	c.ctx, c.reads = ctx, reads{ctx: ctx, start: running.Go, most: 2, sooner: make(chan struct{}, 1)}
+	answer := make(chan struct{}) // closed when reads of one name are answered
+	c.services.Kind.List = func(ctx context.Context, namespace string, _ metav1.ListOptions) ([]*corev1.Service, metav1.ListMeta, error) {
+		list := []*corev1.Service{}
+		if namespace != "" {
+			select {
+			case <-answer:
+			case <-ctx.Done():
+				return nil, metav1.ListMeta{}, ctx.Err()
+			}
+		}
+		for _, of := range []string{"shop", "other"} {
+			if namespace == "" || namespace == of {
+				list = append(list, &corev1.Service{ObjectMeta: meta(of)})
+			}
+		}
+		return list, metav1.ListMeta{ResourceVersion: "5"}, nil
+	}
+	c.services.Kind.Watch = func(context.Context, metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil }
+	running.Go(func() { c.services.Run(ctx) })
+	until := func(what string, done func() bool) {
+		t.Helper()
+		err := wait.PollUntilContextTimeout(ctx, time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) { return done(), nil })
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	services := c.services.Store
+	until("the first list", func() bool { return c.services.State().Synced })
+	c.chooseAnew()
+	if !services.Knows(shop) || services.Get(shop) == nil || services.Knows(other) || services.Get(other) != nil {
+		t.Errorf("shop is known: %v; other, from which nothing may be exported: known %v, kept %v", services.Knows(shop), services.Knows(other), services.Get(other) != nil)
+	}
+	limit("shop", "other")
+	c.chooseAnew()
+	if services.Knows(other) {
+		t.Error("what was never read counts as known")
+	}
+	close(answer)
+	until("the name that is allowed now", func() bool { return services.Knows(other) && services.Get(other) != nil })
+	limit("other")
+	c.chooseAnew()
+	if services.Knows(shop) || services.Get(shop) != nil || services.Get(other) == nil {
+		t.Error("what is no longer allowed is kept")
+	}
+}
