@@ -54,7 +54,10 @@ func (j *judging) controller() {
 		return
 	}
 	logs := string(shell.Command("kubectl logs -n %s deployment/mcs-controller", j.Namespace))
-	if c := j.Controller; c.Ready < c.Replicas || c.Replicas == 0 {
+	if c := j.Controller; c.Replicas == 0 {
+		j.say(nil, "controller", explain.Wrong, "Deployment mcs-controller is scaled to 0",
+			string(shell.Command("kubectl scale -n %s deployment/mcs-controller --replicas 2", j.Namespace)))
+	} else if c.Ready < c.Replicas {
 		j.say(nil, "controller", explain.Wrong, fmt.Sprintf("%d of %d replicas are ready", c.Ready, c.Replicas), logs)
 	} else {
 		j.say(nil, "controller", explain.OK, fmt.Sprintf("%d of %d replicas are ready", c.Ready, c.Replicas), "")
@@ -140,14 +143,18 @@ func (j *judging) server(c *Cluster, s *nameserver.Server) {
 		j.say(c, "dns", explain.Wrong, where+" does not start: "+s.Crash, string(shell.Command("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags)))
 		return
 	}
-	if do := explain.Advice(s, j.Zone); do != "" {
+	if do := explain.Advice(s, c.Servers, j.Zone, c.Flags); do != "" {
 		j.say(c, "dns", explain.Wrong, explain.Describe(s, j.Zone), do)
+		return
+	}
+	if found, do := explain.Down(s, c.Flags); found != "" {
+		j.say(c, "dns", explain.Wrong, found, do)
 		return
 	}
 	if s.Wanted > 0 && s.Ready < s.Wanted {
 		j.say(c, "dns", explain.Warning, fmt.Sprintf("%s: %d of %d pods are ready", where, s.Ready, s.Wanted), string(shell.Command("kubectl get pods -n %s%s", s.Namespace, c.Flags)))
 	}
-	for _, caveat := range explain.Caveats(s, j.Zone) {
+	for _, caveat := range explain.Caveats(s, c.Servers, j.Zone, c.Flags) {
 		j.say(c, "dns", explain.Warning, caveat.Found, caveat.Do)
 	}
 	if s.Role == nameserver.Stock && s.Answer.State == corefile.Served && len(c.DNSDenied) > 0 {

@@ -77,14 +77,39 @@ var broken = []struct {
 			Answer: corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", Cached: []string{"success", "denial"}}})
 	}, "c1 dns warning: of kube-system/node-local-dns caches → take the directive cache out of the block: kubectl edit configmap -n kube-system node-local-dns"},
 	{"our own CoreDNS does not balance (D18)", func(_ *Facts, c1, _ *Cluster) {
-		c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.Own, Namespace: "mcs-system", Name: "coredns-multicluster", ConfigMap: "coredns-multicluster-7k2",
+		c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.Own, Namespace: "mcs-system", Name: "coredns-multicluster", ConfigMap: "coredns-multicluster-7k2", Ready: 2, Wanted: 2,
 			Answer: corefile.Answer{State: corefile.Served, Server: "clusterset.local.:53", Unbalanced: true}})
 	}, "c1 dns warning: of mcs-system/coredns-multicluster lacks loadbalance → kubectl edit configmap -n mcs-system coredns-multicluster-7k2"},
 	{"NodeLocal DNS in front", func(_ *Facts, c1, _ *Cluster) {
 		c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.NodeLocal, Namespace: "kube-system", Name: "node-local-dns", Answer: corefile.Answer{State: corefile.Missing}})
 	}, "c1 dns wrong: kube-system/node-local-dns has no line → NodeLocal DNS"},
+	{"nothing forwards to our own CoreDNS", func(_ *Facts, c1, _ *Cluster) {
+		c1.Flags = " --context c1"
+		forwarding(c1, 2, 2)
+		c1.Servers[0].Answer = corefile.Answer{State: corefile.Missing}
+	}, "c1 dns wrong: kube-system/coredns has no line → have it forward the zone: mcsctl dns --context c1"},
+	{"our own CoreDNS is scaled to 0", func(_ *Facts, c1, _ *Cluster) {
+		c1.Flags = " --context c1"
+		forwarding(c1, 0, 0)
+	}, "c1 dns wrong: mcs-dns/coredns-multicluster is scaled to 0 → kubectl scale -n mcs-dns deployment/coredns-multicluster --replicas 2 --context c1"},
+	{"no pod of our own CoreDNS is ready", func(_ *Facts, c1, _ *Cluster) { forwarding(c1, 0, 2) },
+		"c1 dns wrong: no pod of mcs-dns/coredns-multicluster is ready → kubectl logs -n mcs-dns deployment/coredns-multicluster"},
+	{"our own CoreDNS has another address by now", func(_ *Facts, c1, _ *Cluster) {
+		forwarding(c1, 2, 2)
+		c1.Servers[1].Addresses = []string{"10.96.0.77"}
+	}, "c1 dns warning: kube-system/coredns forwards clusterset.local to 10.96.0.53:53, which is not mcs-dns/coredns-multicluster (10.96.0.77) → mcsctl dns"},
+	{"our own CoreDNS serves", func(_ *Facts, c1, _ *Cluster) { forwarding(c1, 2, 2) }, ""},
+	{"the controller is scaled to 0", func(f *Facts, _, _ *Cluster) { f.Controller = &members.Controller{} },
+		" controller wrong: Deployment mcs-controller is scaled to 0 → kubectl scale -n mcs-system deployment/mcs-controller --replicas 2"},
 	{"CoreDNS lacks rights (D8)", func(_ *Facts, c1, _ *Cluster) { c1.DNSDenied = []string{"list serviceimports"} }, "c1 dns wrong: may not list serviceimports; the zone is SERVFAIL → deploy/coredns-stock"},
 	{"CoreDNS is hidden", func(_ *Facts, _, c2 *Cluster) { c2.Servers, c2.ServersErr = nil, "forbidden" }, "c2 dns unknown: can't be looked at"},
+}
+
+// forwarding has the stock CoreDNS forward the zone to one of this project's, with as many pods.
+func forwarding(c *Cluster, ready, wanted int32) {
+	c.Servers[0].Answer = corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", To: []string{"10.96.0.53:53"}}
+	c.Servers = append(c.Servers, nameserver.Server{Role: nameserver.Own, Namespace: "mcs-dns", Name: "coredns-multicluster", Ready: ready, Wanted: wanted,
+		Addresses: []string{"10.96.0.53"}, Answer: corefile.Answer{State: corefile.Served}})
 }
 
 func TestJudge(t *testing.T) {

@@ -152,6 +152,14 @@ var broken = []struct {
 	}, "c2 coredns: Unknown directive 'multicluster' → kubectl logs -n kube-system deployment/coredns"},
 	{"DNS says NXDOMAIN", func(_ *Facts, _, c2 *Cluster) { c2.Reply.Rcode, c2.Reply.Addresses = "NXDOMAIN", nil }, "c2 dns: says NXDOMAIN, want 10.2.0.17 → image with the plugin"},
 	{"DNS says SERVFAIL (D8)", func(_ *Facts, _, c2 *Cluster) { c2.Reply.Rcode, c2.Reply.Addresses = "SERVFAIL", nil }, "c2 dns: SERVFAIL → kubectl apply -k deploy/coredns-stock"},
+	{"DNS says SERVFAIL and forwards (D8)", func(_ *Facts, _, c2 *Cluster) {
+		c2.Reply.Rcode, c2.Reply.Addresses = "SERVFAIL", nil
+		c2.Servers[0].Answer = corefile.Answer{State: corefile.Forwarded, To: []string{"10.96.0.53"}}
+		c2.Servers = append(c2.Servers, nameserver.Server{Role: nameserver.Own, Namespace: "mcs-dns", Name: "coredns-multicluster", Ready: 1, Wanted: 1, Answer: corefile.Answer{State: corefile.Served}})
+	}, "c2 dns: SERVFAIL: mcs-dns/coredns-multicluster, to which it forwards, does not answer → kubectl logs -n mcs-dns deployment/coredns-multicluster"},
+	{"our CoreDNS is scaled to 0", func(_ *Facts, _, c2 *Cluster) {
+		c2.Servers = append(c2.Servers, nameserver.Server{Role: nameserver.Own, Namespace: "mcs-dns", Name: "coredns-multicluster", Answer: corefile.Answer{State: corefile.Served}})
+	}, "c2 coredns: mcs-dns/coredns-multicluster is scaled to 0 → kubectl scale -n mcs-dns deployment/coredns-multicluster --replicas 2"},
 	{"DNS says something else", func(_ *Facts, _, c2 *Cluster) { c2.Reply.Addresses = []string{"10.2.0.1"} }, "c2 dns: says 10.2.0.1, want 10.2.0.17 → caches"},
 	{"DNS gives out the Service of the cluster itself", func(_ *Facts, c1, c2 *Cluster) {
 		c2.Service = &corev1.Service{Spec: corev1.ServiceSpec{ClusterIPs: []string{"10.2.0.1"}}}
@@ -218,7 +226,7 @@ func TestCaveats_D18(t *testing.T) {
 		t.Errorf("got warnings %q, problem %+v", warned, r.Problem)
 	}
 	f.Clusters[1].Servers[0].Answer.State = corefile.Missing
-	if caveats := Caveats(&f.Clusters[1].Servers[0], f.Zone); caveats != nil {
+	if caveats := Caveats(&f.Clusters[1].Servers[0], f.Clusters[1].Servers, f.Zone, ""); caveats != nil {
 		t.Errorf("the zone is not answered, and yet: %+v", caveats)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,20 +44,15 @@ func (d *diagnosis) directive(c *Cluster) {
 	}
 	for i := range c.Servers {
 		s := &c.Servers[i]
-		where := s.Namespace + "/" + s.Name
-		if do := Advice(s, d.Zone); do != "" {
+		if do := Advice(s, c.Servers, d.Zone, c.Flags); do != "" {
 			d.look(c, "coredns", Wrong, Describe(s, d.Zone), do)
 			continue
 		}
-		if s.Wanted > 0 && s.Ready == 0 {
-			found := "no pod of " + where + " is ready"
-			if s.Crash != "" {
-				found += ": " + s.Crash
-			}
-			d.look(c, "coredns", Wrong, found, string(shell.Command("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags)))
+		if found, do := Down(s, c.Flags); found != "" {
+			d.look(c, "coredns", Wrong, found, do)
 			continue
 		}
-		for _, caveat := range Caveats(s, d.Zone) {
+		for _, caveat := range Caveats(s, c.Servers, d.Zone, c.Flags) {
 			d.look(c, "coredns", Warning, caveat.Found, caveat.Do)
 		}
 		d.look(c, "coredns", OK, Describe(s, d.Zone), "")
@@ -84,8 +80,32 @@ func Describe(s *nameserver.Server, zone string) string {
 	return fmt.Sprintf("the Corefile of %s has no line for %s", where, zone)
 }
 
-// Advice is what to do where a name server does not get the zone answered, and "" where it does.
-func Advice(s *nameserver.Server, zone string) string {
+// Down says that no pod of a name server is ready, and what to do; "" where that is not so, or not known.
+func Down(s *nameserver.Server, flags shell.Text) (found, do string) {
+	where := s.Namespace + "/" + s.Name
+	switch {
+	case s.Ready > 0 || s.Wanted == 0 && s.Role != nameserver.Own:
+		return "", ""
+	case s.Wanted == 0:
+		return where + " is scaled to 0", string(shell.Command("kubectl scale -n %s deployment/%s --replicas 2%s", s.Namespace, s.Name, flags))
+	}
+	found = "no pod of " + where + " is ready"
+	if s.Crash != "" {
+		found += ": " + s.Crash
+	}
+	return found, string(shell.Command("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, flags))
+}
+
+// own returns the CoreDNS of this project's among the name servers of a cluster, or nil.
+func own(servers []nameserver.Server) *nameserver.Server {
+	if at := slices.IndexFunc(servers, func(s nameserver.Server) bool { return s.Role == nameserver.Own }); at >= 0 {
+		return &servers[at]
+	}
+	return nil
+}
+
+// Advice is what to do where a name server, one of those of its cluster, does not get the zone answered, and "" where it does.
+func Advice(s *nameserver.Server, servers []nameserver.Server, zone string, flags shell.Text) string {
 	name := strings.TrimSuffix(zone, ".")
 	edit := editing(s)
 	switch a := &s.Answer; {
@@ -100,6 +120,9 @@ func Advice(s *nameserver.Server, zone string) string {
 	case a.State == corefile.OtherZone:
 		return fmt.Sprintf("add %s to the line, or look with %s", name, shell.Command("--zone %s", strings.TrimSuffix(cmp.Or(first(a.To), zone), ".")))
 	}
+	if s.Role == nameserver.Stock && own(servers) != nil {
+		return string(shell.Command("have it forward the zone: mcsctl dns%s", flags))
+	}
 	return fmt.Sprintf("once its image has the plugin, add the line multicluster %s: %s (was it there? see what reverts it in deploy/README.md)", name, edit)
 }
 
@@ -113,12 +136,16 @@ type Caveat struct {
 const maxTTL = 30 * time.Second
 
 // Caveats lists where a name server that gets the zone answered is not set up as this project recommends (SPEC D18).
-func Caveats(s *nameserver.Server, zone string) (caveats []Caveat) {
+func Caveats(s *nameserver.Server, servers []nameserver.Server, zone string, flags shell.Text) (caveats []Caveat) {
 	a := &s.Answer
 	if !a.Works() {
 		return nil
 	}
 	name, where := strings.TrimSuffix(zone, "."), s.Namespace+"/"+s.Name
+	if to := own(servers); a.State == corefile.Forwarded && to != nil && len(to.Addresses) > 0 && !forwards(a.To, to.Addresses) {
+		caveats = append(caveats, Caveat{fmt.Sprintf("%s forwards %s to %s, which is not %s/%s (%s)", where, name, strings.Join(a.To, ", "),
+			to.Namespace, to.Name, strings.Join(to.Addresses, ", ")), string(shell.Command("if that is not meant so: mcsctl dns%s", flags))})
+	}
 	if a.TTL > maxTTL {
 		caveats = append(caveats, Caveat{fmt.Sprintf("%s lets answers last %s, during which clients do not see a change", where, a.TTL),
 			"a shorter ttl of multicluster: " + editing(s)})
@@ -137,6 +164,16 @@ func Caveats(s *nameserver.Server, zone string) (caveats []Caveat) {
 			"add the line loadbalance to the block: " + editing(s)})
 	}
 	return caveats
+}
+
+// forwards reports whether one of the upstreams of a forward directive is one of the addresses.
+func forwards(upstreams, addresses []string) bool {
+	return slices.ContainsFunc(upstreams, func(to string) bool {
+		if at, err := netip.ParseAddrPort(to); err == nil {
+			to = at.Addr().String()
+		}
+		return slices.Contains(addresses, to)
+	})
 }
 
 // editing is the command that opens the Corefile of a name server.
@@ -169,6 +206,11 @@ func (d *diagnosis) reply(c *Cluster) {
 	case r.Rcode == "NOERROR" && slices.Equal(r.Addresses, want):
 		d.look(c, "dns", OK, fmt.Sprintf("%s says %s, %s", r.Via, said, r.Took.Round(time.Millisecond)), "")
 	case r.Rcode == "SERVFAIL":
+		if to := own(c.Servers); to != nil && slices.ContainsFunc(c.Servers, func(s nameserver.Server) bool { return s.Answer.State == corefile.Forwarded }) {
+			d.look(c, "dns", Wrong, fmt.Sprintf("%s says SERVFAIL: %s/%s, to which it forwards, does not answer, or has not read the ServiceImports and EndpointSlices yet", r.Via, to.Namespace, to.Name),
+				string(shell.Command("its log says which: kubectl logs -n %s deployment/%s%s", to.Namespace, to.Name, c.Flags)))
+			return
+		}
 		d.look(c, "dns", Wrong, r.Via+" says SERVFAIL: it has not read the ServiceImports and EndpointSlices yet",
 			string("it lacks the CRDs or the right to read them: "+shell.Command("kubectl apply -k deploy/coredns-stock%s", c.Flags)+"; its log says which"))
 	case r.Rcode == "NXDOMAIN" || r.Rcode == "REFUSED" || len(r.Addresses) == 0:
@@ -188,11 +230,8 @@ func unanswered(c *Cluster, u *nameserver.Unanswered) string {
 		return "is that the address of a name server, and does this machine reach it?"
 	}
 	do := "look at its log: " + shell.Command("kubectl logs -n kube-system %s%s", u.Pod, c.Flags)
-	for i := range c.Servers {
-		if s := &c.Servers[i]; s.Role == nameserver.Own {
-			do += shell.Command("; it forwards to the pods of %s/%s: kubectl get pods -n %s -l app.kubernetes.io/name=%s%s", s.Namespace, s.Name, s.Namespace, s.Name, c.Flags)
-			break
-		}
+	if s := own(c.Servers); s != nil {
+		do += shell.Command("; it forwards to the pods of %s/%s: kubectl get pods -n %s -l app.kubernetes.io/name=%s%s", s.Namespace, s.Name, s.Namespace, s.Name, c.Flags)
 	}
 	return string(do)
 }

@@ -41,9 +41,11 @@ type Server struct {
 	// ConfigMap is the one with its Corefile.
 	ConfigMap string `json:"configMap,omitempty"`
 	Image     string `json:"image,omitempty"`
-	// Ready and Wanted are its pods; Wanted is 0 where the workload was not found.
+	// Ready and Wanted are its pods; Wanted is 0 where the workload was not found, or is scaled to 0.
 	Ready  int32 `json:"ready"`
 	Wanted int32 `json:"wanted"`
+	// Addresses are those of its Service, where it is this project's.
+	Addresses []string `json:"addresses,omitempty"`
 	// Crash is why a container does not run, such as "CrashLoopBackOff: ...".
 	Crash string `json:"crash,omitempty"`
 	// Answer is what its Corefile says of the zone.
@@ -92,7 +94,7 @@ func Servers(ctx context.Context, kube kubernetes.Interface, mcsNamespace, zone 
 		return nil, err
 	}
 	if stock != nil {
-		if err := stock.deployment(ctx, kube, ""); err != nil {
+		if _, err := stock.deployment(ctx, kube, ""); err != nil {
 			return nil, err
 		}
 		out = append(out, *stock)
@@ -106,13 +108,13 @@ func Servers(ctx context.Context, kube kubernetes.Interface, mcsNamespace, zone 
 	}
 	for _, namespace := range ownNamespaces(mcsNamespace) {
 		own := Server{Role: Own, Namespace: namespace, Name: ownName, labels: ownLabel}
-		if err := own.deployment(ctx, kube, zone); closed(err, namespace, mcsNamespace) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		if own.Wanted > 0 {
+		found, err := own.deployment(ctx, kube, zone)
+		if found && (own.Wanted > 0 || stock != nil && stock.Answer.State == corefile.Forwarded) { // nobody asks one that is scaled to 0
+			own.Addresses, err = addresses(ctx, kube, namespace)
 			out = append(out, own)
+		}
+		if err != nil && !closed(err, namespace, mcsNamespace) {
+			return nil, err
 		}
 	}
 	for i := range out {
@@ -136,14 +138,27 @@ func configured(ctx context.Context, kube kubernetes.Interface, s Server, config
 	return &s, nil
 }
 
-// deployment reads image and replicas, and for a zone the Corefile of the ConfigMap that the pods mount.
-func (s *Server) deployment(ctx context.Context, kube kubernetes.Interface, zone string) error {
-	d, err := kube.AppsV1().Deployments(s.Namespace).Get(ctx, s.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
+// addresses returns the addresses of our CoreDNS's Service in a namespace; none where there is no such Service, or it can't be read.
+func addresses(ctx context.Context, kube kubernetes.Interface, namespace string) ([]string, error) {
+	s, err := kube.CoreV1().Services(namespace).Get(ctx, ownName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(s.Spec.ClusterIPs), func(ip string) bool { return ip == corev1.ClusterIPNone }), nil
+}
+
+// deployment reads image and replicas, and for a zone the Corefile of the ConfigMap that the pods mount. It reports whether there
+// is a Deployment.
+func (s *Server) deployment(ctx context.Context, kube kubernetes.Interface, zone string) (found bool, err error) {
+	d, err := kube.AppsV1().Deployments(s.Namespace).Get(ctx, s.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	s.Ready, s.Wanted = d.Status.ReadyReplicas, max(1, d.Status.Replicas)
 	if d.Spec.Replicas != nil {
@@ -155,11 +170,11 @@ func (s *Server) deployment(ctx context.Context, kube kubernetes.Interface, zone
 	if mounted := mountedConfigMap(d); zone != "" && mounted != "" {
 		configured, err := configured(ctx, kube, *s, mounted, zone)
 		if err != nil || configured == nil {
-			return err
+			return true, err
 		}
 		s.ConfigMap, s.Answer = configured.ConfigMap, configured.Answer
 	}
-	return nil
+	return true, nil
 }
 
 func mountedConfigMap(d *appsv1.Deployment) string {
@@ -177,7 +192,7 @@ func (s *Server) pods(ctx context.Context, kube kubernetes.Interface) error {
 	if err != nil {
 		return err
 	}
-	counted := s.Wanted > 0
+	counted := s.Wanted > 0 || s.Role == Own
 	for i := range list.Items {
 		pod := &list.Items[i]
 		if !counted {

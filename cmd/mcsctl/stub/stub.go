@@ -62,10 +62,18 @@ func (r *Request) On(ctx context.Context) error {
 	if err := r.ready(ctx); err != nil {
 		return err
 	}
-	if err := r.write(ctx, edit); err != nil {
+	did := ""
+	err = r.write(ctx, func(text string) string {
+		did = "added a server block for %s to ConfigMap kube-system/coredns"
+		if _, replaced := corefile.WithoutStub(text, r.Zone); replaced {
+			did = "replaced the server block for %s in ConfigMap kube-system/coredns"
+		}
+		return edit(text)
+	})
+	if err != nil {
 		return err
 	}
-	r.Progress("added a server block for %s to ConfigMap kube-system/coredns", r.Zone)
+	r.Progress(did, r.Zone)
 	return r.answered(ctx)
 }
 
@@ -137,7 +145,7 @@ func (r *Request) plan(ctx context.Context) (func(string) string, error) {
 		r.Progress("the Corefile has what it needs already")
 		return nil, nil // somebody saw to it
 	case a.Works(), a.State == corefile.Claimed, a.State == corefile.Captured:
-		return nil, fmt.Errorf("%s; %s", explain.Describe(&before, r.Zone), cmp.Or(explain.Advice(&before, r.Zone), "mcsctl dns --off takes the block for it out"))
+		return nil, fmt.Errorf("%s; %s", explain.Describe(&before, r.Zone), cmp.Or(explain.Advice(&before, nil, r.Zone, r.Cluster.Flags()), "mcsctl dns --off takes the block for it out"))
 	case specific(a.Server, r.Zone):
 		return nil, fmt.Errorf("the Corefile of kube-system/coredns has a server block %s of its own; add there what it needs, or take it out", a.Server)
 	case r.edited(text):
@@ -303,9 +311,9 @@ func (r *Request) warn(ctx context.Context) error {
 	for i := range servers {
 		s := &servers[i]
 		if s.Role == nameserver.NodeLocal && !s.Answer.Works() {
-			r.Progress("warning: %s", explain.Advice(s, r.Zone))
+			r.Progress("warning: %s", explain.Advice(s, servers, r.Zone, r.Cluster.Flags()))
 		}
-		for _, caveat := range explain.Caveats(s, r.Zone) {
+		for _, caveat := range explain.Caveats(s, servers, r.Zone, r.Cluster.Flags()) {
 			r.Progress("warning: %s; %s", caveat.Found, caveat.Do)
 		}
 	}

@@ -179,7 +179,7 @@ func TestDNSKeepsEdits_X5(t *testing.T) {
 	keeps(0, "somebody changed it; it stays so, --overwrite replaces it", "--dry-run")
 	keeps(1, "somebody changed it, so nothing was changed; --off --overwrite takes it out", "--off")
 	keeps(0, "forward . 10.96.77.77", "--overwrite", "--dry-run")
-	at("--overwrite").wants(t, 0, "added a server block")
+	at("--overwrite").wants(t, 0, "replaced the server block")
 	if got := c1.corefileNow(t); strings.Contains(got, "template") || !strings.Contains(got, "forward . 10.96.77.77\n") {
 		t.Errorf("with --overwrite the Corefile is\n%s", got)
 	}
