@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/controller/registration"
@@ -136,7 +137,7 @@ func (l *lane) held(key types.NamespacedName) plan.Held {
 // report writes the verdict on this cluster's own export into its status (SPEC E3).
 func (l *lane) report(ctx context.Context, key types.NamespacedName, p *picture) error {
 	export := l.member.Export(key)
-	if export == nil || p.unsure[l.member.ID()] {
+	if export == nil || p.unsure[l.member.ID()] || !keep.Status(export) {
 		return nil
 	}
 	o := p.toAll(func(unsure map[string]bool) []merge.Export {

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
@@ -110,7 +111,7 @@ func ServicePortName(namespace, service, port string) string {
 
 // MaxServicePorts is how many ports a Service may have that is exported, or made here from several exports. With the bounds
 // of their fields this also bounds the size of the Service and the import, far below what etcd takes.
-const MaxServicePorts = 1000
+const MaxServicePorts = keep.MaxPorts
 
 // last remembers the last text that was accepted, because neighbouring endpoints have the same zone.
 type last struct{ text string }

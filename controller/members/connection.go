@@ -104,7 +104,7 @@ func newConnection(m *Member, reg registration.Registration, opts Options) (*con
 	if c.kube, err = kubernetes.NewForConfigAndClient(core, client.HTTP); err != nil {
 		return nil, err
 	}
-	c.services = mirror.NewFeed(serviceKind(c.kube), mirror.NewStore(byService[*corev1.Service], m.serviceChanged), c.look)
+	c.services = mirror.NewFeed(serviceKind(c.kube, reg.Consumer), mirror.NewStore(byService[*corev1.Service], m.serviceChanged), c.look)
 	c.sources = mirror.NewFeed(sourceKind(c.kube, reg.Consumer), mirror.NewStore(bySource, m.sourceChanged), c.look)
 	c.imported = mirror.NewFeed(importedKind(c.kube), mirror.NewStore(byService[*discoveryv1.EndpointSlice], m.importedChanged), c.look)
 	c.services.Store.Doubt.Of = func(s *corev1.Service) bool { _, derived := byService(s); return !derived }

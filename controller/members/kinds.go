@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/mirror"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -39,10 +40,7 @@ func exportKind(c rest.Interface, version string) mirror.Kind[*mcs.ServiceExport
 			return mirror.Own(list.Items), list.ListMeta, err
 		},
 		Watch: watchOf(c, exportResource),
-		Trim: func(e *mcs.ServiceExport) {
-			e.ManagedFields = nil
-			delete(e.Annotations, corev1.LastAppliedConfigAnnotation)
-		},
+		Trim:  func(e *mcs.ServiceExport) { *e = *keep.Export(e) },
 	}
 }
 
@@ -60,8 +58,13 @@ func importKind(c rest.Interface, version string) mirror.Kind[*mcs.ServiceImport
 }
 
 // serviceKind watches every Service: an export may name any, a derived name may be taken by one that is not ours (SPEC X5),
-// and a ClusterIP here must not be taken from elsewhere (SPEC X2).
-func serviceKind(kube kubernetes.Interface) mirror.Kind[*corev1.Service] {
+// and a ClusterIP here must not be taken from elsewhere (SPEC X2). Only an importing cluster has derived Services; another's labels
+// don't make it keep more (SPEC X6).
+func serviceKind(kube kubernetes.Interface, consumer bool) mirror.Kind[*corev1.Service] {
+	kept := keep.Service
+	if consumer {
+		kept = keep.WholeService
+	}
 	return mirror.Kind[*corev1.Service]{
 		Resource: "services",
 		List: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*corev1.Service, metav1.ListMeta, error) {
@@ -73,15 +76,7 @@ func serviceKind(kube kubernetes.Interface) mirror.Kind[*corev1.Service] {
 		},
 		Watch: kube.CoreV1().Services("").Watch,
 		About: func(opts *metav1.ListOptions, name string) { opts.FieldSelector = "metadata.name=" + name },
-		Trim: func(s *corev1.Service) {
-			s.ManagedFields = nil
-			if _, derived := s.Labels[mcsapi.LabelServiceName]; derived {
-				return // compared and updated as a whole
-			}
-			s.Annotations = nil
-			s.Status = corev1.ServiceStatus{}
-			s.Spec.Selector = nil
-		},
+		Trim:  func(s *corev1.Service) { *s = *kept(s) },
 	}
 }
 

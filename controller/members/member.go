@@ -84,7 +84,7 @@ func (m *Member) ConsumerSynced() bool {
 	return c != nil && c.consumerSynced()
 }
 
-// Export returns the ServiceExport of a name, or nil.
+// Export returns the ServiceExport of a name, as far as [keep.Export] keeps it, or nil.
 func (m *Member) Export(key types.NamespacedName) *mcs.ServiceExport {
 	if c := m.conn.Load(); c != nil {
 		if s := c.exports.Read(); s != nil {
@@ -121,8 +121,8 @@ func (m *Member) Knows(key types.NamespacedName) bool {
 	return c != nil && c.providerSynced() && c.knows(key)
 }
 
-// Service returns the Service of a name, or nil, if the name is exported, or that of a derived Service or begins like one. Of Services that are no derived ones, annotations,
-// selector and status are not kept.
+// Service returns the Service of a name, or nil, if the name is exported, or that of a derived Service or begins like one. A derived
+// Service of an importing cluster is whole; of others there is what [keep.Service] keeps.
 func (m *Member) Service(key types.NamespacedName) *corev1.Service {
 	if c := m.conn.Load(); c != nil {
 		return c.services.Store.Get(key)

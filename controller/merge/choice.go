@@ -39,8 +39,8 @@ func isID(id string) bool { return len(id) <= validation.LabelValueMaxLength && 
 // one that names none.
 func badChoice(export *mcs.ServiceExport) *Invalid {
 	for _, name := range []string{mcsapi.AnnotationConsumers, mcsapi.AnnotationPrefer} {
-		if size := len(export.Annotations[name]); size > MaxChoiceBytes {
-			return &Invalid{InvalidChoice, fmt.Sprintf("annotation %s has %d bytes; want at most %d", name, size, MaxChoiceBytes)}
+		if len(export.Annotations[name]) > MaxChoiceBytes { // how long it was is not kept
+			return &Invalid{InvalidChoice, fmt.Sprintf("annotation %s has more than %d bytes", name, MaxChoiceBytes)}
 		}
 	}
 	return nil

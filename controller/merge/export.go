@@ -14,6 +14,7 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/accept"
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -26,13 +27,15 @@ const (
 	InvalidPorts mcs.ServiceExportConditionReason = "InvalidPorts"
 	// InvalidChoice is an annotation that names more clusters than can be kept (SPEC P2).
 	InvalidChoice mcs.ServiceExportConditionReason = "InvalidChoice"
+	// TooLarge is an export, or a Service, of which nothing is kept because it is too large (SPEC X6).
+	TooLarge mcs.ServiceExportConditionReason = "TooLarge"
 	// NamespaceNotAllowed is a namespace from which the cluster may not export (SPEC X3).
 	NamespaceNotAllowed mcs.ServiceExportConditionReason = "NamespaceNotAllowed"
 )
 
 // MaxPorts is how many ports an exported Service may have. It bounds what one exporting cluster makes every importing
 // cluster store.
-const MaxPorts = accept.MaxServicePorts
+const MaxPorts = keep.MaxPorts
 
 // maxPortText bounds the names and protocols of an export's ports together, in bytes, because importing clusters keep each
 // export on their import.
@@ -78,6 +81,9 @@ func Of(cluster string, export *mcs.ServiceExport, service *corev1.Service, trus
 
 func exportable(export *mcs.ServiceExport, service *corev1.Service) *Invalid {
 	name := export.Namespace + "/" + export.Name
+	if why := keep.Refused(export); why != "" {
+		return &Invalid{TooLarge, fmt.Sprintf("ServiceExport %s has %s", name, why)}
+	}
 	if service == nil {
 		return &Invalid{mcs.ServiceExportReasonNoService, fmt.Sprintf("Service %s does not exist; create it, or delete this export", name)}
 	}
@@ -92,14 +98,24 @@ func exportable(export *mcs.ServiceExport, service *corev1.Service) *Invalid {
 		return &Invalid{mcs.ServiceExportReasonInvalidServiceType,
 			fmt.Sprintf("Service %s is itself derived from a ServiceImport of clusterset %s; imported services are not exported again", name, excerpt.Of(set, 80))}
 	}
+	if why := keep.Refused(service); why != "" {
+		return &Invalid{TooLarge, fmt.Sprintf("Service %s has %s", name, why)}
+	}
+	if n := keep.Ports(service); n > MaxPorts {
+		return &Invalid{InvalidPorts, fmt.Sprintf("Service %s: %s", name, tooManyPorts(n))}
+	}
 	return badChoice(export)
+}
+
+func tooManyPorts(n int) string {
+	return fmt.Sprintf("%d ports, of which at most %d can be exported", n, MaxPorts)
 }
 
 // acceptPorts returns ports in the form that they have after the defaulting of a present API server, or says why they can't
 // be exported: a consumer's API server would refuse the derived Service for it, or its kube-proxy every Service.
 func acceptPorts(list []corev1.ServicePort) (ports []Port, why string) {
 	if len(list) > MaxPorts {
-		return nil, fmt.Sprintf("%d ports, of which at most %d can be exported", len(list), MaxPorts)
+		return nil, tooManyPorts(len(list))
 	}
 	judge := accept.Judge{Refused: func(what, reason string) { why = excerpt.Of(what, 80) + " is " + reason }}
 	size := 0
@@ -173,7 +189,7 @@ func families(spec *corev1.ServiceSpec) []corev1.IPFamily {
 
 // MaxExportedBytes is how much spec.exportedLabels and spec.exportedAnnotations may hold together, keys and values. All of
 // it is kept on the import, once as it is and once remembered, and an object's annotations are limited to 256 KiB.
-const MaxExportedBytes = 32 << 10
+const MaxExportedBytes = keep.MaxValue
 
 // maxExportedKeys is how many of each are looked at. As many of one octet fill a third of MaxExportedBytes.
 const maxExportedKeys = 4096

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/controller/registration"
@@ -67,7 +68,7 @@ func (d *diagnosis) export(c *Cluster) {
 	if !d.mayExport(c) {
 		return
 	}
-	e, invalid := merge.Of(c.ID, c.Export, c.Service, c.Limits.MayExportKey)
+	e, invalid := merge.Of(c.ID, keep.Export(c.Export), keep.Service(c.Service), c.Limits.MayExportKey) // as the controller has them
 	if invalid != nil {
 		d.look(c, "export", Wrong, fmt.Sprintf("not valid, %s: %s", invalid.Reason, invalid.Message), d.repair(c, invalid))
 		return
@@ -150,6 +151,8 @@ func (d *diagnosis) repair(c *Cluster, invalid *merge.Invalid) string {
 		return "export a Service with endpoints of its own"
 	case invalid.Reason == merge.InvalidName:
 		return "give the Service and its export a name of lower-case letters, digits and '-'"
+	case invalid.Reason == merge.TooLarge:
+		return "make it smaller"
 	}
 	return "mend the Service's ports"
 }
