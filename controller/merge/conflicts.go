@@ -91,9 +91,14 @@ func conflicts(exports []Export) []Conflict {
 
 // portConflict reports every difference between the sets of ports (SPEC M2), or nil.
 func portConflict(exports []Export, merged []offer, clashes []clash) *Conflict {
+	same := func(e Export) bool { return slices.Equal(e.Ports, exports[0].Ports) }
+	if !slices.ContainsFunc(exports[1:], func(e Export) bool { return !same(e) }) {
+		return nil // the common case, without an index
+	}
+	index := indexPorts(exports)
 	var losers []int
 	for i := 1; i < len(exports); i++ {
-		if !samePorts(exports[0].Ports, exports[i].Ports) {
+		if !index[0].equal(&index[i]) {
 			losers = append(losers, i)
 		}
 	}
@@ -102,30 +107,22 @@ func portConflict(exports []Export, merged []offer, clashes []clash) *Conflict {
 	}
 	clauses := make([]string, 0, len(clashes)+len(merged))
 	for _, c := range clashes {
-		clauses = append(clauses, c.say(exports))
+		clause := "" // of those that are only counted
+		if len(clauses) < maxListed {
+			clause = c.say(exports, index)
+		}
+		clauses = append(clauses, clause)
 	}
 	for i := range merged {
-		clauses = append(clauses, partial(exports, &merged[i])...)
+		clauses = partial(clauses, exports, index, &merged[i])
 	}
 	return &Conflict{mcs.ServiceExportReasonPortConflict, few(clauses, "; ") + "; " + ratio(losers, exports)}
 }
 
-func samePorts(a, b []Port) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !slices.Contains(b, a[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *clash) say(exports []Export) string {
+func (c *clash) say(exports []Export, index []portIndex) string {
 	w := &c.winner
 	if !c.sameName {
-		return fmt.Sprintf("port %s: name %s from %s wins over %s", w.Port, orNone(w.Name), w.from(exports), otherNames(exports, w))
+		return fmt.Sprintf("port %s: name %s from %s wins over %s", w.Port, orNone(w.Name), w.from(exports), otherNames(exports, index, w))
 	}
 	losers := make([]string, len(c.losers))
 	for i, l := range c.losers {
@@ -135,17 +132,18 @@ func (c *clash) say(exports []Export) string {
 }
 
 // otherNames lists what clusters call the port that do not call it as the winner does.
-func otherNames(exports []Export, winner *offer) string {
-	called := func(e *Export) int {
-		return slices.IndexFunc(e.Ports, func(p Port) bool { return p.slot() == winner.slot() && p.Name != winner.Name })
-	}
+func otherNames(exports []Export, index []portIndex, winner *offer) string {
 	var losers []int
+	called := make(map[string]string)
 	for i := range exports {
-		if called(&exports[i]) >= 0 {
-			losers = append(losers, i)
+		for _, at := range index[i].slots[winner.slot()] {
+			if name := exports[i].Ports[at].Name; name != winner.Name {
+				losers, called[exports[i].Cluster] = append(losers, i), orNone(name)
+				break
+			}
 		}
 	}
-	return others(exports, losers, func(e *Export) string { return orNone(e.Ports[called(e)].Name) })
+	return others(exports, losers, func(e *Export) string { return called[e.Cluster] })
 }
 
 // from names the cluster that brings the port, and why it prevails.
@@ -163,32 +161,41 @@ func (p *Port) title() string {
 	return "port " + p.Name
 }
 
-// partial says which clusters do not expose a merged port at all, and which expose it with another appProtocol. Clusters
-// that clash in it are told of by the clash.
-func partial(exports []Export, port *offer) []string {
-	var clauses []string
+// partial adds which clusters do not expose a merged port at all, and which expose it with another appProtocol. Clusters that clash in
+// it are told of by the clash. Clauses that are only counted are empty.
+func partial(clauses []string, exports []Export, index []portIndex, port *offer) []string {
 	var without, app []int
 	for i := range exports {
-		at := slices.IndexFunc(exports[i].Ports, func(p Port) bool { return p.slot() == port.slot() })
-		named := slices.ContainsFunc(exports[i].Ports, func(p Port) bool { return p.Name == port.Name })
+		at := index[i].slots[port.slot()]
 		switch {
-		case at >= 0 && exports[i].Ports[at].AppProtocol != port.AppProtocol:
+		case len(at) > 0 && exports[i].Ports[at[0]].AppProtocol != port.AppProtocol:
 			app = append(app, i)
-		case at < 0 && !named:
+		case len(at) == 0 && !index[i].names[port.Name]:
 			without = append(without, i)
 		}
 	}
+	add := func(clause func() string) {
+		if len(clauses) < maxListed {
+			clauses = append(clauses, clause())
+		} else {
+			clauses = append(clauses, "")
+		}
+	}
 	if len(without) > 0 {
-		clauses = append(clauses, fmt.Sprintf("%s: %s of %s is not exposed by %s",
-			port.title(), port.Port, exports[port.by].Cluster, few(clusters(exports, without), ", ")))
+		add(func() string {
+			return fmt.Sprintf("%s: %s of %s is not exposed by %s",
+				port.title(), port.Port, exports[port.by].Cluster, few(clusters(exports, without), ", "))
+		})
 	}
 	if len(app) > 0 {
-		show := func(e *Export) string {
-			at := slices.IndexFunc(e.Ports, func(p Port) bool { return p.slot() == port.slot() })
-			return orNone(e.Ports[at].AppProtocol)
-		}
-		clauses = append(clauses, fmt.Sprintf("%s: appProtocol %s from %s wins over %s",
-			port.title(), orNone(port.AppProtocol), port.from(exports), others(exports, app, show)))
+		add(func() string {
+			theirs := make(map[string]string, len(app))
+			for _, i := range app {
+				theirs[exports[i].Cluster] = orNone(exports[i].Ports[index[i].slots[port.slot()][0]].AppProtocol)
+			}
+			return fmt.Sprintf("%s: appProtocol %s from %s wins over %s", port.title(), orNone(port.AppProtocol), port.from(exports),
+				others(exports, app, func(e *Export) string { return theirs[e.Cluster] }))
+		})
 	}
 	return clauses
 }

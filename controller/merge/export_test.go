@@ -201,6 +201,41 @@ func BenchmarkMerge(b *testing.B) {
 	}
 }
 
+// BenchmarkPortConflict is one name of 20 exporters with 1000 ports each, which disagree: in the names, the numbers, the appProtocols,
+// or in nothing but the order.
+func BenchmarkPortConflict(b *testing.B) {
+	const exporters, most = 20, MaxPorts
+	for name, port := range map[string]func(i, n int) Port{
+		"names":   func(i, n int) Port { return Port{Name: fmt.Sprintf("p%d-%d", n, i), Number: int32(n + 1)} },
+		"numbers": func(i, n int) Port { return Port{Name: fmt.Sprintf("p%d", n), Number: int32(most*i + n + 1)} },
+		"both":    func(i, n int) Port { return Port{Name: fmt.Sprintf("p%d-%d", n, i), Number: int32(most*i + n + 1)} },
+		"appProtocols": func(i, n int) Port {
+			return Port{Name: fmt.Sprintf("p%d", n), Number: int32(n + 1), AppProtocol: fmt.Sprint("a", i)}
+		},
+		"order": func(i, n int) Port {
+			n = (n + i) % most
+			return Port{Name: fmt.Sprintf("p%d", n), Number: int32(n + 1)}
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			exports := make([]Export, exporters)
+			for i := range exports {
+				exports[i], _ = offered(func(*mcs.ServiceExport, *corev1.Service) {})
+				exports[i].Cluster, exports[i].Ports = fmt.Sprintf("cluster-%d", i), nil
+				for n := range most {
+					p := port(i, n)
+					p.Protocol = corev1.ProtocolTCP
+					exports[i].Ports = append(exports[i].Ports, p)
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				Merge(exports, now)
+			}
+		})
+	}
+}
+
 // TestManyKeys_X6: keys without number are not looked at one by one, since each would be sorted, judged and named.
 func TestManyKeys_X6(t *testing.T) {
 	many := map[string]string{}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,6 +33,7 @@ func (p *pass) acceptPorts() {
 			p.refused.add(p.Service.Exports[i].Cluster, r.What, r.Why)
 		}
 	}
+	var exporters map[string]string
 	accepted := make([]merge.Port, 0, min(len(p.Service.Ports), accept.MaxServicePorts))
 	for i := range p.Service.Ports {
 		port := &p.Service.Ports[i]
@@ -42,7 +44,10 @@ func (p *pass) acceptPorts() {
 		if why == "" {
 			accepted = append(accepted, *port)
 		} else {
-			p.refused.add(p.exporterOf(port), "port "+title(*port), why)
+			if exporters == nil {
+				exporters = p.exporters()
+			}
+			p.refused.add(cmp.Or(exporters[port.Published], p.Service.Clusters[0]), "port "+title(*port), why)
 		}
 	}
 	if len(accepted) < len(p.Service.Ports) {
@@ -60,16 +65,17 @@ func (p *pass) unacceptablePort(port *merge.Port) string {
 	return accept.ServicePortName(p.Key.Namespace, p.derived, port.Published)
 }
 
-// exporterOf is the cluster of highest precedence that has the port.
-func (p *pass) exporterOf(port *merge.Port) string {
+// exporters returns the cluster of highest precedence that has a port, by published name.
+func (p *pass) exporters() map[string]string {
+	out := make(map[string]string, len(p.Service.Ports))
 	for _, cluster := range p.Service.Clusters {
 		for _, published := range p.Service.Routes[cluster] {
-			if published == port.Published {
-				return cluster
+			if _, older := out[published]; !older {
+				out[published] = cluster
 			}
 		}
 	}
-	return p.Service.Clusters[0]
+	return out
 }
 
 // acceptablePort says whether a slice may have the port, whatever becomes of its name.

@@ -12,19 +12,14 @@ import (
 // changes its name is never without endpoints.
 func (p *pass) routes(cluster string) map[string][]string {
 	now, next := p.publishedNow(), p.publishedNext()
+	before := bySlot(now, next)
 	out := make(map[string][]string, len(next))
 	for own, published := range p.Service.Routes[cluster] {
 		is, served := next[published]
 		if !served {
 			continue // filtered out
 		}
-		names := []string{published}
-		for name, was := range now {
-			if _, taken := next[name]; was == is && !taken {
-				names = append(names, name)
-			}
-		}
-		out[own] = names
+		out[own] = append([]string{published}, before[is]...)
 	}
 	return out
 }
@@ -33,7 +28,7 @@ func (p *pass) routes(cluster string) map[string][]string {
 // merged port stands for are left out.
 func (p *pass) slicePorts(source *Source, from *discoveryv1.EndpointSlice, routes map[string][]string) []discoveryv1.EndpointPort {
 	judge := p.judge(source, from.AddressType)
-	out := make([]discoveryv1.EndpointPort, 0, len(from.Ports))
+	out, taken := make([]discoveryv1.EndpointPort, 0, len(from.Ports)), make(map[string]bool, len(from.Ports))
 	for i := range from.Ports {
 		names := routes[portName(&from.Ports[i])]
 		if len(names) == 0 {
@@ -44,9 +39,10 @@ func (p *pass) slicePorts(source *Source, from *discoveryv1.EndpointSlice, route
 			continue
 		}
 		for _, name := range names {
-			if hasPort(out, name) {
+			if taken[name] {
 				continue // no API server lets a name appear twice
 			}
+			taken[name] = true
 			to := accepted
 			to.Name, to.AppProtocol = &name, p.appProtocol(name)
 			out = append(out, to)
@@ -56,12 +52,15 @@ func (p *pass) slicePorts(source *Source, from *discoveryv1.EndpointSlice, route
 }
 
 func (p *pass) appProtocol(published string) *string {
-	for i := range p.shape.ports {
-		if port := &p.shape.ports[i]; port.Published == published && port.AppProtocol != "" {
-			return &port.AppProtocol
+	if p.shape.appProtocols == nil {
+		p.shape.appProtocols = make(map[string]*string)
+		for i := range p.shape.ports {
+			if port := &p.shape.ports[i]; port.AppProtocol != "" {
+				p.shape.appProtocols[port.Published] = &port.AppProtocol
+			}
 		}
 	}
-	return nil
+	return p.shape.appProtocols[published]
 }
 
 func portName(p *discoveryv1.EndpointPort) string {
@@ -76,6 +75,10 @@ func portName(p *discoveryv1.EndpointPort) string {
 // A name that comes to stand for another port is dropped, since traffic for that must not go there (SPEC M3).
 func (p *pass) republish(ports []discoveryv1.EndpointPort) []discoveryv1.EndpointPort {
 	now, next := p.publishedNow(), p.publishedNext()
+	after, has := bySlot(next, now), make(map[string]bool, len(ports))
+	for i := range ports {
+		has[portName(&ports[i])] = true
+	}
 	out := make([]discoveryv1.EndpointPort, 0, len(ports))
 	for _, port := range ports {
 		if !acceptablePort(&port) {
@@ -89,8 +92,8 @@ func (p *pass) republish(ports []discoveryv1.EndpointPort) []discoveryv1.Endpoin
 			out = append(out, port)
 		case !stays && onService:
 			out = append(out, port)
-			for renamed, slot := range next {
-				if _, taken := now[renamed]; slot == was && !taken && !hasPort(ports, renamed) {
+			for _, renamed := range after[was] {
+				if !has[renamed] {
 					alias := port
 					alias.Name = &renamed
 					out = append(out, alias)
@@ -128,6 +131,16 @@ func (p *pass) publishedNext() map[string]slot {
 	return out
 }
 
-func hasPort(ports []discoveryv1.EndpointPort, name string) bool {
-	return slices.ContainsFunc(ports, func(p discoveryv1.EndpointPort) bool { return portName(&p) == name })
+// bySlot returns the names in one list of published ports that are not in another, by what they stand for, sorted.
+func bySlot(published, without map[string]slot) map[slot][]string {
+	out := make(map[slot][]string)
+	for name, is := range published {
+		if _, there := without[name]; !there {
+			out[is] = append(out[is], name)
+		}
+	}
+	for _, names := range out {
+		slices.Sort(names)
+	}
+	return out
 }

@@ -24,6 +24,8 @@ type shape struct {
 	// ports are those served, families those of the derived Service and the import, the primary first.
 	ports    []merge.Port
 	families []corev1.IPFamily
+	// appProtocols are those of ports, by published name; nil until somebody asks.
+	appProtocols map[string]*string
 	// mismatches are the fields of a person's import that disagree with the exports.
 	mismatches []mismatch
 }

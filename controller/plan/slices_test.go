@@ -3,10 +3,14 @@ package plan
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -177,6 +181,40 @@ func BenchmarkFor(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				For(c.Consumer, want, Held{Namespace: true, Import: c.imp}, noon)
+			}
+		})
+	}
+}
+
+// BenchmarkManyPorts is the first plan of a service whose exporters have 1000 ports each, all in one slice: under names that all can
+// use, and under names of which each is refused.
+func BenchmarkManyPorts(b *testing.B) {
+	for name, port := range map[string]string{"accepted": "p", "refused": strings.Repeat("p", 58)} {
+		b.Run(name, func(b *testing.B) {
+			var list []*exporter
+			for n := range 20 {
+				e := provider(fmt.Sprintf("cluster-%d", n), time.Duration(n)*time.Hour)
+				e.service.Ports = nil
+				var names []string
+				for i := range 1000 {
+					names = append(names, fmt.Sprintf("%s%04d", port, i))
+					e.service.Ports = append(e.service.Ports, corev1.ServicePort{Name: names[i], Protocol: "TCP", Port: int32(i + 1)})
+					if name == "accepted" { // with names that long there is no room for more text
+						e.service.Ports[i].AppProtocol = ptr("kubernetes.io/h2c")
+					}
+				}
+				e.slices = []*discoveryv1.EndpointSlice{slice("s", discoveryv1.AddressTypeIPv4, names, "10.0.0.1")}
+				list = append(list, e)
+			}
+			want := wanted(b, list...)
+			want.Key.Name = strings.Repeat("n", 58)
+			c := newConsumer(b, defaultConsumer())
+			held := Held{Namespace: true, Import: &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{Namespace: want.Key.Namespace, Name: want.Key.Name}}}
+			b.ReportAllocs()
+			for b.Loop() {
+				if len(For(c.Consumer, want, held, noon)) == 0 {
+					b.Fatal("nothing is planned")
+				}
 			}
 		})
 	}
