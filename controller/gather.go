@@ -126,7 +126,7 @@ func (f *facts) provider(key types.NamespacedName, m *members.Member) {
 		f.keys[m.ID()] = refused
 	}
 	f.known = append(f.known, plan.Source{
-		Cluster: m.ID(), Slices: m.SourceSlices(key), CIDRs: limits.EndpointCIDRs,
+		Cluster: m.ID(), Slices: m.SourceSlices(key), Further: m.FurtherSlices(key), CIDRs: limits.EndpointCIDRs,
 	})
 }
 

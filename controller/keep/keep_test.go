@@ -10,7 +10,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/keep"
@@ -109,6 +111,85 @@ func TestKeepsWhatIsRead_X6(t *testing.T) {
 	for path := range kept {
 		if !read[path] && !slices.Contains([]string{"service.ObjectMeta.CreationTimestamp", "service.ObjectMeta.Generation"}, path) {
 			t.Errorf("%s is kept, and read by nobody", path)
+		}
+	}
+}
+
+// TestKeepsSlices_X6: the same for EndpointSlices, whose nodes are read where the cluster imports from itself.
+func TestKeepsSlices_X6(t *testing.T) {
+	export, service := full()
+	export.Annotations = nil
+	service.Spec.Ports[0].Protocol, service.Spec.TrafficDistribution = corev1.ProtocolTCP, nil
+	*service.Spec.InternalTrafficPolicy = corev1.ServiceInternalTrafficPolicyCluster
+	offered, invalid := merge.Of("east", export, service, trusted)
+	if invalid != nil {
+		t.Fatal(invalid)
+	}
+	merged := merge.Merge([]merge.Export{offered}, noon)
+	key := types.NamespacedName{Namespace: "shop", Name: "web"}
+	imported := &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{
+		Namespace: key.Namespace, Name: key.Name, Labels: map[string]string{mcsapi.LabelAutomatic: "true", mcsapi.LabelClusterSet: "demo"},
+	}}
+	planned := func(s *discoveryv1.EndpointSlice, here string) string {
+		actions := plan.For(plan.Consumer{Cluster: here, ClusterSet: "demo", Automatic: true, ImportVersion: "v1beta1", Families: []corev1.IPFamily{"IPv4"}},
+			plan.Wanted{Key: key, Service: &merged, Sources: []plan.Source{{Cluster: "east", Slices: []*discoveryv1.EndpointSlice{s}}}},
+			plan.Held{Namespace: true, Import: imported}, noon)
+		text, err := json.Marshal(actions)
+		if err != nil || len(actions) == 0 {
+			t.Fatalf("%d actions: %v", len(actions), err)
+		}
+		return string(text)
+	}
+	s := &discoveryv1.EndpointSlice{}
+	fill(reflect.ValueOf(s).Elem())
+	s.Namespace, s.Name, s.AddressType = key.Namespace, "web-1", discoveryv1.AddressTypeIPv4
+	s.Labels = map[string]string{discoveryv1.LabelServiceName: "web"}
+	s.Endpoints[0].Addresses[0] = "10.1.0.1"
+	*s.Ports[0].Protocol = corev1.ProtocolTCP
+	read := map[string]bool{}
+	for _, here := range []string{"east", "west"} {
+		was := planned(s, here)
+		look := func(path string) {
+			is := planned(s, here)
+			if got := planned(keep.Slice(s, here == "east"), here); got != is {
+				t.Errorf("in %s, with another %s: of what is kept comes\n%s\nwant\n%s", here, path, got, is)
+			}
+			read[path] = read[path] || is != was
+		}
+		look("nothing")
+		vary(reflect.ValueOf(s).Elem(), "slice", look)
+		s.Labels[mcsapi.LabelSourceCluster] = "east"
+		look("a source cluster")
+		delete(s.Labels, mcsapi.LabelSourceCluster)
+	}
+	for _, path := range []string{"slice.AddressType", "slice.Endpoints[0].NodeName", "slice.Endpoints[0].Conditions.Serving", "slice.Ports[0].Port", "a source cluster"} {
+		if !read[path] {
+			t.Errorf("%s makes no difference", path)
+		}
+	}
+	lean := keep.Slice(s, false)
+	if e := lean.Endpoints[0]; e.NodeName != nil || e.TargetRef != nil || lean.Annotations != nil || lean.ManagedFields != nil {
+		t.Errorf("%v is kept", lean)
+	}
+}
+
+// TestWeigh_X6: nothing that is kept of a slice is free of weight.
+func TestWeigh_X6(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	for name, s := range map[string]discoveryv1.EndpointSlice{
+		"addresses": {Endpoints: []discoveryv1.Endpoint{{Addresses: make([]string, 1<<16)}}},
+		"address":   {Endpoints: []discoveryv1.Endpoint{{Addresses: []string{long}}}},
+		"hostname":  {Endpoints: []discoveryv1.Endpoint{{Hostname: &long}}},
+		"zone":      {Endpoints: []discoveryv1.Endpoint{{Zone: &long}}},
+		"node":      {Endpoints: []discoveryv1.Endpoint{{NodeName: &long}}},
+		"port":      {Ports: []discoveryv1.EndpointPort{{Name: &long}}},
+		"protocol":  {Ports: []discoveryv1.EndpointPort{{Protocol: (*corev1.Protocol)(&long)}}},
+		"endpoints": {Endpoints: make([]discoveryv1.Endpoint, 1<<14)},
+		"ports":     {Ports: make([]discoveryv1.EndpointPort, 1<<15)},
+	} {
+		w := keep.Weigh(&s)
+		if w[0] != 1 || int(w[1]) != len(s.Endpoints) || int(w[2]) != len(s.Ports) || w[3] < 1<<20 {
+			t.Errorf("%s: %v", name, w)
 		}
 	}
 }

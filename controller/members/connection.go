@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/mirror"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/kubeclient"
@@ -111,6 +112,14 @@ func newConnection(m *Member, reg registration.Registration, opts Options) (*con
 	c.services.Store.Doubt.Hold = opts.doubtAbsence()
 	c.sources.Store.Doubt.Of = mirror.Always[*discoveryv1.EndpointSlice]
 	c.sources.Store.Doubt.Hold = opts.doubtAbsence()
+	c.sources.Store.Budget = mirror.Budget[*discoveryv1.EndpointSlice]{
+		Weigh: func(s *discoveryv1.EndpointSlice) mirror.Weight { return keep.Weigh(s) }, Most: keep.MostOfName,
+		Told: func(name types.NamespacedName) {
+			if c.sources.Store.Live.Load() {
+				m.handler.Changed(m, name)
+			}
+		},
+	}
 	c.namespaces = mirror.NewFeed(namespaceKind(c.kube), mirror.NewStore(nil, m.namespaceChanged), c.look)
 	c.nodes = mirror.NewFeed(nodeKind(c.kube), mirror.NewStore(nil, c.nodeChanged), c.look)
 	c.selectExported()

@@ -84,16 +84,7 @@ func serviceKind(kube kubernetes.Interface, consumer bool) mirror.Kind[*corev1.S
 // only slices imported from the consumer itself keep it (SPEC S2).
 func sourceKind(kube kubernetes.Interface, consumer bool) mirror.Kind[*discoveryv1.EndpointSlice] {
 	k := sliceKind(kube, sourceSelector)
-	k.Trim = func(s *discoveryv1.EndpointSlice) {
-		s.ManagedFields, s.Annotations, s.OwnerReferences = nil, nil, nil
-		for i := range s.Endpoints {
-			e := &s.Endpoints[i]
-			e.TargetRef, e.Hints, e.DeprecatedTopology = nil, nil, nil
-			if !consumer {
-				e.NodeName = nil
-			}
-		}
-	}
+	k.Trim = func(s *discoveryv1.EndpointSlice) { *s = *keep.Slice(s, consumer) }
 	return k
 }
 

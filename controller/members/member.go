@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/mirror"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -136,6 +137,16 @@ func (m *Member) SourceSlices(key types.NamespacedName) []*discoveryv1.EndpointS
 		return sorted(c.sources.Store.Of(key))
 	}
 	return nil
+}
+
+// FurtherSlices says why some slices of a Service are not among SourceSlices, which a member has no room for (SPEC X6); "" if all are.
+func (m *Member) FurtherSlices(key types.NamespacedName) string {
+	if c := m.conn.Load(); c != nil {
+		if by, are := c.sources.Store.LeftOut(key); are {
+			return keep.FurtherSlices(by)
+		}
+	}
+	return ""
 }
 
 // Import returns the ServiceImport of a name, or nil.

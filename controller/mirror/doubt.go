@@ -107,7 +107,7 @@ func (s *Store[T]) doubtAnew(now time.Time) {
 	}
 }
 
-// release lets go of what was held back for long enough, and of what was removed before the API server was asked whether it
+// release has names read anew for whose objects there is room again, lets go of what was held back for long enough, and of what was removed before the API server was asked whether it
 // serves the kind, and said so; the zero time confirms nothing. An answer to an earlier question does not: the kind may have
 // gone since, and its objects with it.
 func (s *Store[T]) release(asked time.Time) {
@@ -121,7 +121,11 @@ func (s *Store[T]) release(asked time.Time) {
 			gone[key] = a
 		}
 	}
+	unknown := s.reread(now)
 	s.mu.Unlock()
+	for _, name := range unknown {
+		s.Selection.Unknown(name)
+	}
 	for key, a := range gone {
 		s.change(key, func() {
 			if s.Doubt.held[key] != a {

@@ -303,10 +303,11 @@ func (f *Feed[T]) Read(ctx context.Context, name types.NamespacedName) (wanted b
 	items, meta, err := f.page(ctx, name.Namespace, opts)
 	if exceeded := (*kubeclient.Exceeded)(nil); errors.As(err, &exceeded) {
 		items, opts.ResourceVersion, opts.ResourceVersionMatch = nil, "", "" // pages don't come from a server's memory
+		taken := map[types.NamespacedName]Weight{}
 		meta, err = kubeclient.Pages(ctx, opts, func(ctx context.Context, opts metav1.ListOptions) (int, metav1.ListMeta, error) {
 			some, list, err := f.page(ctx, name.Namespace, opts)
 			if err == nil {
-				items = append(items, some...)
+				items = append(items, f.Store.siftOf(slices.Clone(some), taken)...)
 			}
 			return len(some), list, err
 		})

@@ -1,6 +1,8 @@
 package mirror
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 )
@@ -36,6 +38,7 @@ type reading[T Object] struct {
 	version string
 	// missed, until the name is known, is the last that the watch told of each of its objects.
 	missed map[types.NamespacedName]change[T]
+	weight Weight // of missed
 }
 
 // change is one event of a watch.
@@ -80,6 +83,7 @@ func (s *Store[T]) Unpick(name types.NamespacedName) {
 		delete(s.Doubt.held, key)
 	}
 	delete(s.Selection.names, name)
+	delete(s.Budget.left, name)
 }
 
 // Knows says whether the store holds all that there is of a selected name.
@@ -105,25 +109,27 @@ func (s *Store[T]) wanted(name types.NamespacedName) (since string, yes bool) {
 // name is to look at it again.
 func (s *Store[T]) learn(name types.NamespacedName, list []T, version string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	r := s.Selection.names[name]
 	if r == nil || r.known || newer(r.version, version) {
 		return // not selected any more; a full list came first; or one that tells more, so that the name is wanted anew
 	}
 	missed := r.missed
-	r.known, r.version, r.missed = true, version, nil
-	listed := map[types.NamespacedName]bool{}
+	r.known, r.version, r.missed, r.weight = true, version, nil, Weight{}
+	// Of another name nothing was asked for.
+	list = slices.DeleteFunc(list, func(o T) bool { return s.reading(o) != r })
+	listed := make(map[types.NamespacedName]bool, len(list))
 	for _, o := range list {
-		if s.reading(o) != r { // of another name, which nobody asked for
-			continue
-		}
 		listed[KeyOf(o)] = true
-		s.set(change[T]{object: o})
 	}
-	for _, key := range s.named(name) {
+	for _, key := range s.named(name) { // first what goes, or there is no room for what comes
 		if _, doubted := s.Doubt.held[key]; !listed[key] && !doubted {
 			s.set(change[T]{s.objects[key], true})
 		}
+	}
+	s.Budget.anew(name)
+	for _, o := range list {
+		s.set(change[T]{object: o})
 	}
 	for _, e := range missed {
 		if !notAfter(e.object.GetResourceVersion(), version) {
@@ -141,6 +147,7 @@ func (s *Store[T]) set(e change[T]) {
 	key := KeyOf(e.object)
 	if e.gone {
 		delete(s.objects, key)
+		s.gone(e.object)
 	} else {
 		s.objects[key] = e.object
 	}
@@ -179,6 +186,12 @@ func (s *Store[T]) judge(e change[T]) (change[T], bool) {
 		r.missed = map[types.NamespacedName]change[T]{}
 	}
 	r.missed[KeyOf(e.object)] = e
+	if s.Budget.Weigh != nil {
+		r.weight = r.weight.plus(s.Budget.Weigh(e.object))
+		if _, over := r.weight.over(s.Budget.Most); over { // then only a reading that has it all will do
+			r.missed, r.weight, r.version = nil, Weight{}, s.Selection.version
+		}
+	}
 	e.gone = true // as far as another name goes that it was relabelled from
 	return e, held && s.reading(old) != r
 }
@@ -188,10 +201,14 @@ func (s *Store[T]) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Selection.lists++
+	s.Budget.listed = map[types.NamespacedName]Weight{}
 }
 
 // sift returns those objects of a part of a full list that are worth keeping until it is complete.
-func (s *Store[T]) sift(list []T) []T {
+func (s *Store[T]) sift(list []T) []T { return s.siftOf(list, s.Budget.listed) }
+
+// siftOf is sift for any list; taken is what was taken of it before.
+func (s *Store[T]) siftOf(list []T, taken map[types.NamespacedName]Weight) []T {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	kept := list[:0]
@@ -200,7 +217,7 @@ func (s *Store[T]) sift(list []T) []T {
 			kept = append(kept, o)
 		}
 	}
-	return kept
+	return s.Budget.within(kept, taken, s.group)
 }
 
 // surveyed marks the names that a full list of version told all of, and returns those that it did not, because they were

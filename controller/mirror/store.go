@@ -38,6 +38,7 @@ type Store[T Object] struct {
 	now       func() time.Time
 	Doubt     doubt[T]
 	Selection selection[T]
+	Budget    Budget[T]
 	// Live says that readers use this store, so that changes are told.
 	Live atomic.Bool
 
@@ -222,6 +223,7 @@ func (s *Store[T]) remove(o T) {
 		}
 		delete(s.objects, key)
 		delete(s.Doubt.held, key)
+		s.gone(o)
 		// The event of an earlier object of the name says nothing about the one that was written since.
 		if w, ok := s.written[key]; ok && w.uid == o.GetUID() {
 			delete(s.written, key)
@@ -236,7 +238,7 @@ func (s *Store[T]) change(key types.NamespacedName, f func()) {
 	before, had := s.see(key), s.watches(key)
 	f()
 	after, has := s.see(key), s.watches(key)
-	s.mu.Unlock()
+	s.unlock()
 	if had != has && s.Present != nil {
 		s.Present(key)
 	}
@@ -288,14 +290,22 @@ func (s *Store[T]) replace(list []T, version string) {
 	}
 	s.keepUnknown(watched)
 	s.keepAbsent(watched)
-	for key, p := range pairs {
+	for key := range pairs {
 		if w, ok := s.written[key]; ok && s.confirms(key, w, version) {
 			delete(s.written, key)
 		}
+		s.unindex(key) // of all before the first comes back, which needs room
+	}
+	for group := range s.Budget.left {
+		s.Budget.anew(group)
+	}
+	for key := range pairs {
 		s.index(key)
+	}
+	for key, p := range pairs {
 		p.after = s.see(key)
 	}
-	s.mu.Unlock()
+	s.unlock()
 
 	for key, p := range pairs {
 		if s.Present != nil {
@@ -328,7 +338,7 @@ func (s *Store[T]) Adopt(old *Store[T]) {
 		s.overlay(key, w)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	maps.Copy(s.Doubt.held, held)
 	s.keepAbsent(objects)
 	for key := range s.Doubt.held {
@@ -374,10 +384,7 @@ func (s *Store[T]) index(key types.NamespacedName) {
 	if s.group == nil {
 		return
 	}
-	for _, p := range s.noted[key] {
-		s.leave(p)
-	}
-	delete(s.noted, key)
+	s.unindex(key)
 	var absent T
 	for _, o := range [...]T{s.objects[key], s.written[key].object} {
 		if o == absent {
@@ -390,6 +397,16 @@ func (s *Store[T]) index(key types.NamespacedName) {
 		s.noted[key] = append(s.noted[key], place{g, len(s.groups[g])})
 		s.groups[g] = append(s.groups[g], key)
 	}
+	s.ration(key)
+}
+
+// unindex takes key off the groups that it is noted for. s.mu is held.
+func (s *Store[T]) unindex(key types.NamespacedName) {
+	for _, p := range s.noted[key] {
+		s.leave(p)
+	}
+	delete(s.noted, key)
+	s.Budget.forget(key)
 }
 
 // leave takes a key off a group's list, and puts the last one in its place: a group may be as large as a member makes it, and all

@@ -88,6 +88,8 @@ type Wanted struct {
 type Source struct {
 	Cluster string
 	Slices  []*discoveryv1.EndpointSlice
+	// Further says why the cluster's further slices are not kept; "" if Slices are all (SPEC X6).
+	Further string
 	// Withdrawn says that the cluster's endpoints are to be taken out although it still exports (SPEC L2).
 	Withdrawn bool
 	// Lost says that the cluster is out of reach, and that it is not known whether a leader before this one withdrew its

@@ -10,6 +10,7 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -133,7 +134,7 @@ func TestRefusalsAreBounded_X6(t *testing.T) {
 // has, and others keep theirs.
 func TestSlicesOfOneName_X6(t *testing.T) {
 	for name, c := range map[string]struct{ slices, endpoints, ports int }{
-		"slices": {maxSlices + 3, 1, 1}, "endpoints": {maxEndpointsOfName/1000 + 3, 1000, 1}, "ports": {maxPortsOfName/1000 + 3, 1, 1000},
+		"slices": {keep.MaxSlices + 3, 1, 1}, "endpoints": {keep.MaxEndpoints/1000 + 3, 1000, 1}, "ports": {keep.MaxSlicePorts/1000 + 3, 1, 1000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			east, west := provider("east", 2*time.Hour), provider("west", time.Hour)
@@ -162,5 +163,21 @@ func TestSlicesOfOneName_X6(t *testing.T) {
 				t.Errorf("the import says %q", m)
 			}
 		})
+	}
+}
+
+// TestFurtherSlices_X6: that a member has slices which are not even kept is said on the import, as if they had been.
+func TestFurtherSlices_X6(t *testing.T) {
+	held := newConsumer(t, defaultConsumer())
+	w := wanted(t, provider("east", time.Hour))
+	w.Sources[0].Further = keep.FurtherSlices(0)
+	held.settle(w, noon)
+	if m := conditionOf(held.imp, ConditionRefused).Message; m != "not imported: east: its further slices (more than 1000 slices, 100000 endpoints or 100000 ports)" {
+		t.Errorf("the import says %q", m)
+	}
+	w.Sources[0].Further = ""
+	held.settle(w, noon)
+	if m := conditionOf(held.imp, ConditionRefused).Message; m != "" {
+		t.Errorf("the import still says %q", m)
 	}
 }

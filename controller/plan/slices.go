@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/controller/accept"
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -57,6 +58,9 @@ func (p *pass) targets() (targets []target, gone []Action) {
 			p.withheld[source.Cluster] = true
 			continue
 		}
+		if source.Further != "" {
+			p.refused.add(source.Cluster, furtherSlices, source.Further)
+		}
 		budget := budgetOf{p: p, cluster: source.Cluster}
 		for _, from := range inOrder(source.Slices) {
 			if !p.mirrors(from, routes) {
@@ -93,13 +97,8 @@ func (p *pass) targets() (targets []target, gone []Action) {
 	return targets, gone
 }
 
-// A member has room for so much under one name (SPEC X6): twice what the slices of a Service of 50,000 endpoints take, with a hundred
-// ports. Each importing cluster keeps it all, in etcd, in every kube-proxy, and in CoreDNS.
-const (
-	maxSlices          = 1000
-	maxEndpointsOfName = 100_000
-	maxPortsOfName     = 100_000
-)
+// furtherSlices are those that a cluster has no room for under the name.
+const furtherSlices = "its further slices"
 
 // budgetOf counts what a cluster has under the name.
 type budgetOf struct {
@@ -112,10 +111,10 @@ type budgetOf struct {
 
 // has takes room for one more slice, if there is enough.
 func (b *budgetOf) has(s *discoveryv1.EndpointSlice) bool {
-	if b.slices == maxSlices || b.endpoints+len(s.Endpoints) > maxEndpointsOfName || b.ports+len(s.Ports) > maxPortsOfName {
+	if b.slices == keep.MaxSlices || b.endpoints+len(s.Endpoints) > keep.MaxEndpoints || b.ports+len(s.Ports) > keep.MaxSlicePorts {
 		if !b.told {
 			b.told = true
-			b.p.refused.add(b.cluster, "its further slices", fmt.Sprintf("more than %d slices, %d endpoints or %d ports", maxSlices, maxEndpointsOfName, maxPortsOfName))
+			b.p.refused.add(b.cluster, furtherSlices, keep.FurtherSlices(0))
 		}
 		return false
 	}
