@@ -33,11 +33,22 @@ const (
 	eventObjects = 4096 // that are remembered for that
 )
 
+// An importing cluster has so many in a row, and then one in so much time, whatever they are about: a member has as many names as it
+// likes, each Event stays in etcd for an hour, and the recorder keeps those of the last minutes to count equal ones (SPEC X6). The
+// broadcaster queues as many; what they would say is in the conditions of the import.
+const (
+	clusterEventsInARow = 1000
+	clusterEventEvery   = time.Second
+)
+
 // recorder writes Events into one cluster, off the reconciling path; what the cluster refuses is dropped.
 type recorder struct {
 	broadcaster events.EventBroadcaster
 	events      events.EventRecorder
 	rates       *lru.Cache // of [rate.Limiter], by object
+	all         *rate.Limiter
+	log         *slog.Logger
+	leftOut     rate.Sometimes // for log
 }
 
 func newRecorder(ctx context.Context, kube func() kubernetes.Interface, log *slog.Logger) *recorder {
@@ -45,7 +56,17 @@ func newRecorder(ctx context.Context, kube func() kubernetes.Interface, log *slo
 	if err := b.StartRecordingToSinkWithContext(ctx); err != nil {
 		log.Error("Events will not be recorded", "err", err)
 	}
-	return &recorder{broadcaster: b, events: b.NewRecorder(scheme.Scheme, mcsapi.ManagedBy), rates: lru.New(eventObjects)}
+	r := recorderTo(b.NewRecorder(scheme.Scheme, mcsapi.ManagedBy), log)
+	r.broadcaster = b
+	return r
+}
+
+// recorderTo returns a recorder that has had no Events.
+func recorderTo(to events.EventRecorder, log *slog.Logger) *recorder {
+	return &recorder{
+		events: to, log: log, rates: lru.New(eventObjects), leftOut: rate.Sometimes{Interval: eventEvery},
+		all: rate.NewLimiter(rate.Every(clusterEventEvery), clusterEventsInARow),
+	}
 }
 
 func (r *recorder) stop() { r.broadcaster.Shutdown() }
@@ -68,14 +89,23 @@ func (r *recorder) record(about *corev1.ObjectReference, what []plan.Event) {
 	}
 }
 
-// allows says whether there may be one more Event about an object now.
+// allows says whether there may be one more Event about an object now. What the object's own bound stops takes nothing from others.
 func (r *recorder) allows(about types.UID) bool {
 	limit, ok := r.rates.Get(about)
 	if !ok {
 		limit = rate.NewLimiter(rate.Every(eventEvery), eventsInARow)
 		r.rates.Add(about, limit)
 	}
-	return limit.(*rate.Limiter).Allow()
+	if !limit.(*rate.Limiter).Allow() {
+		return false
+	}
+	if r.all.Allow() {
+		return true
+	}
+	r.leftOut.Do(func() {
+		r.log.Warn("too many Events for one cluster: some are left out; conditions have what they would say", "in a row", clusterEventsInARow, "then one in", clusterEventEvery.String())
+	})
+	return false
 }
 
 // eventSink writes Events with the client that is current when each is written: credentials may have been rotated.

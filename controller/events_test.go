@@ -2,11 +2,14 @@ package controller
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/utils/lru"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/clusterset/multicluster/controller/plan"
 )
@@ -21,7 +24,7 @@ func (r recorded) Eventf(about, _ runtime.Object, _, _, _, _ string, _ ...any) {
 // TestEventsAreBounded_X6: whatever members have an import say, its Events in a row are few, and take nothing from others.
 func TestEventsAreBounded_X6(t *testing.T) {
 	got := recorded{}
-	r := &recorder{events: got, rates: lru.New(eventObjects)}
+	r := recorderTo(got, slog.New(slog.DiscardHandler))
 	for i := range 1000 {
 		r.record(&corev1.ObjectReference{Name: "loud", UID: "1"}, []plan.Event{{Reason: "Refused", Message: fmt.Sprint("address ", i)}})
 	}
@@ -29,4 +32,45 @@ func TestEventsAreBounded_X6(t *testing.T) {
 	if got["loud"] != eventsInARow || got["other"] != 1 {
 		t.Errorf("Events: %v, want %d and 1", got, eventsInARow)
 	}
+}
+
+// TestEventsOfAClusterAreBounded_X6: however many names a member has, an importing cluster gets so many Events in a row, and then one
+// in so much time; one loud import takes little of that, and that some are left out is logged, not for each.
+func TestEventsOfAClusterAreBounded_X6(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got, said := recorded{}, &lines{}
+		r := recorderTo(got, slog.New(slog.NewTextHandler(said, nil)))
+		record := func(name string, n int) {
+			for i := range n {
+				r.record(&corev1.ObjectReference{Name: name, UID: types.UID(name)}, []plan.Event{{Reason: "Refused", Message: fmt.Sprint("address ", i)}})
+			}
+		}
+		total := func() (n int) {
+			for _, of := range got {
+				n += of
+			}
+			return n
+		}
+		record("loud", 100*clusterEventsInARow)
+		record("honest", 1)
+		if got["honest"] != 1 {
+			t.Error("one loud import takes all Events of the cluster")
+		}
+		for i := range eventObjects {
+			record(fmt.Sprint("name-", i), eventsInARow)
+		}
+		if n := total(); n != clusterEventsInARow {
+			t.Errorf("%d Events in a row, want %d", n, clusterEventsInARow)
+		}
+		if n := said.count("some are left out"); n != 1 {
+			t.Errorf("it was logged %d times, want once", n)
+		}
+		time.Sleep(10 * clusterEventEvery) // of the fake clock
+		for i := range eventObjects {
+			record(fmt.Sprint("later-", i), 1)
+		}
+		if n := total(); n != clusterEventsInARow+10 {
+			t.Errorf("%d Events after ten times %s, want %d", n, clusterEventEvery, clusterEventsInARow+10)
+		}
+	})
 }
