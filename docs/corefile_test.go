@@ -16,7 +16,7 @@ import (
 // zone without a cache and balanced, touch nothing else, and are undone.
 func TestEditsOfTheCorefile_D18(t *testing.T) {
 	edit := edits(t, "The plugin in the cluster's own CoreDNS")
-	undo := edits(t, "Out again")
+	undo := edits(t, "Removing the plugin")
 	for name, c := range map[string]struct{ before, after string }{
 		"kubeadm": {clusterset.StockCorefile, strings.NewReplacer(
 			"    kubernetes cluster", "    multicluster clusterset.local\n    kubernetes cluster",

@@ -65,7 +65,7 @@ func TestInstall(t *testing.T) {
 	} else if strings.Contains(out, "caches answers") || strings.Contains(out, "lacks loadbalance") {
 		t.Error("the page leaves a cache in front of the zone, or no balance (SPEC D18)")
 	}
-	r.follows(page, "Out again")
+	r.follows(page, "Removing the plugin")
 	r.awaitDNS(c1, false)
 
 	r.follows(page, "Upgrade")

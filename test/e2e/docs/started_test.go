@@ -116,7 +116,7 @@ func TestGettingStarted(t *testing.T) {
 	}
 	r.called("http://service1.provider-ns.svc.clusterset.local")
 	r.follows(page, "The other direction")
-	r.follows(page, "Taking it back")
+	r.follows(page, "Cleaning up")
 	reply, err := r.set.Cluster("c1").Ask(t.Context(), "dns-version.clusterset.local.", dns.TypeTXT)
 	must(t, err)
 	if len(reply.Answer) > 0 {
