@@ -258,3 +258,38 @@ func anchors(text string) (list []string) {
 }
 
 func (p page) at(b Block) string { return fmt.Sprintf("%s:%d", p.name, b.Line) }
+
+// TestIndex: README.md of this folder links to every page here and below, and to those that have their place elsewhere.
+func TestIndex(t *testing.T) {
+	index, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range allPages(t) {
+		if p.name != "README.md" && p.name != "../README.md" && !strings.Contains(string(index), "]("+p.name+")") {
+			t.Errorf("docs/README.md does not link to %s", p.name)
+		}
+	}
+}
+
+// TestFiveCommands: the first page of the repository has the commands of getting-started.md, which are run.
+func TestFiveCommands(t *testing.T) {
+	const section = "Five commands"
+	want, err := Commands("getting-started.md", section)
+	if err != nil || len(want) < 5 {
+		t.Fatalf("getting-started.md has %q: %v", want, err)
+	}
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, b := range BlocksOf("../README.md", string(text)) {
+		if b.Section == section {
+			got = append(got, b.Commands()...)
+		}
+	}
+	if !slices.Equal(got, want[:5]) {
+		t.Errorf("README.md has the commands %q, want %q", got, want[:5])
+	}
+}
