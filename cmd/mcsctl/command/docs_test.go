@@ -17,17 +17,17 @@ const page = "../../../docs/mcsctl.md"
 
 const intro = `# mcsctl
 
-` + "`mcsctl`" + ` shows a clusterset to people and tells why a name does not resolve. Installed as ` + "`kubectl-mcs`" + ` somewhere in the
-` + "`PATH`" + `, it is also ` + "`kubectl mcs`" + `. This page is what ` + "`--help`" + ` says, command by command; a test keeps it so
+` + "`mcsctl`" + ` shows the state of a clusterset and explains why a name does not resolve. Installed as ` + "`kubectl-mcs`" + ` in a directory of the
+` + "`PATH`" + `, it also runs as ` + "`kubectl mcs`" + `. This page has the ` + "`--help`" + ` text of every command. A test keeps it up to date
 (` + "`go test ./cmd/mcsctl/command -update`" + ` writes it).
 
-Output is text for people, in colour on a terminal unless ` + "`NO_COLOR`" + ` is set, or ` + "`-o json`" + ` and ` + "`-o yaml`" + ` for programs. Progress
-goes to standard error.
+The output is text, in colour on a terminal unless ` + "`NO_COLOR`" + ` is set. For programs, ` + "`-o json`" + ` and ` + "`-o yaml`" + ` select another format.
+Progress goes to standard error.
 
 | exit code | meaning |
 |---|---|
 | 0 | all is well |
-| 1 | a problem was found, or what was asked for could not be done |
+| 1 | a problem was found, or the request could not be carried out |
 | 2 | the command line is wrong, or there is no cluster to begin with |
 `
 
