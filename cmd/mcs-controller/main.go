@@ -91,6 +91,39 @@ func work(ctx context.Context, opts *options, home *home, sources []registration
 	log.Info("starting", "version", version, "clusterset", opts.clusterSet, "self", opts.self, "leaderElection", *opts.leaderElect)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	p, err := assemble(opts, home, log)
+	if err != nil {
+		return err
+	}
+	servers, err := serve(opts, home, p.set, p.lead, p.metrics, log)
+	if err != nil {
+		return err
+	}
+	defer servers.stop()
+
+	done := make(chan error, 1)
+	go func() {
+		err := p.set.Run(ctx, sources...)
+		cancel()
+		done <- err
+	}()
+	err = p.lead.run(ctx, func(ctx context.Context) error {
+		return p.set.Lead(ctx, func(ctx context.Context) error { return p.all.Run(ctx, p.set) })
+	})
+	cancel()
+	return errors.Join(err, <-done)
+}
+
+// parts are what the program consists of.
+type parts struct {
+	all     engines
+	set     *members.Set
+	lead    *leadership
+	metrics *prometheus.Registry // of all parts
+}
+
+// assemble makes the parts; nothing runs yet.
+func assemble(opts *options, home *home, log *slog.Logger) (*parts, error) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -110,23 +143,7 @@ func work(ctx context.Context, opts *options, home *home, sources []registration
 	metrics.MustRegister(members.NewCollector(set))
 	lead, err := newLeadership(opts, home, log, metrics)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	servers, err := serve(opts, home, set, lead, metrics, log)
-	if err != nil {
-		return err
-	}
-	defer servers.stop()
-
-	done := make(chan error, 1)
-	go func() {
-		err := set.Run(ctx, sources...)
-		cancel()
-		done <- err
-	}()
-	err = lead.run(ctx, func(ctx context.Context) error {
-		return set.Lead(ctx, func(ctx context.Context) error { return all.Run(ctx, set) })
-	})
-	cancel()
-	return errors.Join(err, <-done)
+	return &parts{all, set, lead, metrics}, nil
 }

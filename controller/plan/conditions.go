@@ -43,7 +43,7 @@ func conditions(held []metav1.Condition, ours []string, reports []report, genera
 			next, event := reports[at].over(c, generation, now)
 			out, events = append(out, next), append(events, event...)
 		case slices.Contains(ours, c.Type):
-			events = append(events, Event{Reason: c.Type + "Resolved", Message: "no longer: " + c.Message})
+			events = append(events, Event{Reason: c.Type + resolved, Message: "no longer: " + c.Message})
 		default:
 			out = append(out, c)
 		}

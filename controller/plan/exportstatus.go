@@ -32,12 +32,6 @@ var exportConditions = []string{
 // (SPEC E4, X5); on a ServiceImport, endpoints, labels or annotations that are not imported (SPEC X2).
 const ConditionRefused = "Refused"
 
-// Reasons of [ConditionRefused]; an import may have both, joined by a comma.
-const (
-	EndpointsRefused = "EndpointsRefused"
-	KeysRefused      = "KeysRefused"
-)
-
 // ExportStatus is the write that brings the conditions of e to what v says, with the Events of what changed; false if they
 // are there already. Conditions of other types stay (SPEC E3).
 func ExportStatus(e *mcs.ServiceExport, v Verdict, now Now) (Action, bool) {

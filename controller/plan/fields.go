@@ -30,14 +30,14 @@ func (f *scalar) equal(a, b string) bool {
 
 var scalars = []scalar{
 	{
-		name: "sessionAffinity", reason: "SessionAffinityMismatch",
+		name: "sessionAffinity", reason: SessionAffinityMismatch,
 		held: func(s *mcs.ServiceImportSpec) string { return string(s.SessionAffinity) },
 		want: func(s *merge.Service) string { return string(s.SessionAffinity) },
 		json: text,
 		set:  func(s *mcs.ServiceImportSpec, v string) { s.SessionAffinity = corev1.ServiceAffinity(v) },
 	},
 	{
-		name: "sessionAffinityConfig", reason: "SessionAffinityConfigMismatch",
+		name: "sessionAffinityConfig", reason: SessionAffinityConfigMismatch,
 		held: func(s *mcs.ServiceImportSpec) string {
 			if c := s.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
 				return strconv.Itoa(int(*c.ClientIP.TimeoutSeconds)) + "s"
@@ -59,7 +59,7 @@ var scalars = []scalar{
 		},
 	},
 	{
-		name: "internalTrafficPolicy", reason: "InternalTrafficPolicyMismatch",
+		name: "internalTrafficPolicy", reason: InternalTrafficPolicyMismatch,
 		held: func(s *mcs.ServiceImportSpec) string {
 			if s.InternalTrafficPolicy == nil {
 				return ""
@@ -74,7 +74,7 @@ var scalars = []scalar{
 		},
 	},
 	{
-		name: "trafficDistribution", reason: "TrafficDistributionMismatch",
+		name: "trafficDistribution", reason: TrafficDistributionMismatch,
 		held: func(s *mcs.ServiceImportSpec) string {
 			if s.TrafficDistribution == nil {
 				return ""

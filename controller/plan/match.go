@@ -11,12 +11,6 @@ import (
 	"github.com/clusterset/multicluster/controller/merge"
 )
 
-// Reasons of the condition [ConditionMismatch], beside one per scalar field of the spec, such as SessionAffinityMismatch.
-const (
-	TypeMismatch  = "TypeMismatch"
-	PortsMismatch = "PortsMismatch"
-)
-
 // mismatch is one field of a person's import that is not what is exported (SPEC I3).
 type mismatch struct {
 	reason, message string

@@ -180,7 +180,7 @@ func (p *pass) reports() []report {
 		out = append(out, conflict(p.Service.Conflicts))
 	}
 	if p.shape.served && p.Service.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal && !p.local() {
-		out = append(out, report{ConditionNoLocalEndpoints, metav1.ConditionTrue, "InternalTrafficPolicyLocal",
+		out = append(out, report{ConditionNoLocalEndpoints, metav1.ConditionTrue, InternalTrafficPolicyLocal,
 			"the exported Service has internalTrafficPolicy Local, which reaches only endpoints on the client's own node, and this cluster exports none", warning})
 	}
 	if r, ok := p.unreachable(); ok {
@@ -217,11 +217,11 @@ func (p *pass) unreachable() (report, bool) {
 	}
 	var reasons, messages []string
 	if len(gone) > 0 {
-		reasons = append(reasons, "EndpointsWithdrawn")
+		reasons = append(reasons, EndpointsWithdrawn)
 		messages = append(messages, fmt.Sprintf("%s: unreachable, endpoints withdrawn", strings.Join(few(gone), ", ")))
 	}
 	if len(kept) > 0 {
-		reasons = append(reasons, "EndpointsKept")
+		reasons = append(reasons, EndpointsKept)
 		messages = append(messages, fmt.Sprintf("%s: unreachable, endpoints kept as last known", strings.Join(few(kept), ", ")))
 	}
 	return report{ConditionUnreachable, metav1.ConditionTrue, strings.Join(reasons, ","), strings.Join(messages, "; "), warning}, len(messages) > 0
@@ -244,7 +244,7 @@ func (p *pass) restricted() (report, bool) {
 	if len(unknown) > 0 && len(p.Members) > 0 {
 		message += "; not in the clusterset: " + strings.Join(few(unknown), ", ")
 	}
-	return report{ConditionRestricted, metav1.ConditionTrue, "Providers", message, notice}, true
+	return report{ConditionRestricted, metav1.ConditionTrue, RestrictedProviders, message, notice}, true
 }
 
 // blocked reports an import for which a write was refused.
