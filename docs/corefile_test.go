@@ -1,10 +1,10 @@
 package docs
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +25,12 @@ func TestEditsOfTheCorefile_D18(t *testing.T) {
 		"a cache for everything": {".:53 {\n    kubernetes cluster.local {\n    }\n    cache 30\n    loadbalance\n}\n",
 			".:53 {\n    multicluster clusterset.local\n    kubernetes cluster.local {\n    }\n" +
 				"    cache 30 {\n       disable success clusterset.local\n       disable denial clusterset.local\n    }\n    loadbalance\n}\n"},
+		"blanks at the end of lines": {".:53 {\n    kubernetes cluster.local { \n    }\n    cache 30 {\n       disable success cluster.local  \n" +
+			"       disable denial cluster.local\n    }\n    loadbalance\n}\n",
+			".:53 {\n    multicluster clusterset.local\n    kubernetes cluster.local { \n    }\n    cache 30 {\n       disable success cluster.local clusterset.local  \n" +
+				"       disable denial cluster.local clusterset.local\n    }\n    loadbalance\n}\n"},
+		"edited before": {".:53 {\n    multicluster clusterset.local # Add this line.\n    kubernetes cluster.local {\n    }\n    loadbalance\n}\n",
+			".:53 {\n    multicluster clusterset.local # Add this line.\n    kubernetes cluster.local {\n    }\n    loadbalance\n}\n"},
 	} {
 		edited := edit(t, c.before)
 		if edited != c.after {
@@ -32,6 +38,9 @@ func TestEditsOfTheCorefile_D18(t *testing.T) {
 		}
 		if a := corefile.Of(edited, "clusterset.local"); a.State != corefile.Served || len(a.Cached) > 0 || a.Unbalanced {
 			t.Errorf("%s: edited, it does %+v\n%s", name, a, edited)
+		}
+		if again := edit(t, edited); again != edited {
+			t.Errorf("%s: edited twice, it is\n%s", name, again)
 		}
 		undone := undo(t, edited)
 		if a := corefile.Of(undone, "clusterset.local"); a.State != corefile.Missing || strings.Contains(undone, "multicluster") {
@@ -43,35 +52,35 @@ func TestEditsOfTheCorefile_D18(t *testing.T) {
 	}
 }
 
-// edits returns what the command under a heading of install.md that replaces the ConfigMap does to a Corefile.
+// edits returns what the commands under a heading of install.md do to the file with a Corefile.
 func edits(t *testing.T, section string) func(*testing.T, string) string {
 	t.Helper()
 	commands, err := Commands("install.md", section)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const before, after = "kubectl --context c1 -n kube-system get configmap coredns -o yaml |", "kubectl --context c1 replace -f -"
-	for _, command := range commands {
-		rest, found := strings.CutPrefix(command, before)
-		script, replaced := strings.CutSuffix(rest, after)
-		if !found || !replaced {
-			continue
-		}
-		return func(t *testing.T, text string) string {
-			t.Helper()
-			const header, indent = "data:\n  Corefile: |\n", "    "
-			file := filepath.Join(t.TempDir(), "configmap.yaml")
-			lines := strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")
-			if err := os.WriteFile(file, []byte(header+indent+strings.Join(lines, indent)+"\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			out, err := exec.Command("bash", "-euo", "pipefail", "-c", fmt.Sprintf("cat %s |%scat", file, script)).Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return strings.ReplaceAll(strings.TrimPrefix(string(out), header+indent), "\n"+indent, "\n")
-		}
+	const file = "/tmp/Corefile"
+	commands = slices.DeleteFunc(commands, func(command string) bool {
+		return !strings.Contains(command, file) || strings.HasPrefix(command, "kubectl ")
+	})
+	if len(commands) < 2 { // the edit, and the look whether it did anything
+		t.Fatalf("install.md edits no %s under %q", file, section)
 	}
-	t.Fatalf("install.md replaces no ConfigMap under %q", section)
-	return nil
+	return func(t *testing.T, text string) string {
+		t.Helper()
+		mine := filepath.Join(t.TempDir(), "Corefile")
+		if err := os.WriteFile(mine, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range commands {
+			if out, err := exec.Command("bash", "-euo", "pipefail", "-c", strings.ReplaceAll(command, file, mine)).CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", command, err, out)
+			}
+		}
+		edited, err := os.ReadFile(mine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(edited)
+	}
 }
