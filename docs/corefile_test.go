@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,20 +30,27 @@ func TestEditsOfTheCorefile_D18(t *testing.T) {
 			"       disable denial cluster.local\n    }\n    loadbalance\n}\n",
 			".:53 {\n    multicluster clusterset.local\n    kubernetes cluster.local { \n    }\n    cache 30 {\n       disable success cluster.local clusterset.local  \n" +
 				"       disable denial cluster.local clusterset.local\n    }\n    loadbalance\n}\n"},
+		"a block with options": {".:53 {\n    multicluster clusterset.local {\n        ttl 3\n    }\n    loadbalance\n}\n", ""},
 		"edited before": {".:53 {\n    multicluster clusterset.local # Add this line.\n    kubernetes cluster.local {\n    }\n    loadbalance\n}\n",
 			".:53 {\n    multicluster clusterset.local # Add this line.\n    kubernetes cluster.local {\n    }\n    loadbalance\n}\n"},
 	} {
-		edited := edit(t, c.before)
+		if c.after == "" { // a person has to look
+			if text, err := undo(t, c.before); err == nil || text != c.before {
+				t.Errorf("%s: undone without a word, it is\n%s", name, text)
+			}
+			continue
+		}
+		edited := must(edit(t, c.before))(t)
 		if edited != c.after {
 			t.Errorf("%s: edited, it is\n%s\nwant\n%s", name, edited, c.after)
 		}
 		if a := corefile.Of(edited, "clusterset.local"); a.State != corefile.Served || len(a.Cached) > 0 || a.Unbalanced {
 			t.Errorf("%s: edited, it does %+v\n%s", name, a, edited)
 		}
-		if again := edit(t, edited); again != edited {
+		if again := must(edit(t, edited))(t); again != edited {
 			t.Errorf("%s: edited twice, it is\n%s", name, again)
 		}
-		undone := undo(t, edited)
+		undone := must(undo(t, edited))(t)
 		if a := corefile.Of(undone, "clusterset.local"); a.State != corefile.Missing || strings.Contains(undone, "multicluster") {
 			t.Errorf("%s: undone, it does %+v\n%s", name, a, undone)
 		}
@@ -52,8 +60,19 @@ func TestEditsOfTheCorefile_D18(t *testing.T) {
 	}
 }
 
-// edits returns what the commands under a heading of install.md do to the file with a Corefile.
-func edits(t *testing.T, section string) func(*testing.T, string) string {
+// must fails a test for an error.
+func must(text string, err error) func(*testing.T) string {
+	return func(t *testing.T) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+}
+
+// edits returns what the commands under a heading of install.md do to the file with a Corefile, up to the first that fails.
+func edits(t *testing.T, section string) func(*testing.T, string) (string, error) {
 	t.Helper()
 	commands, err := Commands("install.md", section)
 	if err != nil {
@@ -66,21 +85,23 @@ func edits(t *testing.T, section string) func(*testing.T, string) string {
 	if len(commands) < 2 { // the edit, and the look whether it did anything
 		t.Fatalf("install.md edits no %s under %q", file, section)
 	}
-	return func(t *testing.T, text string) string {
+	return func(t *testing.T, text string) (string, error) {
 		t.Helper()
 		mine := filepath.Join(t.TempDir(), "Corefile")
 		if err := os.WriteFile(mine, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		var failed error
 		for _, command := range commands {
 			if out, err := exec.Command("bash", "-euo", "pipefail", "-c", strings.ReplaceAll(command, file, mine)).CombinedOutput(); err != nil {
-				t.Fatalf("%s: %v\n%s", command, err, out)
+				failed = fmt.Errorf("%s: %w\n%s", command, err, out)
+				break
 			}
 		}
 		edited, err := os.ReadFile(mine)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return string(edited)
+		return string(edited), failed
 	}
 }

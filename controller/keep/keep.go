@@ -77,7 +77,7 @@ func Export(e *mcs.ServiceExport) *mcs.ServiceExport {
 	stub := *kept // names its consumers still, or everybody would be told of it
 	kept.Spec.ExportedLabels = values(e.Spec.ExportedLabels, maxLabel)
 	kept.Spec.ExportedAnnotations = values(e.Spec.ExportedAnnotations, MaxValue)
-	why := tooLarge("labels and annotations", size(kept.Annotations)+size(kept.Spec.ExportedLabels)+size(kept.Spec.ExportedAnnotations))
+	why := tooLarge("labels and annotations", size(kept.Annotations, MaxValue)+size(kept.Spec.ExportedLabels, maxLabel)+size(kept.Spec.ExportedAnnotations, MaxValue))
 	conditions := 0
 	for i := range e.Status.Conditions {
 		c := &e.Status.Conditions[i]
@@ -115,11 +115,14 @@ func Derived(s *corev1.Service) bool {
 // WholeService returns a Service of an importing cluster: a derived one, which is compared and updated as a whole, without managed
 // fields; of every other what [Service] returns.
 func WholeService(s *corev1.Service) *corev1.Service {
-	if s == nil || !Derived(s) || s.Size() > MaxDerived {
+	if s == nil || !Derived(s) {
 		return Service(s)
 	}
 	kept := *s
 	kept.ManagedFields = nil
+	if kept.Size() > MaxDerived {
+		return Service(s)
+	}
 	return &kept
 }
 
@@ -210,10 +213,10 @@ func brief(text string) string {
 	return text
 }
 
-// upTo returns the value, or another that is too long as well.
+// upTo returns the value, or another that is one byte too long.
 func upTo(most int, value string) string {
 	if len(value) > most {
-		return tooLong
+		return tooLong[:most+1]
 	}
 	return value
 }
@@ -229,11 +232,11 @@ func values(in map[string]string, most int) map[string]string {
 	return out
 }
 
-// size is what a map takes; a value that is not kept takes nothing.
-func size(m map[string]string) (n int) {
+// size is what a map takes; a value of more than most bytes is not kept, and takes nothing.
+func size(m map[string]string, most int) (n int) {
 	for key, value := range m {
 		n += len(key)
-		if len(value) <= MaxValue {
+		if len(value) <= most {
 			n += len(value)
 		}
 	}

@@ -32,7 +32,7 @@ type Observation struct {
 	OK bool
 	// At is when it was last known to be so; zero for never.
 	At time.Time
-	// Joined is when this process began to reach for it, and met says whether it ever knew all of it.
+	// Joined is when this process began to reach for it, and Met says whether it ever knew all of it.
 	Joined time.Time
 	Met    bool
 }
@@ -48,7 +48,7 @@ type Detector struct {
 	Said      bool // what is kept for that was logged
 }
 
-// providerCase is what a judge knows of a provider.
+// providerCase is what a detector knows of a provider.
 type providerCase struct {
 	standing Standing
 	OK       bool

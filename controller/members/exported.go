@@ -79,7 +79,11 @@ func (c *connection) knows(name types.NamespacedName) bool {
 // readUnknown has a name read anew, in the background, until it is known or not exported any more.
 func readUnknown[T mirror.Object](c *connection, f *mirror.Feed[T], name types.NamespacedName) {
 	delay, logged := mirror.NewBackoff(), false
-	c.reads.add(func() (time.Duration, bool) {
+	type read struct {
+		feed *mirror.Feed[T]
+		name types.NamespacedName
+	}
+	c.reads.add(read{f, name}, func() (time.Duration, bool) {
 		wanted, err := f.Read(c.ctx, name)
 		switch {
 		case c.ctx.Err() != nil:

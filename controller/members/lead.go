@@ -44,7 +44,7 @@ func (s *Set) Lead(ctx context.Context, work func(context.Context) error) error 
 	return err
 }
 
-// observe lets the judge look at the providers, and tells what changed.
+// observe lets the detector look at the providers, and tells what changed.
 func (s *Set) observe(j *liveness.Detector) {
 	members := s.Members()
 	seen := map[string]liveness.Observation{}
@@ -78,7 +78,7 @@ func (s *Set) observe(j *liveness.Detector) {
 // Suspended says whether withdrawal is suspended because too many providers vanished together (SPEC L2).
 func (s *Set) Suspended() bool { return s.suspended.Load() }
 
-// Standing returns what may be concluded of the member as a provider. It is [Reachable] for the own cluster, and while this
+// Standing returns what may be concluded of the member as a provider. It is [liveness.Reachable] for the own cluster, and while this
 // replica does not lead.
 func (m *Member) Standing() liveness.Standing { return liveness.Standing(m.standing.Load()) }
 
@@ -87,7 +87,7 @@ func (m *Member) remoteProvider() bool {
 	return reg.Provider && (m.opts.Self == "" || reg.ID != m.opts.Self)
 }
 
-// Observation returns what is known of the member as a provider: it is reached if its API answers, the kinds are served, and
+// sighting returns what is known of the member as a provider: it is reached if its API answers, the kinds are served, and
 // no watch is broken.
 func (m *Member) sighting() liveness.Observation {
 	s := liveness.Observation{Joined: m.joined}

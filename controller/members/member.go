@@ -51,7 +51,7 @@ type Member struct {
 	consumer  bool               // last told
 	version   string             // of imports, last told
 
-	malformedKinds map[string]bool // those reported, see [Member.Malformed]
+	malformedKinds map[string]bool // those reported, see [Member.malformed]
 }
 
 // ID returns the cluster id.

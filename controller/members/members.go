@@ -47,7 +47,7 @@ type Options struct {
 	// ProbeInterval is the time between two looks at a member's API server and its served versions. 0 means 5 s, or less
 	// where the grace period asks for it.
 	ProbeInterval time.Duration
-	// Periods says when a provider that can't be reached is given up.
+	// Liveness says when a provider that can't be reached is given up.
 	Liveness liveness.Periods
 	// LeaseNamespace is the namespace of the Leases in each consumer, where it exists. Empty means mcs-system.
 	LeaseNamespace string

@@ -8,7 +8,8 @@ import (
 )
 
 // reads are the names that a connection is to read anew. A few goroutines take them, the one that is due longest first, so that a
-// member which exports names by the thousand, and answers for none of them, costs memory for their names only (SPEC X6).
+// member which exports names by the thousand, and answers for none of them, costs memory for their names only (SPEC X6). A
+// name that is asked for again while it waits, waits once.
 type reads struct {
 	ctx   context.Context
 	start func(func()) // starts a goroutine that the connection waits for
@@ -16,22 +17,31 @@ type reads struct {
 
 	mu      sync.Mutex
 	waiting dues
+	names   map[any]bool // that wait or are read now; true for those that were asked for again while they were read
 	workers int
 	sooner  chan struct{} // tells a worker that waits of something that is due before
 }
 
 // due is a name to read, and when.
 type due struct {
-	at time.Time
+	at   time.Time
+	name any
 	// read reads it, and returns when to do so again; false if that is not wanted.
 	read func() (after time.Duration, again bool)
 }
 
-// add has a name read as soon as it is its turn.
-func (r *reads) add(read func() (time.Duration, bool)) {
+// add has a name read as soon as it is its turn, unless it waits already. Names are told apart by being equal.
+func (r *reads) add(name any, read func() (time.Duration, bool)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	heap.Push(&r.waiting, due{time.Now(), read})
+	if _, known := r.names[name]; known {
+		r.names[name] = true
+		return
+	}
+	if r.names == nil {
+		r.names = map[any]bool{}
+	}
+	r.push(due{time.Now(), name, read})
 	if r.workers < r.most {
 		r.workers++
 		r.start(r.work)
@@ -43,14 +53,37 @@ func (r *reads) add(read func() (time.Duration, bool)) {
 	}
 }
 
+// push has a name wait. r.mu is held.
+func (r *reads) push(d due) {
+	r.names[d.name] = false
+	heap.Push(&r.waiting, d)
+}
+
+// done has a name that was read wait again, if that is wanted or was asked for meanwhile.
+func (r *reads) done(d due, after time.Duration, again bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	asked := r.names[d.name]
+	switch {
+	case again:
+	case asked:
+		after = 0
+	default:
+		delete(r.names, d.name)
+		return
+	}
+	d.at = time.Now().Add(after)
+	r.push(d)
+}
+
 // work reads what is due until nothing waits.
 func (r *reads) work() {
 	for {
 		next, wait := r.next()
 		switch {
-		case next == nil && wait == 0:
+		case next.read == nil && wait == 0:
 			return
-		case next == nil:
+		case next.read == nil:
 			select {
 			case <-r.ctx.Done():
 			case <-r.sooner:
@@ -58,16 +91,13 @@ func (r *reads) work() {
 			}
 			continue
 		}
-		if after, again := next(); again {
-			r.mu.Lock()
-			heap.Push(&r.waiting, due{time.Now().Add(after), next})
-			r.mu.Unlock()
-		}
+		after, again := next.read()
+		r.done(next, after, again)
 	}
 }
 
 // next returns what is due, or otherwise how long nothing is; 0 if nothing waits, and the worker ends.
-func (r *reads) next() (read func() (time.Duration, bool), wait time.Duration) {
+func (r *reads) next() (next due, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ctx.Err() != nil {
@@ -75,12 +105,14 @@ func (r *reads) next() (read func() (time.Duration, bool), wait time.Duration) {
 	}
 	if len(r.waiting) == 0 {
 		r.workers--
-		return nil, 0
+		return due{}, 0
 	}
 	if wait = time.Until(r.waiting[0].at); wait > 0 {
-		return nil, wait
+		return due{}, wait
 	}
-	return heap.Pop(&r.waiting).(due).read, 0
+	next = heap.Pop(&r.waiting).(due)
+	r.names[next.name] = false
+	return next, 0
 }
 
 // dues is a heap, the earliest first.

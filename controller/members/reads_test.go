@@ -26,8 +26,8 @@ func TestReads_X6(t *testing.T) {
 				f()
 			})
 		}
-		for range 1000 {
-			r.add(func() (time.Duration, bool) { tries.Add(1); return 30 * time.Second, true })
+		for i := range 1000 {
+			r.add(i, func() (time.Duration, bool) { tries.Add(1); return 30 * time.Second, true })
 		}
 		synctest.Wait()
 		if n := tries.Load(); n != 1000 {
@@ -35,10 +35,16 @@ func TestReads_X6(t *testing.T) {
 		}
 		var read time.Time
 		began := time.Now()
-		r.add(func() (time.Duration, bool) { read = time.Now(); return 0, false })
+		r.add("new", func() (time.Duration, bool) { read = time.Now(); return 0, false })
 		synctest.Wait()
 		if !read.Equal(began) {
 			t.Error("a new name waits for those that failed")
+		}
+		for range 100 {
+			r.add(7, func() (time.Duration, bool) { t.Error("what waits is read twice"); return 0, false })
+		}
+		if len(r.waiting) != 1000 || len(r.names) != 1000 {
+			t.Errorf("%d wait for %d names, want 1000", len(r.waiting), len(r.names))
 		}
 		time.Sleep(30 * time.Second)
 		synctest.Wait()

@@ -256,17 +256,21 @@ func badLabel(key, value string) string {
 	if why := badKey(key); why != "" {
 		return why
 	}
-	if len(validation.IsValidLabelValue(value)) != 0 {
+	if len(value) > validation.LabelValueMaxLength || len(validation.IsValidLabelValue(value)) != 0 { // which looks at all of it
 		return "not a label value"
 	}
 	return ""
 }
 
-// badAnnotation judges the key in lower case, as API servers do with annotations; the value is any text that can be shown.
+// badAnnotation judges the key in lower case, as API servers do with annotations; the value is any text that can be shown. One that is
+// longer than all together may be is not looked at: it is refused for that.
 func badAnnotation(key, value string) string {
 	hidden := func(r rune) bool { return !unicode.IsPrint(r) && r != '\n' && r != '\t' }
 	if why := badKey(strings.ToLower(key)); why != "" {
 		return why
+	}
+	if len(value) > MaxExportedBytes {
+		return ""
 	}
 	if !utf8.ValidString(value) || strings.ContainsFunc(value, hidden) {
 		return "not printable"

@@ -28,8 +28,8 @@ func (e *Export) Age() time.Time {
 // that it was not.
 func (e Export) FirstSeen(at time.Time) Export {
 	e.Since = time.Time{}
-	if !at.IsZero() && at.Sub(e.Created) > unseenAge {
-		e.Since = timestamp(at)
+	if at = timestamp(at); !at.IsZero() && at.Sub(e.Created) > unseenAge { // to the second, as it is remembered
+		e.Since = at
 	}
 	return e
 }

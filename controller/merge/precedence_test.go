@@ -76,3 +76,21 @@ func TestRecall_M1(t *testing.T) {
 		})
 	}
 }
+
+// TestFirstSeenIsRemembered_M1: whenever an export is first seen, its age is one that [Export.Check] takes for remembered.
+func TestFirstSeenIsRemembered_M1(t *testing.T) {
+	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	since := 0
+	for _, after := range []time.Duration{0, unseenAge, unseenAge + time.Nanosecond, unseenAge + 500*time.Millisecond, unseenAge + time.Second, unseenAge + 1500*time.Millisecond} {
+		e := Export{Cluster: "a", Created: created}.FirstSeen(created.Add(after))
+		if !e.Since.IsZero() {
+			since++
+		}
+		if !e.Since.IsZero() && e.Since.Sub(created) <= unseenAge {
+			t.Errorf("first seen after %s, its age counts from %s", after, e.Since)
+		}
+	}
+	if since != 2 {
+		t.Errorf("%d were seen late, want 2", since)
+	}
+}

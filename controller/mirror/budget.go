@@ -113,7 +113,7 @@ func (s *Store[T]) ration(key types.NamespacedName) {
 		}
 		last := s.last(group)
 		b.left[group] = &leftOut{first: last.Name, weight: b.weights[last].weight, by: by, since: s.now()}
-		b.tell = append(b.tell, group)
+		b.note(group)
 		s.drop(last)
 	}
 }
@@ -149,11 +149,18 @@ func (b *Budget[T]) forget(key types.NamespacedName) {
 	}
 }
 
+// note has a group told, once for many objects of it in a row.
+func (b *Budget[T]) note(group types.NamespacedName) {
+	if n := len(b.tell); n == 0 || b.tell[n-1] != group {
+		b.tell = append(b.tell, group)
+	}
+}
+
 // anew notes that all of a group is about to be known again.
 func (b *Budget[T]) anew(group types.NamespacedName) {
 	if b.left[group] != nil {
 		delete(b.left, group)
-		b.tell = append(b.tell, group)
+		b.note(group)
 	}
 }
 

@@ -3,7 +3,6 @@ package mirror
 import (
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -34,8 +33,7 @@ func sized(name string, version, endpoints int) *discoveryv1.EndpointSlice {
 // kept are the first of its objects, and the store says that some are left out, and tells when that begins and ends. A little after
 // room was made, those come in that there is room for.
 func TestBudget_X6(t *testing.T) {
-	seed := rand.Uint64()
-	r := rand.New(rand.NewPCG(seed, 0))
+	r, seed := random()
 	name := types.NamespacedName{Namespace: "n", Name: "s"}
 	s := budgeted()
 	said, wanted := false, 0
@@ -48,7 +46,10 @@ func TestBudget_X6(t *testing.T) {
 	s.Selection.Unknown = func(types.NamespacedName) { wanted++ }
 	there, version := map[string]*discoveryv1.EndpointSlice{}, 1
 	all := func() []*discoveryv1.EndpointSlice {
-		list := slices.Collect(maps.Values(there))
+		list := make([]*discoveryv1.EndpointSlice, 0, len(there))
+		for _, name := range slices.Sorted(maps.Keys(there)) {
+			list = append(list, there[name])
+		}
 		r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		return list
 	}

@@ -1,4 +1,4 @@
-// Package mirror keeps one cluster's objects in memory. It knows nothing of multi-cluster services.
+// Package mirror keeps one cluster's objects in memory. Of multi-cluster services it knows only that their API has several versions.
 //
 // A [Feed] lists and watches one kind and fills a [Store]; a [Track] follows one resource through the API versions that are served,
 // and replaces a version only when the next one has synced (SPEC A7). A store answers what is there now: what the watch said,

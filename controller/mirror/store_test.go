@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -184,10 +185,19 @@ func TestStoreHandsOver(t *testing.T) {
 	}
 }
 
+var seed = flag.Uint64("seed", 0, "the seed of random changes, as a failure prints it; 0 takes a new one")
+
+// random returns a source of random numbers, and its seed, with which -seed repeats them.
+func random() (r *rand.Rand, from uint64) {
+	if from = *seed; from == 0 {
+		from = rand.Uint64()
+	}
+	return rand.New(rand.NewPCG(from, 0)), from
+}
+
 // TestGroupsFollowObjects: whatever comes and goes, in whatever order, a group holds exactly the objects that belong to it.
 func TestGroupsFollowObjects(t *testing.T) {
-	seed := rand.Uint64()
-	r := rand.New(rand.NewPCG(seed, 0))
+	r, seed := random()
 	s := newTestStore()
 	want := map[string]string{} // the group of each object
 	for version := range 5000 {

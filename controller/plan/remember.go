@@ -86,6 +86,9 @@ func Remembered(i *mcs.ServiceImport) ([]merge.Export, error) {
 	if !ok {
 		return nil, nil
 	}
+	if len(text) > maxRemembered { // no controller wrote it, and what it becomes could take many times as much
+		return nil, fmt.Errorf("annotation %s of ServiceImport %s/%s has %d bytes; at most %d are remembered", mcsapi.AnnotationExports, i.Namespace, i.Name, len(text), maxRemembered)
+	}
 	var exports []merge.Export
 	if err := json.Unmarshal([]byte(text), &exports); err != nil {
 		return nil, fmt.Errorf("annotation %s of ServiceImport %s/%s: %w", mcsapi.AnnotationExports, i.Namespace, i.Name, err)

@@ -235,7 +235,7 @@ type fields struct {
 	bad    bool   // something is wrong with the message
 }
 
-// Next goes to the next field, if there is one.
+// next goes to the next field, if there is one.
 func (f *fields) next() bool {
 	if f.bad || len(f.rest) == 0 {
 		return false

@@ -98,6 +98,11 @@ var broken = []struct {
 		forwarding(c1, 2, 2)
 		c1.Servers[1].Addresses = []string{"10.96.0.77"}
 	}, "c1 dns warning: kube-system/coredns forwards clusterset.local to 10.96.0.53:53, which is not mcs-dns/coredns-multicluster (10.96.0.77) → mcsctl dns"},
+	{"NodeLocal DNS forwards to the stock one, and that to ours", func(_ *Facts, c1, _ *Cluster) {
+		forwarding(c1, 2, 2)
+		c1.Servers = append(c1.Servers, nameserver.Server{Role: nameserver.NodeLocal, Namespace: "kube-system", Name: "node-local-dns",
+			Answer: corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", To: []string{"__PILLAR__CLUSTER__DNS__"}}})
+	}, ""},
 	{"our own CoreDNS serves", func(_ *Facts, c1, _ *Cluster) { forwarding(c1, 2, 2) }, ""},
 	{"the controller is scaled to 0", func(f *Facts, _, _ *Cluster) { f.Controller = &members.Controller{} },
 		" controller wrong: Deployment mcs-controller is scaled to 0 → kubectl scale -n mcs-system deployment/mcs-controller --replicas 2"},

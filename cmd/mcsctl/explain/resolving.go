@@ -142,7 +142,7 @@ func Caveats(s *nameserver.Server, servers []nameserver.Server, zone string, fla
 		return nil
 	}
 	name, where := strings.TrimSuffix(zone, "."), s.Namespace+"/"+s.Name
-	if to := own(servers); a.State == corefile.Forwarded && to != nil && len(to.Addresses) > 0 && !forwards(a.To, to.Addresses) {
+	if to := own(servers); s.Role == nameserver.Stock && a.State == corefile.Forwarded && to != nil && len(to.Addresses) > 0 && !forwards(a.To, to.Addresses) {
 		caveats = append(caveats, Caveat{fmt.Sprintf("%s forwards %s to %s, which is not %s/%s (%s)", where, name, strings.Join(a.To, ", "),
 			to.Namespace, to.Name, strings.Join(to.Addresses, ", ")), string(shell.Command("if that is not meant so: mcsctl dns%s", flags))})
 	}

@@ -6,17 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // This file finds the ranges that a registration declares for the endpoints of its cluster (SPEC X2). A range that is too
@@ -56,13 +57,17 @@ func (n networkRanges) implausible(others []Party) string {
 	if n.given {
 		return ""
 	}
+	room := map[int]float64{} // what is left of it, by the widest range of a family
 	for _, p := range n.ranges {
 		widest := widestIPv6
 		if p.Addr().Is4() {
 			widest = widestIPv4
 		}
-		if p.Bits() < widest {
-			return fmt.Sprintf("%s says %s, which is wider than the pods of one cluster need (a /%d)", n.from, p, widest)
+		if _, known := room[widest]; !known {
+			room[widest] = 1
+		}
+		if room[widest] -= math.Exp2(float64(widest - p.Bits())); room[widest] < 0 {
+			return fmt.Sprintf("%s says %s, which is wider than the pods of one cluster need (a /%d)", n.from, joined(n.ranges), widest)
 		}
 	}
 	for _, o := range others {

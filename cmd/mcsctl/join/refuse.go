@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -29,14 +28,18 @@ type Party struct {
 	Ignored bool
 }
 
-// ignoreRanges marks the parties with ids as those whose ranges don't count.
+// ignoreRanges marks the parties with ids as those whose ranges don't count. One without an id goes by its origin.
 func ignoreRanges(parties []Party, ids []string) error {
 	for _, id := range ids {
-		at := slices.IndexFunc(parties, func(p Party) bool { return p.ID == id })
-		if at < 0 {
+		found := false
+		for i := range parties { // a cluster may be both the one that is joined and a member of its own
+			if cmp.Or(parties[i].ID, parties[i].Origin) == id {
+				parties[i].Ignored, found = true, true
+			}
+		}
+		if !found {
 			return fmt.Errorf("--ignore-ranges %s: no member has that id", id)
 		}
-		parties[at].Ignored = true
 	}
 	return nil
 }

@@ -87,6 +87,10 @@ func TestIgnoredRanges_X2(t *testing.T) {
 	if err := Refuse(n, others); err == nil || !strings.Contains(err.Error(), "another cluster") {
 		t.Errorf("the id does not count: %v", err)
 	}
+	twice := []Party{{ID: "c2", Origin: "--from"}, greedy, {Origin: "Secret mcs-system/x", Pods: greedy.Pods}}
+	if err := ignoreRanges(twice, []string{"c2", "Secret mcs-system/x"}); err != nil || !twice[0].Ignored || !twice[1].Ignored || !twice[2].Ignored {
+		t.Errorf("a cluster that is there twice, and one without an id: %+v, %v", twice, err)
+	}
 	if err := ignoreRanges(others, []string{"c7"}); err == nil {
 		t.Error("a slip in an id is not noticed")
 	}

@@ -109,7 +109,7 @@ func Servers(ctx context.Context, kube kubernetes.Interface, mcsNamespace, zone 
 	for _, namespace := range ownNamespaces(mcsNamespace) {
 		own := Server{Role: Own, Namespace: namespace, Name: ownName, labels: ownLabel}
 		found, err := own.deployment(ctx, kube, zone)
-		if found && (own.Wanted > 0 || stock != nil && stock.Answer.State == corefile.Forwarded) { // nobody asks one that is scaled to 0
+		if err == nil && found && (own.Wanted > 0 || stock != nil && stock.Answer.State == corefile.Forwarded) { // nobody asks one that is scaled to 0
 			own.Addresses, err = addresses(ctx, kube, namespace)
 			out = append(out, own)
 		}
