@@ -156,12 +156,15 @@ func (w writer) write(ctx context.Context, a plan.Action) (object, error) {
 	return out, nil
 }
 
+// maxUID bounds a UID that an API server answers with; it is kept, to count Events.
+const maxUID = 128
+
 // reference points at the object that was written, for Events.
 func (w writer) reference(asked metav1.Object, got object) *corev1.ObjectReference {
 	ref := &corev1.ObjectReference{
 		APIVersion: w.gv, Kind: w.kind, Namespace: asked.GetNamespace(), Name: asked.GetName(), UID: asked.GetUID(),
 	}
-	if got != nil && got.GetUID() != "" {
+	if got != nil && got.GetUID() != "" && len(got.GetUID()) <= maxUID {
 		ref.UID = got.GetUID()
 	}
 	return ref

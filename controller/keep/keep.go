@@ -11,15 +11,16 @@ package keep
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
+
+	"github.com/clusterset/multicluster/internal/mcsapi"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
-
-	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 const (
@@ -120,6 +121,11 @@ func WholeService(s *corev1.Service) *corev1.Service {
 	}
 	kept := *s
 	kept.ManagedFields = nil
+	if _, marked := s.Annotations[markRefused]; marked || s.Annotations[markPorts] != "" { // which only this package sets
+		kept.Annotations = maps.Clone(s.Annotations)
+		delete(kept.Annotations, markRefused)
+		delete(kept.Annotations, markPorts)
+	}
 	if kept.Size() > MaxDerived {
 		return Service(s)
 	}

@@ -56,15 +56,16 @@ func Slice(s *discoveryv1.EndpointSlice, nodes bool) *discoveryv1.EndpointSlice 
 	return kept
 }
 
-// Weigh returns what a slice counts for: itself, its endpoints, its ports, and about the bytes of memory that it takes.
+// Weigh returns what a slice counts for: itself, its endpoints, its ports, and about the bytes of memory that it takes. An endpoint with
+// several addresses counts for each: DNS answers them all.
 func Weigh(s *discoveryv1.EndpointSlice) [4]int32 {
 	const (
 		object, endpoint, port, text = 512, 128, 56, 16
 	)
-	bytes := object
+	bytes, endpoints := object, 0
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
-		bytes += endpoint
+		bytes, endpoints = bytes+endpoint, endpoints+max(1, len(e.Addresses))
 		for _, a := range e.Addresses {
 			bytes += text + len(a)
 		}
@@ -84,5 +85,5 @@ func Weigh(s *discoveryv1.EndpointSlice) [4]int32 {
 			bytes += len(*p.Protocol)
 		}
 	}
-	return [4]int32{1, int32(len(s.Endpoints)), int32(len(s.Ports)), int32(bytes)}
+	return [4]int32{1, int32(endpoints), int32(len(s.Ports)), int32(bytes)}
 }

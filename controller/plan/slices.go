@@ -111,14 +111,16 @@ type budgetOf struct {
 
 // has takes room for one more slice, if there is enough.
 func (b *budgetOf) has(s *discoveryv1.EndpointSlice) bool {
-	if b.slices == keep.MaxSlices || b.endpoints+len(s.Endpoints) > keep.MaxEndpoints || b.ports+len(s.Ports) > keep.MaxSlicePorts {
+	weight := keep.Weigh(s)
+	endpoints, ports := int(weight[1]), int(weight[2])
+	if b.slices == keep.MaxSlices || b.endpoints+endpoints > keep.MaxEndpoints || b.ports+ports > keep.MaxSlicePorts {
 		if !b.told {
 			b.told = true
 			b.p.refused.add(b.cluster, furtherSlices, keep.FurtherSlices(0))
 		}
 		return false
 	}
-	b.slices, b.endpoints, b.ports = b.slices+1, b.endpoints+len(s.Endpoints), b.ports+len(s.Ports)
+	b.slices, b.endpoints, b.ports = b.slices+1, b.endpoints+endpoints, b.ports+ports
 	return true
 }
 
