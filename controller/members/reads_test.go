@@ -43,8 +43,11 @@ func TestReads_X6(t *testing.T) {
 		for range 100 {
 			r.add(7, func() (time.Duration, bool) { t.Error("what waits is read twice"); return 0, false })
 		}
-		if len(r.waiting) != 1000 || len(r.names) != 1000 {
-			t.Errorf("%d wait for %d names, want 1000", len(r.waiting), len(r.names))
+		r.mu.Lock()
+		waiting, names := len(r.waiting), len(r.names)
+		r.mu.Unlock()
+		if waiting != 1000 || names != 1000 {
+			t.Errorf("%d wait for %d names, want 1000", waiting, names)
 		}
 		time.Sleep(30 * time.Second)
 		synctest.Wait()

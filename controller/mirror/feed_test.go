@@ -143,10 +143,10 @@ func TestTriesWait_X6(t *testing.T) {
 								return
 							case <-time.After(c.life):
 							}
+							ended = time.Now() // before the event that ends it, for who looks at it then
 							for _, e := range c.events {
 								w.Action(e.Type, e.Object.DeepCopyObject())
 							}
-							ended = time.Now()
 						}()
 						return w, nil
 					},

@@ -97,13 +97,19 @@ spec:
 ---
 ` + exportedDB
 
-// pluginInOwnCoreDNS edits the Corefile of a cluster by the command of install.md.
+// pluginInOwnCoreDNS edits the Corefile of a cluster by the commands of install.md.
 func pluginInOwnCoreDNS(t *testing.T, s *clusterset.Set, c *clusterset.Cluster) {
 	t.Helper()
+	const file = "/tmp/Corefile"
+	mine, written := filepath.Join(t.TempDir(), "Corefile"), false
 	for _, command := range must[[]string](t)(docs.Commands("install.md", "The plugin in the cluster's own CoreDNS")) {
-		if strings.Contains(command, "replace -f -") {
-			typed(t, s, c, command)
+		if strings.Contains(command, file) {
+			typed(t, s, c, strings.ReplaceAll(command, file, mine))
+			written = written || strings.Contains(command, " apply ")
 		}
+	}
+	if !written {
+		t.Fatal("install.md writes no Corefile")
 	}
 	restartDNS(t, c)
 }

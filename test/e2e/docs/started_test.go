@@ -21,9 +21,10 @@ import (
 
 // reader is somebody who follows a page, on a machine in the network of the clusters.
 type reader struct {
-	t   *testing.T
-	set *clusterset.Set
-	env []string
+	t    *testing.T
+	set  *clusterset.Set
+	env  []string
+	home string
 }
 
 // newReader brings two clusters up that have nothing of ours, and gives the reader a kubeconfig and the programs.
@@ -49,10 +50,11 @@ func newReader(t *testing.T) *reader {
 	}
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	must(t, clientcmd.WriteToFile(*config, kubeconfig))
+	home := t.TempDir()
 	return &reader{t, set, []string{
-		"KUBECONFIG=" + kubeconfig, "HOME=" + t.TempDir(),
+		"KUBECONFIG=" + kubeconfig, "HOME=" + home,
 		"PATH=" + set.Programs.Kubernetes.Dir + ":" + filepath.Dir(built[0]) + ":" + os.Getenv("PATH"),
-	}}
+	}, home}
 }
 
 // types runs a command as it stands in a page, in the folder of the repository, and returns what was printed.
@@ -62,6 +64,7 @@ func (r *reader) types(command string) string {
 	must(r.t, err)
 	ctx, cancel := context.WithTimeout(r.t.Context(), 4*time.Minute)
 	defer cancel()
+	command = strings.ReplaceAll(command, "/tmp/Corefile", filepath.Join(r.home, "Corefile")) // other tests have one, too
 	args := append([]string{"-C", root}, r.env...)
 	cmd := r.set.Cluster("c1").Node.Command(ctx, "env", append(args, "bash", "-euo", "pipefail", "-c", command)...)
 	began := time.Now()
