@@ -64,6 +64,13 @@ func slice(from string, addresses ...string) discoveryv1.EndpointSlice {
 	return s
 }
 
+// c1Remembered is what an import keeps of the export of c1.
+const c1Remembered = `[{"cluster":"c1","created":"2026-01-01T00:00:00Z","sessionAffinity":"None","internalTrafficPolicy":"Cluster","ports":[{"number":80,"protocol":"TCP"}]}]`
+
+func rememberC1(f *Facts) {
+	f.Clusters[1].Import.Annotations = map[string]string{mcsapi.AnnotationExports: c1Remembered}
+}
+
 // another makes c3, which exports too.
 func another(f *Facts) *Cluster {
 	c := f.Clusters[0]
@@ -102,9 +109,20 @@ var broken = []struct {
 		another(f)
 		f.Clusters[0].Slices, f.Clusters[1].Imported = nil, f.Clusters[1].Imported[1:]
 	}, ""},
+	{"the exporter is not looked at", func(f *Facts, _, c2 *Cluster) {
+		rememberC1(f)
+		c2.Provider = true
+		c2.Service = &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, Spec: corev1.ServiceSpec{ClusterIP: "10.2.0.9"}}
+		f.Clusters = f.Clusters[1:]
+	}, ""},
+	{"the exporter is not looked at, and something is wrong here", func(f *Facts, _, c2 *Cluster) {
+		rememberC1(f)
+		c2.Reply.Rcode, c2.Reply.Addresses = "NXDOMAIN", nil
+		f.Clusters = f.Clusters[1:]
+	}, "c2 dns: says NXDOMAIN, want 10.2.0.17 → image with the plugin"},
 	{"the exporter is down, its export is remembered (L9)", func(_ *Facts, c1, c2 *Cluster) {
 		c1.Down, c1.Export, c1.Service, c1.Slices = "no answer", nil, nil, nil
-		c2.Import.Annotations = map[string]string{mcsapi.AnnotationExports: `[{"cluster":"c1","created":"2026-01-01T00:00:00Z","sessionAffinity":"None","internalTrafficPolicy":"Cluster","ports":[{"number":80,"protocol":"TCP"}]}]`}
+		c2.Import.Annotations = map[string]string{mcsapi.AnnotationExports: c1Remembered}
 	}, ""},
 	{"the exporter is down, nothing is known", func(_ *Facts, c1, _ *Cluster) {
 		c1.Down, c1.Export, c1.Service, c1.Slices = "no answer", nil, nil, nil

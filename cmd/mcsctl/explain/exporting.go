@@ -187,9 +187,9 @@ func (d *diagnosis) silent() (ids []string) {
 }
 
 // remembered counts the exports of silent clusters as they were last known, by what an import keeps of them: so does the
-// controller (SPEC L9).
+// controller (SPEC L9). Those of clusters that are not looked at count as well: a member of a hub, say, has nobody's credentials.
 func (d *diagnosis) remembered() {
-	silent := d.silent()
+	silent, elsewhere := d.silent(), map[string]bool{}
 	for i := range d.Clusters {
 		if d.Clusters[i].Import == nil {
 			continue
@@ -202,11 +202,21 @@ func (d *diagnosis) remembered() {
 			d.exports[n] = d.exports[n].Recall(kept, time.Time{}, false)
 		}
 		for n := range kept {
-			if at := slices.Index(silent, kept[n].Cluster); at >= 0 {
+			id := kept[n].Cluster
+			at := slices.Index(silent, id)
+			looked := slices.ContainsFunc(d.Clusters, func(c Cluster) bool { return c.ID == id })
+			switch {
+			case at >= 0:
 				silent = slices.Delete(silent, at, at+1)
-				d.exports, d.recalled = append(d.exports, kept[n]), true
-				d.look(nil, "export", Warning, "exported by "+kept[n].Cluster+" when it was last seen; not known now", "")
+				d.look(nil, "export", Warning, "exported by "+id+" when it was last seen; not known now", "")
+			case !looked && !elsewhere[id]:
+				elsewhere[id] = true
+				d.look(nil, "export", Unknown, fmt.Sprintf("exported by %s, says the import in %s; %s itself is not looked at", id, d.Clusters[i].ID, id),
+					"to look at it, too: --contexts or --cluster")
+			default:
+				continue
 			}
+			d.exports, d.recalled = append(d.exports, kept[n]), true
 		}
 	}
 }
