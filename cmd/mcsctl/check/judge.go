@@ -6,12 +6,12 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/version"
-
 	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
-	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
 	"github.com/clusterset/multicluster/internal/shell"
+
+	"k8s.io/apimachinery/pkg/util/version"
 )
 
 // maxSkew is how far two clocks may differ: the oldest export wins (SPEC M1).
@@ -23,14 +23,14 @@ var oldest = version.MustParseSemantic("1.22.0")
 // judging is a list of findings in the making.
 type judging struct {
 	Facts
-	steps []explain.Step
+	steps []finding.Step
 }
 
 // Judge says of each thing that is looked at what it is worth.
-func Judge(f Facts) []explain.Step {
+func Judge(f Facts) []finding.Step {
 	j := &judging{Facts: f}
 	if f.SecretsErr != nil {
-		j.say(nil, "members", explain.Unknown, f.SecretsErr.Error(), "use credentials that may, or --contexts")
+		j.say(nil, "members", finding.Unknown, f.SecretsErr.Error(), "use credentials that may, or --contexts")
 	}
 	j.controller()
 	for i := range f.Clusters {
@@ -41,8 +41,8 @@ func Judge(f Facts) []explain.Step {
 	return j.steps
 }
 
-func (j *judging) say(c *Cluster, link string, v explain.Verdict, found, do string) {
-	s := explain.Step{Link: link, Verdict: v, Found: found, Do: do}
+func (j *judging) say(c *Cluster, link string, v finding.Verdict, found, do string) {
+	s := finding.Step{Link: link, Verdict: v, Found: found, Do: do}
 	if c != nil {
 		s.Cluster = c.ID
 	}
@@ -55,32 +55,32 @@ func (j *judging) controller() {
 	}
 	logs := string(shell.Command("kubectl logs -n %s deployment/mcs-controller", j.Namespace))
 	if c := j.Controller; c.Replicas == 0 {
-		j.say(nil, "controller", explain.Wrong, "Deployment mcs-controller is scaled to 0",
+		j.say(nil, "controller", finding.Wrong, "Deployment mcs-controller is scaled to 0",
 			string(shell.Command("kubectl scale -n %s deployment/mcs-controller --replicas 2", j.Namespace)))
 	} else if c.Ready < c.Replicas {
-		j.say(nil, "controller", explain.Wrong, fmt.Sprintf("%d of %d replicas are ready", c.Ready, c.Replicas), logs)
+		j.say(nil, "controller", finding.Wrong, fmt.Sprintf("%d of %d replicas are ready", c.Ready, c.Replicas), logs)
 	} else {
-		j.say(nil, "controller", explain.OK, fmt.Sprintf("%d of %d replicas are ready", c.Ready, c.Replicas), "")
+		j.say(nil, "controller", finding.OK, fmt.Sprintf("%d of %d replicas are ready", c.Ready, c.Replicas), "")
 	}
 	switch l := j.Leader; {
 	case l == nil || l.Holder == "":
-		j.say(nil, "lease", explain.Wrong, "no replica leads", logs)
+		j.say(nil, "lease", finding.Wrong, "no replica leads", logs)
 	case j.Now.Sub(l.Renewed.Time) > time.Duration(l.Seconds)*time.Second:
-		j.say(nil, "lease", explain.Wrong, fmt.Sprintf("%s leads no more: the lease ran out", l.Holder), logs)
+		j.say(nil, "lease", finding.Wrong, fmt.Sprintf("%s leads no more: the lease ran out", l.Holder), logs)
 	default:
-		j.say(nil, "lease", explain.OK, l.Holder+" leads", "")
+		j.say(nil, "lease", finding.OK, l.Holder+" leads", "")
 	}
 }
 
 func (j *judging) cluster(c *Cluster) {
 	if c.Down != "" {
-		j.say(c, "server", explain.Wrong, "can't be reached from here: "+c.Down, "see to its address and credentials; those of a member are renewed by mcsctl join again")
+		j.say(c, "server", finding.Wrong, "can't be reached from here: "+c.Down, "see to its address and credentials; those of a member are renewed by mcsctl join again")
 		return
 	}
 	if v, err := version.ParseSemantic(c.Version); err == nil && v.LessThan(oldest) {
-		j.say(c, "server", explain.Wrong, c.Version+" is older than 1.22, the oldest that the API is for", "upgrade the cluster")
+		j.say(c, "server", finding.Wrong, c.Version+" is older than 1.22, the oldest that the API is for", "upgrade the cluster")
 	} else {
-		j.say(c, "server", explain.OK, c.Version, "")
+		j.say(c, "server", finding.OK, c.Version, "")
 	}
 	j.api(c)
 	if c.Registered {
@@ -96,13 +96,13 @@ func (j *judging) api(c *Cluster) {
 	install := string(shell.Command("kubectl apply --server-side -k deploy/crds%s", c.Flags))
 	switch {
 	case c.Provider && c.Exports == "":
-		j.say(c, "api", explain.Wrong, "ServiceExport is not served: the CRD is missing", install)
+		j.say(c, "api", finding.Wrong, "ServiceExport is not served: the CRD is missing", install)
 	case c.Consumer && c.Imports == "":
-		j.say(c, "api", explain.Wrong, "ServiceImport is not served: the CRD is missing", install)
+		j.say(c, "api", finding.Wrong, "ServiceImport is not served: the CRD is missing", install)
 	case c.Provider && c.Exports != "v1beta1" || c.Consumer && c.Imports != "v1beta1":
-		j.say(c, "api", explain.Warning, "only v1alpha1 is served, in which some fields may be missing", "newer CRDs: "+install)
+		j.say(c, "api", finding.Warning, "only v1alpha1 is served, in which some fields may be missing", "newer CRDs: "+install)
 	default:
-		j.say(c, "api", explain.OK, "v1beta1 is served", "")
+		j.say(c, "api", finding.OK, "v1beta1 is served", "")
 	}
 }
 
@@ -110,21 +110,21 @@ func (j *judging) rights(c *Cluster) {
 	again := string(shell.Command("mcsctl join %s", c.ID) + " again, with --from")
 	switch {
 	case len(c.Denied) > 0:
-		j.say(c, "rights", explain.Wrong, "the registered identity may not "+strings.Join(c.Denied, ", "), again)
+		j.say(c, "rights", finding.Wrong, "the registered identity may not "+strings.Join(c.Denied, ", "), again)
 	case c.NoStatus:
-		j.say(c, "rights", explain.Warning, "the registered identity may not write the status of ServiceExports; verdicts stand on the imports alone", "if that is not meant so: "+again)
+		j.say(c, "rights", finding.Warning, "the registered identity may not write the status of ServiceExports; verdicts stand on the imports alone", "if that is not meant so: "+again)
 	default:
-		j.say(c, "rights", explain.OK, "the registered identity may what it needs", "")
+		j.say(c, "rights", finding.OK, "the registered identity may what it needs", "")
 	}
 }
 
 func (j *judging) dns(c *Cluster) {
 	if c.ServersErr != "" {
-		j.say(c, "dns", explain.Unknown, "CoreDNS can't be looked at: "+c.ServersErr, "")
+		j.say(c, "dns", finding.Unknown, "CoreDNS can't be looked at: "+c.ServersErr, "")
 		return
 	}
 	if len(c.Servers) == 0 {
-		j.say(c, "dns", explain.Unknown, "no ConfigMap kube-system/coredns: this cluster's DNS is something else", "see to it that it sends "+j.Zone+" to a CoreDNS with multicluster (deploy/README.md)")
+		j.say(c, "dns", finding.Unknown, "no ConfigMap kube-system/coredns: this cluster's DNS is something else", "see to it that it sends "+j.Zone+" to a CoreDNS with multicluster (deploy/README.md)")
 	}
 	for i := range c.Servers {
 		j.server(c, &c.Servers[i])
@@ -136,32 +136,32 @@ func (j *judging) server(c *Cluster, s *nameserver.Server) {
 	where := s.Namespace + "/" + s.Name
 	switch {
 	case strings.Contains(s.Crash, "nknown directive") && strings.Contains(s.Crash, "multicluster"):
-		j.say(c, "dns", explain.Wrong, fmt.Sprintf("%s: the image %s does not know the plugin, and does not start with the line", where, s.Image),
+		j.say(c, "dns", finding.Wrong, fmt.Sprintf("%s: the image %s does not know the plugin, and does not start with the line", where, s.Image),
 			"put the image with the plugin back (an upgrade may have reverted it), or take the line out: deploy/README.md, What brings it back")
 		return
 	case s.Crash != "":
-		j.say(c, "dns", explain.Wrong, where+" does not start: "+s.Crash, string(shell.Command("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags)))
+		j.say(c, "dns", finding.Wrong, where+" does not start: "+s.Crash, string(shell.Command("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags)))
 		return
 	}
-	if do := explain.Advice(s, c.Servers, j.Zone, c.Flags); do != "" {
-		j.say(c, "dns", explain.Wrong, explain.Describe(s, j.Zone), do)
+	if do := finding.Advice(s, c.Servers, j.Zone, c.Flags); do != "" {
+		j.say(c, "dns", finding.Wrong, finding.Describe(s, j.Zone), do)
 		return
 	}
-	if found, do := explain.Down(s, c.Flags); found != "" {
-		j.say(c, "dns", explain.Wrong, found, do)
+	if found, do := finding.Down(s, c.Flags); found != "" {
+		j.say(c, "dns", finding.Wrong, found, do)
 		return
 	}
 	if s.Wanted > 0 && s.Ready < s.Wanted {
-		j.say(c, "dns", explain.Warning, fmt.Sprintf("%s: %d of %d pods are ready", where, s.Ready, s.Wanted), string(shell.Command("kubectl get pods -n %s%s", s.Namespace, c.Flags)))
+		j.say(c, "dns", finding.Warning, fmt.Sprintf("%s: %d of %d pods are ready", where, s.Ready, s.Wanted), string(shell.Command("kubectl get pods -n %s%s", s.Namespace, c.Flags)))
 	}
-	for _, caveat := range explain.Caveats(s, c.Servers, j.Zone, c.Flags) {
-		j.say(c, "dns", explain.Warning, caveat.Found, caveat.Do)
+	for _, caveat := range finding.Caveats(s, c.Servers, j.Zone, c.Flags) {
+		j.say(c, "dns", finding.Warning, caveat.Found, caveat.Do)
 	}
 	if s.Role == nameserver.Stock && s.Answer.State == corefile.Served && len(c.DNSDenied) > 0 {
-		j.say(c, "dns", explain.Wrong, where+" may not "+strings.Join(c.DNSDenied, ", ")+"; the zone is SERVFAIL", string(shell.Command("kubectl apply -k deploy/coredns-stock%s", c.Flags)))
+		j.say(c, "dns", finding.Wrong, where+" may not "+strings.Join(c.DNSDenied, ", ")+"; the zone is SERVFAIL", string(shell.Command("kubectl apply -k deploy/coredns-stock%s", c.Flags)))
 		return
 	}
-	j.say(c, "dns", explain.OK, explain.Describe(s, j.Zone), "")
+	j.say(c, "dns", finding.OK, finding.Describe(s, j.Zone), "")
 }
 
 // clocks compares those of every two clusters.
@@ -182,9 +182,9 @@ func (j *judging) clocks() {
 	switch {
 	case low == nil || low == high:
 	case high.Skew-low.Skew > maxSkew:
-		j.say(nil, "clocks", explain.Warning, fmt.Sprintf("the clock of %s is %s ahead of that of %s; which export is the oldest is told by them", high.ID, (high.Skew-low.Skew).Round(time.Second), low.ID), "synchronise the clocks of the API servers")
+		j.say(nil, "clocks", finding.Warning, fmt.Sprintf("the clock of %s is %s ahead of that of %s; which export is the oldest is told by them", high.ID, (high.Skew-low.Skew).Round(time.Second), low.ID), "synchronise the clocks of the API servers")
 	default:
-		j.say(nil, "clocks", explain.OK, fmt.Sprintf("those of all clusters agree to %s", maxSkew), "")
+		j.say(nil, "clocks", finding.OK, fmt.Sprintf("those of all clusters agree to %s", maxSkew), "")
 	}
 }
 
@@ -201,15 +201,15 @@ func (j *judging) ranges() {
 			b := &j.Clusters[n]
 			if x, y, found := overlap(a.Pods, b.Pods); found {
 				clean = false
-				j.say(nil, "pod-ranges", explain.Wrong, fmt.Sprintf("the pods of %s have %s, those of %s have %s, which overlap", b.ID, y, a.ID, x), "packets between them can't be routed; give one of them another range")
+				j.say(nil, "pod-ranges", finding.Wrong, fmt.Sprintf("the pods of %s have %s, those of %s have %s, which overlap", b.ID, y, a.ID, x), "packets between them can't be routed; give one of them another range")
 			}
 		}
 	}
 	switch {
 	case len(unknown) > 0:
-		j.say(nil, "pod-ranges", explain.Unknown, "not known of "+strings.Join(unknown, ", ")+": no node tells them", "mcsctl join with --pod-cidrs notes them")
+		j.say(nil, "pod-ranges", finding.Unknown, "not known of "+strings.Join(unknown, ", ")+": no node tells them", "mcsctl join with --pod-cidrs notes them")
 	case clean:
-		j.say(nil, "pod-ranges", explain.OK, "no two clusters share addresses", "")
+		j.say(nil, "pod-ranges", finding.OK, "no two clusters share addresses", "")
 	}
 }
 

@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
-	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -122,9 +122,9 @@ func TestJudge(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := well()
 			c.break_(&f, &f.Clusters[0], &f.Clusters[1])
-			var got []explain.Step
+			var got []finding.Step
 			for _, s := range Judge(f) {
-				if s.Verdict != explain.OK {
+				if s.Verdict != finding.OK {
 					got = append(got, s)
 				}
 			}

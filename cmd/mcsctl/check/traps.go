@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 
-	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Labels and annotations of Istio.
@@ -89,16 +89,16 @@ func (j *judging) gateway(c *Cluster, g gateway) {
 		trapped[found], advice[found] = append(trapped[found], r.Name), do
 	}
 	for _, found := range order {
-		j.say(c, "gateway", explain.Warning, fmt.Sprintf("%s: %s: %s", g.name, found, some(trapped[found])), advice[found]+": "+page+g.section)
+		j.say(c, "gateway", finding.Warning, fmt.Sprintf("%s: %s: %s", g.name, found, some(trapped[found])), advice[found]+": "+page+g.section)
 	}
 	switch {
 	case len(order) > 0:
 	case c.Readers.NoRoutes:
-		j.say(c, "gateway", explain.None, g.name+" is installed; its routes can't be listed, and were not checked", "for what to write into them, see "+page+g.section)
+		j.say(c, "gateway", finding.None, g.name+" is installed; its routes can't be listed, and were not checked", "for what to write into them, see "+page+g.section)
 	case len(routes) > 0:
-		j.say(c, "gateway", explain.OK, g.name+" serves imported services: "+some(routes), "")
+		j.say(c, "gateway", finding.OK, g.name+" serves imported services: "+some(routes), "")
 	default:
-		j.say(c, "gateway", explain.None, g.name+" is installed; no route has an imported service as a backend", "for what to write into them, see "+page+g.section)
+		j.say(c, "gateway", finding.None, g.name+" is installed; no route has an imported service as a backend", "for what to write into them, see "+page+g.section)
 	}
 }
 
@@ -106,18 +106,18 @@ func (j *judging) mesh(c *Cluster) {
 	r := &c.Readers
 	if slices.Contains(r.Groups, groupIstio) {
 		if r.NoMesh {
-			j.say(c, "mesh", explain.None, "Istio is installed; namespaces or Services can't be listed, and were not checked", "see "+page+"istio-with-sidecars")
+			j.say(c, "mesh", finding.None, "Istio is installed; namespaces or Services can't be listed, and were not checked", "see "+page+"istio-with-sidecars")
 		}
 		if len(r.Sidecars) > 0 {
-			j.say(c, "mesh", explain.Warning, "Istio's sidecars ignore the endpoints of imported services: "+some(r.Sidecars),
+			j.say(c, "mesh", finding.Warning, "Istio's sidecars ignore the endpoints of imported services: "+some(r.Sidecars),
 				"export the annotation "+annotationExportTo+`: "~": `+page+"istio-with-sidecars")
 		}
 		if len(r.Ambient) > 0 {
-			j.say(c, "mesh", explain.None, "Istio's ambient mode sends traffic to endpoints of other clusters without mTLS: "+some(r.Ambient), "see "+page+"istio-ambient")
+			j.say(c, "mesh", finding.None, "Istio's ambient mode sends traffic to endpoints of other clusters without mTLS: "+some(r.Ambient), "see "+page+"istio-ambient")
 		}
 	}
 	if slices.Contains(r.Groups, groupLinkerd) {
-		j.say(c, "mesh", explain.None, "Linkerd is installed; it sends traffic to imported endpoints without mTLS", "see "+page+"linkerd")
+		j.say(c, "mesh", finding.None, "Linkerd is installed; it sends traffic to imported endpoints without mTLS", "see "+page+"linkerd")
 	}
 }
 

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
 )
 
 // TestTraps_G3: what is said of each reader, with what is written for it and without.
@@ -56,7 +56,7 @@ func TestTraps_G3(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := well()
 			f.Clusters[0].Readers = c.readers
-			var got []explain.Step
+			var got []finding.Step
 			for _, s := range Judge(f) {
 				if s.Link == "gateway" || s.Link == "mesh" {
 					got = append(got, s)
@@ -72,7 +72,7 @@ func TestTraps_G3(t *testing.T) {
 			for i, s := range got {
 				head, rest, _ := strings.Cut(want[i], ": ")
 				found, do, _ := strings.Cut(rest, " → ")
-				if s.Cluster != "c1" || s.Link+" "+string(s.Verdict) != head || !strings.Contains(s.Found, found) || !strings.Contains(s.Do, do) || s.Verdict == explain.OK && s.Do != "" {
+				if s.Cluster != "c1" || s.Link+" "+string(s.Verdict) != head || !strings.Contains(s.Found, found) || !strings.Contains(s.Do, do) || s.Verdict == finding.OK && s.Do != "" {
 					t.Errorf("got %+v, want %s", s, want[i])
 				}
 			}

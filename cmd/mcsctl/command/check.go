@@ -3,11 +3,11 @@ package command
 import (
 	"slices"
 
-	"github.com/spf13/cobra"
-
 	"github.com/clusterset/multicluster/cmd/mcsctl/check"
-	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/cmd/mcsctl/screen"
+
+	"github.com/spf13/cobra"
 )
 
 func (a *app) check() *cobra.Command {
@@ -28,9 +28,9 @@ do not find the endpoints of imported services.`,
 				err = a.screen.Data(steps)
 			} else {
 				a.screen.Line("%s", a.screen.Bold("clusterset "+set.ClusterSet()))
-				explain.PrintSteps(a.screen, steps, true)
+				finding.Print(a.screen, steps, true)
 			}
-			if err == nil && slices.ContainsFunc(steps, func(s explain.Step) bool { return s.Verdict == explain.Wrong }) {
+			if err == nil && slices.ContainsFunc(steps, func(s finding.Step) bool { return s.Verdict == finding.Wrong }) {
 				err = errProblem
 			}
 			return err

@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	discoveryv1 "k8s.io/api/discovery/v1"
-
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/rules"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/internal/shell"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
 // unreadable says that the namespace's rule, by which the Service might be exported, can't be read.
@@ -21,7 +22,7 @@ func (d *diagnosis) unreadable(c *Cluster) bool {
 	}
 	_, err := rules.Rules{}.For(c.Namespace)
 	if err != nil {
-		d.look(c, "export", Wrong, "not exported from here, and no rule can say whether it should be: "+err.Error(),
+		d.look(c, "export", finding.Wrong, "not exported from here, and no rule can say whether it should be: "+err.Error(),
 			string("mend the rule: "+shell.Command("kubectl annotate namespace %s --overwrite %s=SELECTOR%s", d.Key.Namespace, mcsapi.AnnotationExportSelector, c.Flags)))
 	}
 	return err != nil
@@ -30,13 +31,13 @@ func (d *diagnosis) unreadable(c *Cluster) bool {
 // offeredTo says of a provider whom its export is for, and that a rule made it (SPEC P1, P2).
 func (d *diagnosis) offeredTo(c *Cluster) {
 	if mcsapi.MadeByRule(c.Export.Labels) {
-		d.look(c, "choice", OK, "exported by rule: the controller made the ServiceExport, and deletes it when the rule does not hold any more", "")
+		d.look(c, "choice", finding.OK, "exported by rule: the controller made the ServiceExport, and deletes it when the rule does not hold any more", "")
 	}
 	consumers := merge.Consumers(c.Export)
 	switch {
 	case consumers == nil:
 	case len(consumers) == 0:
-		d.look(c, "choice", Warning, "for no cluster: annotation "+mcsapi.AnnotationConsumers+" names none", "name clusters, or take it off")
+		d.look(c, "choice", finding.Warning, "for no cluster: annotation "+mcsapi.AnnotationConsumers+" names none", "name clusters, or take it off")
 	default:
 		d.named(c, mcsapi.AnnotationConsumers, consumers, "only for "+strings.Join(consumers, ", "))
 	}
@@ -53,10 +54,10 @@ func (d *diagnosis) named(c *Cluster, annotation string, ids []string, found str
 			slices.ContainsFunc(d.Clusters, func(c Cluster) bool { return c.ID == id })
 	})
 	if len(unknown) > 0 {
-		d.look(c, "choice", Warning, found+"; not known: "+strings.Join(unknown, ", "), "are the ids right? mcsctl status lists the members")
+		d.look(c, "choice", finding.Warning, found+"; not known: "+strings.Join(unknown, ", "), "are the ids right? mcsctl status lists the members")
 		return
 	}
-	d.look(c, "choice", OK, found, "")
+	d.look(c, "choice", finding.OK, found, "")
 }
 
 // sees says whether a consumer gets the export of a cluster (SPEC P2).
@@ -105,7 +106,7 @@ func (d *diagnosis) chosen(c *Cluster) {
 	if len(idle) > 0 {
 		found += "; in reserve: " + strings.Join(slices.Sorted(maps.Keys(idle)), ", ")
 	}
-	d.look(c, "choice", OK, found, "")
+	d.look(c, "choice", finding.OK, found, "")
 }
 
 func orNone(ids []string) string {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/internal/shell"
 )
@@ -12,7 +13,7 @@ import (
 // diagnosis is a report in the making.
 type diagnosis struct {
 	Facts
-	steps []Step
+	steps []finding.Step
 	// exports are the valid ones; endpoints are the ready ones' addresses, by exporting cluster.
 	exports   []merge.Export
 	merged    merge.Result
@@ -28,7 +29,7 @@ func Diagnose(f Facts) Report {
 	d.merging()
 	d.importing()
 	r := Report{Name: f.Key.String(), Domain: domain(f), Steps: d.steps}
-	if at := slices.IndexFunc(r.Steps, func(s Step) bool { return s.Verdict == Wrong }); at >= 0 {
+	if at := slices.IndexFunc(r.Steps, func(s finding.Step) bool { return s.Verdict == finding.Wrong }); at >= 0 {
 		r.Problem = &r.Steps[at]
 	}
 	return r
@@ -39,8 +40,8 @@ func domain(f Facts) string {
 }
 
 // look notes a link.
-func (d *diagnosis) look(c *Cluster, link string, v Verdict, found, do string) {
-	s := Step{Link: link, Verdict: v, Found: found, Do: do}
+func (d *diagnosis) look(c *Cluster, link string, v finding.Verdict, found, do string) {
+	s := finding.Step{Link: link, Verdict: v, Found: found, Do: do}
 	if c != nil {
 		s.Cluster = c.ID
 	}
@@ -51,7 +52,7 @@ func (d *diagnosis) look(c *Cluster, link string, v Verdict, found, do string) {
 func (d *diagnosis) unread(c *Cluster, link, resource string) bool {
 	why, ok := c.Unread[resource]
 	if ok {
-		d.look(c, link, Unknown, resource+" can't be read: "+why, "")
+		d.look(c, link, finding.Unknown, resource+" can't be read: "+why, "")
 	}
 	return ok
 }
@@ -64,14 +65,14 @@ func (d *diagnosis) merging() {
 	d.merged = merge.Merge(d.exports, d.Now)
 	found := fmt.Sprintf("%s %s, exported by %s", d.merged.Type(), ports(d.merged.Ports), strings.Join(d.merged.Clusters, ", "))
 	if len(d.merged.Conflicts) == 0 {
-		d.look(nil, "merge", OK, found, "")
+		d.look(nil, "merge", finding.OK, found, "")
 	} else {
 		reasons := make([]string, len(d.merged.Conflicts))
 		messages := make([]string, len(d.merged.Conflicts))
 		for i, c := range d.merged.Conflicts {
 			reasons[i], messages[i] = string(c.Reason), c.Message
 		}
-		d.look(nil, "merge", Warning, found+"; "+strings.Join(reasons, ", ")+": "+strings.Join(messages, "; "),
+		d.look(nil, "merge", finding.Warning, found+"; "+strings.Join(reasons, ", ")+": "+strings.Join(messages, "; "),
 			"make the Services of all exporting clusters alike")
 	}
 	total := 0
@@ -94,8 +95,8 @@ func (d *diagnosis) blind(resource string) bool {
 // firstUnready turns the warning that an exporting cluster has no ready endpoint into what is wrong, where no other has any.
 func (d *diagnosis) firstUnready() {
 	for i := range d.steps {
-		if d.steps[i].Link == "endpoints" && d.steps[i].Verdict == Warning {
-			d.steps[i].Verdict = Wrong
+		if d.steps[i].Link == "endpoints" && d.steps[i].Verdict == finding.Warning {
+			d.steps[i].Verdict = finding.Wrong
 			return
 		}
 	}
@@ -118,9 +119,9 @@ func (d *diagnosis) controller(needed bool) {
 	if d.Controller == nil {
 		return
 	}
-	bad := Warning
+	bad := finding.Warning
 	if needed {
-		bad = Wrong
+		bad = finding.Wrong
 	}
 	do := "look at its log: " + d.logs()
 	switch l := d.Leader; {
@@ -129,7 +130,7 @@ func (d *diagnosis) controller(needed bool) {
 	case d.Now.Sub(l.Renewed.Time).Seconds() > float64(l.Seconds):
 		d.look(nil, "controller", bad, fmt.Sprintf("none leads: %s last said so %s ago", l.Holder, ago(d.Now.Sub(l.Renewed.Time))), do)
 	default:
-		d.look(nil, "controller", OK, l.Holder+" leads", "")
+		d.look(nil, "controller", finding.OK, l.Holder+" leads", "")
 	}
 }
 

@@ -6,18 +6,19 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
-
 	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -236,7 +237,7 @@ func TestCaveats_D18(t *testing.T) {
 	r := Diagnose(*f)
 	var warned []string
 	for _, s := range r.Steps {
-		if s.Verdict == Warning && s.Cluster == "c2" && s.Link == "coredns" && strings.HasSuffix(s.Do, "kubectl edit configmap -n kube-system coredns") {
+		if s.Verdict == finding.Warning && s.Cluster == "c2" && s.Link == "coredns" && strings.HasSuffix(s.Do, "kubectl edit configmap -n kube-system coredns") {
 			warned = append(warned, s.Found)
 		}
 	}
@@ -244,7 +245,7 @@ func TestCaveats_D18(t *testing.T) {
 		t.Errorf("got warnings %q, problem %+v", warned, r.Problem)
 	}
 	f.Clusters[1].Servers[0].Answer.State = corefile.Missing
-	if caveats := Caveats(&f.Clusters[1].Servers[0], f.Clusters[1].Servers, f.Zone, ""); caveats != nil {
+	if caveats := finding.Caveats(&f.Clusters[1].Servers[0], f.Clusters[1].Servers, f.Zone, ""); caveats != nil {
 		t.Errorf("the zone is not answered, and yet: %+v", caveats)
 	}
 }

@@ -6,17 +6,18 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
-
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/internal/shell"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 )
 
 // exporting looks at every provider. What is wrong with one export matters as long as no other cluster exports the name;
@@ -31,13 +32,13 @@ func (d *diagnosis) exporting() {
 	d.remembered()
 	if len(d.exports) > 0 {
 		for i := from; i < len(d.steps); i++ {
-			if d.steps[i].Verdict == Wrong {
-				d.steps[i].Verdict = Warning
+			if d.steps[i].Verdict == finding.Wrong {
+				d.steps[i].Verdict = finding.Warning
 			}
 		}
 		return
 	}
-	if !slices.ContainsFunc(d.steps[from:], func(s Step) bool { return s.Verdict == Wrong }) {
+	if !slices.ContainsFunc(d.steps[from:], func(s finding.Step) bool { return s.Verdict == finding.Wrong }) {
 		d.nobody()
 	}
 }
@@ -45,22 +46,22 @@ func (d *diagnosis) exporting() {
 // export looks at one provider: its ServiceExport, Service and endpoints.
 func (d *diagnosis) export(c *Cluster) {
 	if c.Down != "" {
-		d.look(c, "cluster", Unknown, "can't be reached from here: "+c.Down, "")
+		d.look(c, "cluster", finding.Unknown, "can't be reached from here: "+c.Down, "")
 		return
 	}
 	switch {
 	case c.NotServed["serviceexports"]:
-		d.look(c, "export", Wrong, "the API server does not serve ServiceExport: the CRD is missing", install(c))
+		d.look(c, "export", finding.Wrong, "the API server does not serve ServiceExport: the CRD is missing", install(c))
 		return
 	case d.unread(c, "export", "serviceexports"):
 		return
 	case c.Export == nil && c.Service != nil && !derived(c.Service):
 		if !d.unreadable(c) {
-			d.look(c, "export", None, "not exported from here, though a Service "+d.Key.Name+" is here", "")
+			d.look(c, "export", finding.None, "not exported from here, though a Service "+d.Key.Name+" is here", "")
 		}
 		return
 	case c.Export == nil:
-		d.look(c, "export", None, "not exported from here", "")
+		d.look(c, "export", finding.None, "not exported from here", "")
 		return
 	case d.unread(c, "export", "services"):
 		return
@@ -70,7 +71,7 @@ func (d *diagnosis) export(c *Cluster) {
 	}
 	e, invalid := merge.Of(c.ID, keep.Export(c.Export), keep.Service(c.Service), c.Limits.MayExportKey) // as the controller has them
 	if invalid != nil {
-		d.look(c, "export", Wrong, fmt.Sprintf("not valid, %s: %s", invalid.Reason, invalid.Message), d.repair(c, invalid))
+		d.look(c, "export", finding.Wrong, fmt.Sprintf("not valid, %s: %s", invalid.Reason, invalid.Message), d.repair(c, invalid))
 		return
 	}
 	d.exports = append(d.exports, e)
@@ -84,7 +85,7 @@ func derived(s *corev1.Service) bool { return s.Labels[mcsapi.LabelClusterSet] !
 // verdict compares what a controller said of a valid export with what should be said.
 func (d *diagnosis) verdict(c *Cluster) {
 	if refused := refusedKeys(c); refused != "" {
-		d.look(c, "export", Warning, "valid, but "+refused,
+		d.look(c, "export", finding.Warning, "valid, but "+refused,
 			"take those keys out of spec.exportedLabels and spec.exportedAnnotations; a domain that is not reserved can be allowed: "+d.limitOf(registration.LimitExportedKeys))
 		return
 	}
@@ -93,14 +94,14 @@ func (d *diagnosis) verdict(c *Cluster) {
 	switch {
 	case valid == nil && d.Controller != nil && d.Controller.Self != "" && d.Controller.Self != c.ID:
 		// One writer: the controller here only reads that cluster (DESIGN 3).
-		d.look(c, "export", OK, "valid, exported "+ago(d.Now.Sub(c.Export.CreationTimestamp.Time))+" ago; a controller there would say so in its status", "")
+		d.look(c, "export", finding.OK, "valid, exported "+ago(d.Now.Sub(c.Export.CreationTimestamp.Time))+" ago; a controller there would say so in its status", "")
 	case valid == nil:
-		d.look(c, "export", Warning, "valid, but no controller has said so in its status",
+		d.look(c, "export", finding.Warning, "valid, but no controller has said so in its status",
 			"if that goes on: is the cluster a member (mcsctl status), and may the controller write the status (mcsctl check)?")
 	case ready != nil && ready.Status != metav1.ConditionTrue:
-		d.look(c, "export", Warning, "valid, but not ready: "+ready.Message, "")
+		d.look(c, "export", finding.Warning, "valid, but not ready: "+ready.Message, "")
 	default:
-		d.look(c, "export", OK, "valid, exported "+ago(d.Now.Sub(c.Export.CreationTimestamp.Time))+" ago", "")
+		d.look(c, "export", finding.OK, "valid, exported "+ago(d.Now.Sub(c.Export.CreationTimestamp.Time))+" ago", "")
 	}
 }
 
@@ -114,13 +115,13 @@ func (d *diagnosis) service(c *Cluster) {
 	found := fmt.Sprintf("%d of %d ready behind Service %s", len(addresses), total, d.Key.Name)
 	switch {
 	case len(addresses) > 0:
-		d.look(c, "endpoints", OK, found, "")
+		d.look(c, "endpoints", finding.OK, found, "")
 	case total > 0:
-		d.look(c, "endpoints", Warning, found, "find out why the pods are not ready: "+d.pods(c))
+		d.look(c, "endpoints", finding.Warning, found, "find out why the pods are not ready: "+d.pods(c))
 	case len(c.Service.Spec.Selector) == 0:
-		d.look(c, "endpoints", Warning, fmt.Sprintf("Service %s has no selector, and nobody made EndpointSlices for it", d.Key.Name), "make them, or give the Service a selector")
+		d.look(c, "endpoints", finding.Warning, fmt.Sprintf("Service %s has no selector, and nobody made EndpointSlices for it", d.Key.Name), "make them, or give the Service a selector")
 	default:
-		d.look(c, "endpoints", Warning, fmt.Sprintf("no pod backs Service %s", d.Key.Name),
+		d.look(c, "endpoints", finding.Warning, fmt.Sprintf("no pod backs Service %s", d.Key.Name),
 			"is something running with the labels it selects? "+d.pods(c))
 	}
 }
@@ -163,7 +164,7 @@ func (d *diagnosis) nobody() {
 	for i := range d.Clusters {
 		c := &d.Clusters[i]
 		if c.Provider && c.Export == nil && c.Service != nil && !derived(c.Service) && len(silent) == 0 {
-			d.look(nil, "export", Wrong, fmt.Sprintf("no cluster exports %s; %s has a Service of that name", d.Key, c.ID),
+			d.look(nil, "export", finding.Wrong, fmt.Sprintf("no cluster exports %s; %s has a Service of that name", d.Key, c.ID),
 				string(shell.Command("mcsctl export %s%s", d.Key, c.Flags)))
 			return
 		}
@@ -173,7 +174,7 @@ func (d *diagnosis) nobody() {
 		names := strings.Join(silent, ", ")
 		found, do = found+"; not known of "+names, "see to it that "+names+" can be reached and read; "+do
 	}
-	d.look(nil, "export", Wrong, found, do)
+	d.look(nil, "export", finding.Wrong, found, do)
 }
 
 // silent are the providers of which it is not known what they export.
@@ -208,10 +209,10 @@ func (d *diagnosis) remembered() {
 			switch {
 			case at >= 0:
 				silent = slices.Delete(silent, at, at+1)
-				d.look(nil, "export", Warning, "exported by "+id+" when it was last seen; not known now", "")
+				d.look(nil, "export", finding.Warning, "exported by "+id+" when it was last seen; not known now", "")
 			case !looked && !elsewhere[id]:
 				elsewhere[id] = true
-				d.look(nil, "export", Unknown, fmt.Sprintf("exported by %s, says the import in %s; %s itself is not looked at", id, d.Clusters[i].ID, id),
+				d.look(nil, "export", finding.Unknown, fmt.Sprintf("exported by %s, says the import in %s; %s itself is not looked at", id, d.Clusters[i].ID, id),
 					"to look at it, too: --contexts or --cluster")
 			default:
 				continue

@@ -9,15 +9,16 @@ package explain
 import (
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/types"
-	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
-
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/shell"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 )
 
 // Facts are all that is known of one name. They are not changed once gathered.
@@ -76,36 +77,11 @@ type Connect struct {
 	Err     string        `json:"err,omitempty"`
 }
 
-// Verdict is what a link of the chain is worth.
-type Verdict string
-
-// The verdicts. Only Wrong makes the service not work.
-const (
-	OK      Verdict = "ok"
-	None    Verdict = "none"    // nothing is there, and nothing needs to be
-	Unknown Verdict = "unknown" // it could not be looked at
-	Warning Verdict = "warning" // it works, but not as somebody meant it
-	Wrong   Verdict = "wrong"
-)
-
-// Step is one link of the chain, looked at.
-type Step struct {
-	// Cluster is empty for what concerns all of them.
-	Cluster string `json:"cluster,omitempty"`
-	// Link names it: "export", "endpoints", "dns", ...
-	Link    string  `json:"link"`
-	Verdict Verdict `json:"verdict"`
-	// Found is what there is, in one line.
-	Found string `json:"found"`
-	// Do is what to do about it, if anything.
-	Do string `json:"do,omitempty"`
-}
-
 // Report is the explanation.
 type Report struct {
-	Name   string `json:"name"`
-	Domain string `json:"domain"`
-	Steps  []Step `json:"steps"`
+	Name   string         `json:"name"`
+	Domain string         `json:"domain"`
+	Steps  []finding.Step `json:"steps"`
 	// Problem is the first link that is wrong; nil if none is.
-	Problem *Step `json:"problem,omitempty"`
+	Problem *finding.Step `json:"problem,omitempty"`
 }

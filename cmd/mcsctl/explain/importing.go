@@ -5,15 +5,16 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
-
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/internal/shell"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 )
 
 // importing looks at every consumer. That a cluster does not import the name is wrong only if none does: nobody says that
@@ -28,7 +29,7 @@ func (d *diagnosis) importing() {
 	}
 	steps := slices.Clone(d.steps[from:])
 	d.steps = d.steps[:from]
-	d.controller(slices.ContainsFunc(steps, func(s Step) bool { return s.Verdict == Wrong && byController[s.Link] }))
+	d.controller(slices.ContainsFunc(steps, func(s finding.Step) bool { return s.Verdict == finding.Wrong && byController[s.Link] }))
 	d.steps = append(d.steps, steps...)
 }
 
@@ -40,12 +41,12 @@ var byController = map[string]bool{"import": true, "service": true, "slices": tr
 func (d *diagnosis) arrived(c *Cluster, some bool) bool {
 	if c.Down != "" {
 		if !c.Provider { // else it was said
-			d.look(c, "cluster", Unknown, "can't be reached from here: "+c.Down, "")
+			d.look(c, "cluster", finding.Unknown, "can't be reached from here: "+c.Down, "")
 		}
 		return false
 	}
 	if c.NotServed["serviceimports"] {
-		d.look(c, "import", Wrong, "the API server does not serve ServiceImport: the CRD is missing", install(c))
+		d.look(c, "import", finding.Wrong, "the API server does not serve ServiceImport: the CRD is missing", install(c))
 		return false
 	}
 	if d.unread(c, "import", "serviceimports") {
@@ -65,9 +66,9 @@ func (d *diagnosis) namespace(c *Cluster, some bool) bool {
 	if _, unread := c.Unread["namespaces"]; unread || c.Import != nil {
 		return true // if there is an import, there is a namespace
 	}
-	missing := Wrong
+	missing := finding.Wrong
 	if some {
-		missing = None
+		missing = finding.None
 	}
 	switch {
 	case c.Namespace == nil:
@@ -89,7 +90,7 @@ func (d *diagnosis) imported(c *Cluster, some bool) bool {
 		return false
 	}
 	if set := plan.OtherSet(i, d.set()); d.Controller != nil && set != "" {
-		d.look(c, "import", Wrong, fmt.Sprintf("clusterset %s serves this ServiceImport, not %s", set, d.set()),
+		d.look(c, "import", finding.Wrong, fmt.Sprintf("clusterset %s serves this ServiceImport, not %s", set, d.set()),
 			"delete it, or look with a controller of that clusterset")
 		return false
 	}
@@ -97,17 +98,17 @@ func (d *diagnosis) imported(c *Cluster, some bool) bool {
 	served := i.Spec.Type == mcs.Headless || len(i.Spec.IPs) > 0
 	switch {
 	case i.DeletionTimestamp != nil:
-		d.look(c, "import", Wrong, "the ServiceImport is being deleted, but finalizers hold it: "+strings.Join(i.Finalizers, ", "), "find out who set them")
+		d.look(c, "import", finding.Wrong, "the ServiceImport is being deleted, but finalizers hold it: "+strings.Join(i.Finalizers, ", "), "find out who set them")
 		return false
 	case ready == nil && !served:
-		d.look(c, "import", Wrong, "no controller has looked at the ServiceImport: it has no status and no address",
+		d.look(c, "import", finding.Wrong, "no controller has looked at the ServiceImport: it has no status and no address",
 			"does a controller run for this cluster, and is the cluster a member? mcsctl status")
 		return false
 	case ready != nil && ready.Status != metav1.ConditionTrue:
-		d.look(c, "import", Wrong, fmt.Sprintf("not ready, %s: %s", ready.Reason, ready.Message), d.unblock(c, ready))
+		d.look(c, "import", finding.Wrong, fmt.Sprintf("not ready, %s: %s", ready.Reason, ready.Message), d.unblock(c, ready))
 		return false
 	}
-	d.look(c, "import", OK, fmt.Sprintf("%s %s", i.Spec.Type, strings.Join(i.Spec.IPs, " ")), "")
+	d.look(c, "import", finding.OK, fmt.Sprintf("%s %s", i.Spec.Type, strings.Join(i.Spec.IPs, " ")), "")
 	d.notices(c)
 	d.chosen(c)
 	return true
@@ -125,20 +126,20 @@ func (d *diagnosis) notImported(c *Cluster, some bool) {
 	create := string(shell.Command("mcsctl import %s%s", d.Key, c.Flags))
 	switch {
 	case some:
-		d.look(c, "import", None, "not imported here", "")
+		d.look(c, "import", finding.None, "not imported here", "")
 	case len(d.exports) == 0:
-		d.look(c, "import", None, "there is no ServiceImport, and nothing to import", "")
+		d.look(c, "import", finding.None, "there is no ServiceImport, and nothing to import", "")
 	case !c.Limits.MayImport(d.Key.Namespace):
-		d.look(c, "import", Wrong, fmt.Sprintf("services of namespace %s are not imported into %s", d.Key.Namespace, c.ID), d.trust(c, registration.LimitImportNamespaces))
+		d.look(c, "import", finding.Wrong, fmt.Sprintf("services of namespace %s are not imported into %s", d.Key.Namespace, c.ID), d.trust(c, registration.LimitImportNamespaces))
 	case d.closed(c):
-		d.look(c, "import", None, "not imported here: it is exported to other clusters only", "")
+		d.look(c, "import", finding.None, "not imported here: it is exported to other clusters only", "")
 	case d.Controller != nil && !d.Controller.Automatic:
-		d.look(c, "import", Wrong, "there is no ServiceImport, and the controller makes none by itself (--automatic-imports=false)", create)
+		d.look(c, "import", finding.Wrong, "there is no ServiceImport, and the controller makes none by itself (--automatic-imports=false)", create)
 	case d.Controller != nil:
-		d.look(c, "import", Wrong, "there is no ServiceImport, although the controller is to make them by itself",
+		d.look(c, "import", finding.Wrong, "there is no ServiceImport, although the controller is to make them by itself",
 			"is every exporting cluster a member, and the controller well? mcsctl status; "+d.logs())
 	default:
-		d.look(c, "import", Wrong, "there is no ServiceImport, and no controller has made one", "is a controller running (mcsctl status)? with imports on demand: "+create)
+		d.look(c, "import", finding.Wrong, "there is no ServiceImport, and no controller has made one", "is a controller running (mcsctl status)? with imports on demand: "+create)
 	}
 }
 
@@ -169,11 +170,11 @@ func (d *diagnosis) notices(c *Cluster) {
 		{plan.ConditionUnreachable, "mcsctl status shows which members can't be reached"},
 	} {
 		if cond := condition(c.Import.Status.Conditions, n.typ); cond != nil && cond.Status == metav1.ConditionTrue {
-			d.look(c, "import", Warning, cond.Message, n.do)
+			d.look(c, "import", finding.Warning, cond.Message, n.do)
 		}
 	}
 	if message, do := d.refused(c); message != "" {
-		d.look(c, "import", Warning, message, do)
+		d.look(c, "import", finding.Warning, message, do)
 	}
 }
 
@@ -187,17 +188,17 @@ func (d *diagnosis) derived(c *Cluster) bool {
 	s := c.Derived
 	switch {
 	case s == nil:
-		d.look(c, "service", Wrong, "the derived Service "+name+" is missing", do)
+		d.look(c, "service", finding.Wrong, "the derived Service "+name+" is missing", do)
 		return false
 	case s.Labels[mcsapi.LabelClusterSet] == "":
-		d.look(c, "service", Wrong, "Service "+name+" is in the way: the controller did not create it, and leaves it alone",
+		d.look(c, "service", finding.Wrong, "Service "+name+" is in the way: the controller did not create it, and leaves it alone",
 			d.inTheWay(c))
 		return false
 	case c.Import.Spec.Type == mcs.ClusterSetIP && !slices.Equal(addressesOf(s), c.Import.Spec.IPs):
-		d.look(c, "service", Wrong, fmt.Sprintf("Service %s has %s, the import says %s", name, strings.Join(addressesOf(s), " "), strings.Join(c.Import.Spec.IPs, " ")), do)
+		d.look(c, "service", finding.Wrong, fmt.Sprintf("Service %s has %s, the import says %s", name, strings.Join(addressesOf(s), " "), strings.Join(c.Import.Spec.IPs, " ")), do)
 		return false
 	}
-	d.look(c, "service", OK, fmt.Sprintf("%s %s", name, servicePorts(s)), "")
+	d.look(c, "service", finding.OK, fmt.Sprintf("%s %s", name, servicePorts(s)), "")
 	return true
 }
 
@@ -256,17 +257,17 @@ func (d *diagnosis) slices(c *Cluster) {
 		left := difference(ready, there)
 		switch {
 		case len(missing) > 0 && len(ready) == 0:
-			d.look(c, "slices", Wrong, fmt.Sprintf("none of the %d ready endpoints of %s is here", len(there), from), do)
+			d.look(c, "slices", finding.Wrong, fmt.Sprintf("none of the %d ready endpoints of %s is here", len(there), from), do)
 			return
 		case len(missing) > 0:
-			d.look(c, "slices", Warning, fmt.Sprintf("%d of the %d ready endpoints of %s are not here: %s", len(missing), len(there), from, few(missing)), do)
+			d.look(c, "slices", finding.Warning, fmt.Sprintf("%d of the %d ready endpoints of %s are not here: %s", len(missing), len(there), from, few(missing)), do)
 		case len(left) > 0:
-			d.look(c, "slices", Warning, fmt.Sprintf("endpoints of %s that are not ready there any more: %s", from, few(left)), do)
+			d.look(c, "slices", finding.Warning, fmt.Sprintf("endpoints of %s that are not ready there any more: %s", from, few(left)), do)
 		}
 	}
 	if total == 0 {
-		d.look(c, "slices", Wrong, "no ready endpoint", "")
+		d.look(c, "slices", finding.Wrong, "no ready endpoint", "")
 		return
 	}
-	d.look(c, "slices", OK, strings.Join(counts, ", "), "")
+	d.look(c, "slices", finding.OK, strings.Join(counts, ", "), "")
 }

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // This file is what a cluster's registration does not trust it with (SPEC X2, X3).
@@ -19,7 +20,7 @@ func (d *diagnosis) mayExport(c *Cluster) bool {
 	if c.Limits.MayExport(d.Key.Namespace) {
 		return true
 	}
-	d.look(c, "export", Wrong, c.Limits.NotExported(c.ID, d.Key.Namespace), d.trust(c, registration.LimitExportNamespaces))
+	d.look(c, "export", finding.Wrong, c.Limits.NotExported(c.ID, d.Key.Namespace), d.trust(c, registration.LimitExportNamespaces))
 	return false
 }
 

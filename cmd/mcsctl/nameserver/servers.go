@@ -10,14 +10,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-
-	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
-	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // Role is what a name server is to the pods of a cluster.
@@ -123,6 +123,14 @@ func Servers(ctx context.Context, kube kubernetes.Interface, mcsNamespace, zone 
 		}
 	}
 	return out, nil
+}
+
+// Ours returns the CoreDNS of this project's among the name servers of a cluster, or nil.
+func Ours(servers []Server) *Server {
+	if at := slices.IndexFunc(servers, func(s Server) bool { return s.Role == Own }); at >= 0 {
+		return &servers[at]
+	}
+	return nil
 }
 
 // configured returns s with what its ConfigMap says, or nil if there is no such ConfigMap.

@@ -13,17 +13,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
+	"github.com/clusterset/multicluster/cmd/mcsctl/members"
+	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
+	"github.com/clusterset/multicluster/internal/shell"
+
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
-
-	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
-	"github.com/clusterset/multicluster/cmd/mcsctl/explain"
-	"github.com/clusterset/multicluster/cmd/mcsctl/members"
-	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
-	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // own is the Deployment and the Service of deploy/coredns.
@@ -145,7 +145,7 @@ func (r *Request) plan(ctx context.Context) (func(string) string, error) {
 		r.Progress("the Corefile has what it needs already")
 		return nil, nil // somebody saw to it
 	case a.Works(), a.State == corefile.Claimed, a.State == corefile.Captured:
-		return nil, fmt.Errorf("%s; %s", explain.Describe(&before, r.Zone), cmp.Or(explain.Advice(&before, nil, r.Zone, r.Cluster.Flags()), "mcsctl dns --off takes the block for it out"))
+		return nil, fmt.Errorf("%s; %s", finding.Describe(&before, r.Zone), cmp.Or(finding.Advice(&before, nil, r.Zone, r.Cluster.Flags()), "mcsctl dns --off takes the block for it out"))
 	case specific(a.Server, r.Zone):
 		return nil, fmt.Errorf("the Corefile of kube-system/coredns has a server block %s of its own; add there what it needs, or take it out", a.Server)
 	case r.edited(text):
@@ -311,9 +311,9 @@ func (r *Request) warn(ctx context.Context) error {
 	for i := range servers {
 		s := &servers[i]
 		if s.Role == nameserver.NodeLocal && !s.Answer.Works() {
-			r.Progress("warning: %s", explain.Advice(s, servers, r.Zone, r.Cluster.Flags()))
+			r.Progress("warning: %s", finding.Advice(s, servers, r.Zone, r.Cluster.Flags()))
 		}
-		for _, caveat := range explain.Caveats(s, servers, r.Zone, r.Cluster.Flags()) {
+		for _, caveat := range finding.Caveats(s, servers, r.Zone, r.Cluster.Flags()) {
 			r.Progress("warning: %s; %s", caveat.Found, caveat.Do)
 		}
 	}
