@@ -67,6 +67,9 @@ const longRegistered = 10 * time.Minute
 
 // ExportedSince returns when the export, one of the member's, was first seen, if the member was synced before; otherwise zero.
 func (m *Member) ExportedSince(e *mcs.ServiceExport) time.Time {
+	if m.ProviderSynced() { // whoever looks first, so that nothing changes between that look and the telling that it is synced
+		m.arrivals.meet(time.Now(), m.eachExport)
+	}
 	return m.arrivals.since(e, time.Now())
 }
 
