@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/plan"
 )
 
@@ -156,15 +157,12 @@ func (w writer) write(ctx context.Context, a plan.Action) (object, error) {
 	return out, nil
 }
 
-// maxUID bounds a UID that an API server answers with; it is kept, to count Events.
-const maxUID = 128
-
 // reference points at the object that was written, for Events.
 func (w writer) reference(asked metav1.Object, got object) *corev1.ObjectReference {
 	ref := &corev1.ObjectReference{
 		APIVersion: w.gv, Kind: w.kind, Namespace: asked.GetNamespace(), Name: asked.GetName(), UID: asked.GetUID(),
 	}
-	if got != nil && got.GetUID() != "" && len(got.GetUID()) <= maxUID {
+	if got != nil && got.GetUID() != "" && len(got.GetUID()) <= keep.MaxUID { // it is kept, to count Events
 		ref.UID = got.GetUID()
 	}
 	return ref

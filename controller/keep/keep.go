@@ -33,9 +33,10 @@ const (
 	// MaxDerived bounds a derived Service, as protocol buffers, which is kept as a whole. One of 1000 ports and all annotations that an API
 	// server takes has less.
 	MaxDerived = 512 << 10
+	// MaxUID bounds a UID, and a resourceVersion.
+	MaxUID = 128
 
 	maxLabel    = 63
-	maxUID      = 128
 	maxFamilies = 9 // one more than are looked at
 )
 
@@ -213,7 +214,7 @@ func identity(m *metav1.ObjectMeta, labels ...string) metav1.ObjectMeta {
 }
 
 func brief(text string) string {
-	if len(text) > maxUID {
+	if len(text) > MaxUID {
 		return ""
 	}
 	return text

@@ -19,8 +19,8 @@ func (a *app) dns() *cobra.Command {
 		Short: "Have the cluster's own CoreDNS forward the zone to ours",
 		Long: `dns adds one server block to the Corefile of the CoreDNS that the cluster of --context has (ConfigMap kube-system/coredns),
 which forwards the zone of the clusterset to the CoreDNS of deploy/coredns, and waits until every pod answers. Nothing else
-in the Corefile changes, and it is only written once there is a ready pod to forward to, or at once with --wait 0. --off takes the block out again, and
-waits until no pod answers for the zone: then our CoreDNS can be deleted.
+in the Corefile changes, and it is only written once there is a ready pod to forward to, or at once with --wait 0. --off
+takes the block out again, and waits until no pod answers for the zone: then our CoreDNS can be deleted.
 
 A block that somebody changed by hand stays as it is, unless --overwrite is given.
 
