@@ -35,7 +35,7 @@ func TestCommands(t *testing.T) {
 
 // TestUpgradeOrder_G1: where a folder has both CoreDNS and the controller, the page has CoreDNS replaced, and ready, first.
 func TestUpgradeOrder_G1(t *testing.T) {
-	commands, err := Commands("install.md", "CoreDNS and the controller from one folder")
+	commands, err := Commands("upgrading.md", "CoreDNS and the controller from one folder")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,13 +127,13 @@ func TestChartLifecycle(t *testing.T) {
 }
 
 // TestChartKeepsRoles: roles that a release no longer has stay, with the bindings that people made to them, where somebody did before
-// the upgrade what docs/install.md says.
+// the upgrade what docs/upgrading.md says.
 func TestChartKeepsRoles(t *testing.T) {
 	s := newServer(t, controlplane.ForTest(t, controlplane.Options{}))
 	h := newHelm(t, s.Kubeconfig())
 	h.install(theChart(t), everything) // as an earlier chart had all roles, whatever was enabled
 	const section = "Roles that the chart no longer installs"
-	commands, err := docs.Commands("install.md", section)
+	commands, err := docs.Commands("upgrading.md", section)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestChartKeepsRoles(t *testing.T) {
 		s.shell(t, s.Kubeconfig(), strings.ReplaceAll(command, " --context c1", ""))
 	}
 	h.upgrade(theChart(t), map[string]any{"controller": map[string]any{"enabled": false}, "people": map[string]any{"enabled": false}})
-	page, err := os.ReadFile(filepath.Join(rootDir, "docs/install.md"))
+	page, err := os.ReadFile(filepath.Join(rootDir, "docs/upgrading.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestChartKeepsRoles(t *testing.T) {
 	}
 	for _, o := range append(kustomized(t, "rbac"), kustomized(t, "rbac/coredns")...) {
 		if !strings.Contains(text, "`"+o.GetName()+"`") {
-			t.Errorf("install.md does not name %s", o.GetName())
+			t.Errorf("upgrading.md does not name %s", o.GetName())
 		}
 	}
 }

@@ -170,7 +170,7 @@ func TestTogether(t *testing.T) {
 }
 
 // TestDNSMoves: what earlier versions had of our CoreDNS, in the controller's namespace, goes on working beside that of this
-// version, until it is deleted as docs/install.md says; then nothing is left of it.
+// version, until it is deleted as docs/upgrading.md says; then nothing is left of it.
 func TestDNSMoves(t *testing.T) {
 	s := newServer(t, controlplane.ForTest(t, controlplane.Options{ControllerManager: true}))
 	s.shell(t, s.Kubeconfig(), "kubectl apply --server-side -k deploy/crds", "kubectl apply -k deploy/quickstart")
@@ -193,21 +193,12 @@ func TestDNSMoves(t *testing.T) {
 	for _, in := range []string{namespace, "mcs-dns"} {
 		s.shell(t, s.Kubeconfig(), fmt.Sprintf(reads, in))
 	}
-	blocks, err := docs.Blocks("install.md")
+	commands, err := docs.Commands("upgrading.md", "Our CoreDNS in the controller's namespace")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ran := 0
-	for _, b := range blocks {
-		if b.Section == "Upgrade" && strings.Contains(b.Text, "coredns-multicluster") {
-			for _, command := range b.Commands() {
-				s.shell(t, s.Kubeconfig(), strings.ReplaceAll(command, " --context c1", ""))
-				ran++
-			}
-		}
-	}
-	if ran == 0 {
-		t.Fatal("install.md does not say how to delete what there was")
+	for _, command := range commands {
+		s.shell(t, s.Kubeconfig(), strings.ReplaceAll(command, " --context c1", ""))
 	}
 	s.shell(t, s.Kubeconfig(), "kubectl delete clusterrole multicluster:coredns") // which it says in words
 	s.awaitStand(t, want)

@@ -47,7 +47,7 @@ func (r *reader) awaitDNS(c *clusterset.Cluster, known bool) {
 }
 
 // TestInstall follows docs/install.md: the API and the controller, the plugin into the cluster's own CoreDNS with a canary
-// first, and out again; an upgrade; and the end of it, which leaves the CRDs and nothing else of ours.
+// first, and out again; an upgrade, as docs/upgrading.md has it; and the end of it, which leaves the CRDs and nothing else of ours.
 func TestInstall(t *testing.T) {
 	const page = "install.md"
 	r := newReader(t)
@@ -68,7 +68,10 @@ func TestInstall(t *testing.T) {
 	r.follows(page, "Removing the plugin")
 	r.awaitDNS(c1, false)
 
-	r.follows(page, "Upgrade")
+	const upgrading = "upgrading.md"
+	r.follows(upgrading, "Before you upgrade")
+	r.follows(upgrading, "The commands")
+	r.follows(upgrading, "Our CoreDNS in the controller's namespace")
 	r.follows(page, "Uninstall")
 	left := r.types("kubectl --context c1 get crds,clusterroles,clusterrolebindings,namespaces,services,deployments -A -o name")
 	for _, line := range strings.Fields(left) {
