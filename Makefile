@@ -12,7 +12,7 @@ TOOL    := $(GO) tool -modfile=tools/go.mod
 TALLY   := $(GO) run ./test/need/tally
 # The deadline is for a machine of two cores. What runs real programs is run anew each time (REAL), since Go's cache of
 # results does not know of them; two packages at once, since most of their time they wait.
-GOTEST  := $(GO) test -timeout 30m
+GOTEST  := $(GO) test -timeout 60m
 TEST    := $(TALLY) $(GOTEST)
 REAL    := $(TEST) -count=1 -p 2
 
@@ -79,7 +79,7 @@ lint: presubmit ## gofmt, vet, staticcheck and the rules of the house, in every 
 	$(GO) -C test/controlplane/binaries vet -trimpath ./...
 
 manifests: control-plane ## Render deploy/ with kustomize and Helm, apply it to real API servers, run under its identities
-	$(TALLY) $(GO) -C deploy/validate test -timeout 30m -count=1 -p 1 ./...
+	$(TALLY) $(GO) -C deploy/validate test -timeout 60m -count=1 -p 1 ./...
 
 images: ## Build the container images with buildah, run them unpacked and ask them (root)
 	@test/node/prerequisites.sh images

@@ -86,7 +86,7 @@ func (p *process) stop(grace time.Duration) {
 }
 
 // startTimeout is for one component, on a machine with much else to do.
-const startTimeout = 2 * time.Minute
+const startTimeout = 5 * time.Minute
 
 var errStartTimeout = fmt.Errorf("it took more than %s", startTimeout)
 

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -95,10 +96,16 @@ type outcome struct {
 	out, err string
 }
 
-// mcsctl runs the program.
+// mcsctl runs the program. Where a test does not say how long to wait, it waits longer than for a person: the machine may be busy.
 func mcsctl(t testing.TB, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
+	if waits := []string{"export", "import", "join"}; slices.Contains(waits, args[0]) && !slices.Contains(args, "--wait") {
+		args = append(slices.Clone(args), "--wait", "5m")
+	}
+	if !slices.Contains(args, "--timeout") {
+		args = append(slices.Clone(args), "--timeout", "30s")
+	}
 	code := command.Run(t.Context(), "test", append([]string{"mcsctl"}, args...), &stdout, &stderr)
 	return outcome{code, stdout.String(), stderr.String()}
 }
