@@ -49,6 +49,8 @@ type Controller struct {
 	ctx   context.Context // nil until Run: a replica that does not lead keeps no lanes
 	set   *members.Set
 	lanes map[*members.Member]*lane
+	// backlogs are those of members that changed something.
+	backlogs map[*members.Member]*backlog
 }
 
 // New returns a controller that does nothing until [Controller.Run].
@@ -59,7 +61,7 @@ func New(opts Options) *Controller {
 	return &Controller{
 		opts:    opts,
 		metrics: newMetrics(opts.Registerer),
-		lanes:   map[*members.Member]*lane{},
+		lanes:   map[*members.Member]*lane{}, backlogs: map[*members.Member]*backlog{},
 	}
 }
 
@@ -77,7 +79,10 @@ func (c *Controller) Run(ctx context.Context, set *members.Set) error {
 
 	c.mu.Lock()
 	lanes := c.lanes
-	c.ctx, c.lanes = nil, map[*members.Member]*lane{}
+	for _, b := range c.backlogs {
+		b.stop()
+	}
+	c.ctx, c.lanes, c.backlogs = nil, map[*members.Member]*lane{}, map[*members.Member]*backlog{}
 	c.mu.Unlock()
 	for _, l := range lanes {
 		l.close()
@@ -108,16 +113,16 @@ func (c *Controller) Left(m *members.Member) {
 	c.mu.Lock()
 	l := c.lanes[m]
 	delete(c.lanes, m)
+	if b := c.backlogs[m]; b != nil {
+		b.stop()
+		delete(c.backlogs, m)
+	}
 	c.mu.Unlock()
+	c.metrics.forget(m.ID())
 	if l != nil {
 		l.stop()
 	}
 	c.all(everything)
-}
-
-// Changed implements [members.Handler].
-func (c *Controller) Changed(_ *members.Member, key types.NamespacedName) {
-	c.all(only(key))
 }
 
 // NamespaceChanged implements [members.Handler]: imports into m follow its namespaces (SPEC I1).
@@ -143,6 +148,9 @@ func (c *Controller) Synced(m *members.Member) {
 	if l := c.lanes[m]; l != nil {
 		l.lookAtSchema()
 	}
+	if b := c.backlogs[m]; b != nil {
+		b.stop()
+	}
 	c.mu.Unlock()
 	c.all(everything)
 }
@@ -152,9 +160,7 @@ func (c *Controller) all(names scope) {
 	c.pictures.forget(names)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, l := range c.lanes {
-		l.add(names)
-	}
+	c.wake(names)
 }
 
 // expand returns the names in a scope that any member knows.

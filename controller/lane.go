@@ -25,6 +25,7 @@ type lane struct {
 	c      *Controller
 	member *members.Member
 	queue  workqueue.TypedRateLimitingInterface[scope]
+	pace   *pace
 	events *recorder
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -44,6 +45,7 @@ func newLane(ctx context.Context, c *Controller, m *members.Member) *lane {
 		c: c, member: m, cancel: cancel,
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[scope](retryFirst, retryMost)),
+		pace:   newPace(time.Now()),
 		events: newRecorder(ctx, m.Kube, c.opts.Log),
 	}
 	l.known = sync.OnceValue(l.anyMemory)
@@ -95,6 +97,10 @@ func (l *lane) work(ctx context.Context) {
 // one reconciles one name, or puts those that a scope holds into the queue. It is the only place that logs a failure, and what decides about the next try.
 func (l *lane) one(ctx context.Context, names scope) {
 	defer l.queue.Done(names)
+	start := time.Now()
+	if l.waits(names, start) {
+		return
+	}
 	if names.reach != oneName {
 		for _, k := range l.c.expand(names) {
 			l.queue.Add(only(k))
@@ -102,8 +108,10 @@ func (l *lane) one(ctx context.Context, names scope) {
 		return
 	}
 	key := names.name
-	start := time.Now()
-	err := l.reconcile(ctx, key)
+	wrote, err := l.reconcile(ctx, key)
+	if wrote {
+		l.pace.spend(names, time.Now())
+	}
 	if ctx.Err() != nil {
 		return
 	}
@@ -116,6 +124,26 @@ func (l *lane) one(ctx context.Context, names scope) {
 	l.c.opts.Log.Log(ctx, severity(err, tries), "reconcile failed, will be tried again",
 		"cluster", l.member.ID(), "service", key.String(), "tries", tries, "err", err)
 	l.queue.AddRateLimited(names)
+}
+
+// waits puts names off that it is not the turn of, and reports whether it did. To look at all names of the cluster, or of a
+// namespace, counts as a write: it is much work, and a cluster decides how often its namespaces come and go. Namespaces count
+// together; when they are too many, all names are looked at instead of each namespace in its turn.
+func (l *lane) waits(names scope, now time.Time) bool {
+	counted := names
+	if names.reach == wholeNamespace {
+		counted.name = types.NamespacedName{}
+	}
+	wait := l.pace.wait(counted, now)
+	switch {
+	case wait > 0 && names.reach == wholeNamespace:
+		l.queue.AddAfter(everything, wait)
+	case wait > 0:
+		l.queue.AddAfter(names, wait)
+	case names.reach != oneName:
+		l.pace.spend(counted, now)
+	}
+	return wait > 0
 }
 
 // yields puts off what remains to be said of key until the names that wait had their turn, and reports whether it did: when a

@@ -100,11 +100,11 @@ func (l *lines) count(part string) (n int) {
 	return n
 }
 
-// TestNamesOfALyingServer_X2: names that no object can have, from a list and from a watch of a member's API server, become keys
-// of nothing: they are reported once, the engine does not take them for all names, and what is honest is followed as ever.
-func TestNamesOfALyingServer_X2(t *testing.T) {
-	c := provider.New("p", 1, []string{"first", "nowhere"}, 0, 1)
-	server := httptest.NewUnstartedServer(liar{c})
+// follow runs an engine whose only member, which exports and may have its exports' statuses written, is a cluster served by a
+// handler.
+func follow(t *testing.T, c *provider.Cluster, served http.Handler) (*members.Set, prometheus.Gatherer, *lines) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(served)
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -124,6 +124,14 @@ func TestNamesOfALyingServer_X2(t *testing.T) {
 		}})
 	})
 	running.Go(func() { _ = engine.Run(ctx, set) })
+	return set, registry, said
+}
+
+// TestNamesOfALyingServer_X2: names that no object can have, from a list and from a watch of a member's API server, become keys
+// of nothing: they are reported once, the engine does not take them for all names, and what is honest is followed as ever.
+func TestNamesOfALyingServer_X2(t *testing.T) {
+	c := provider.New("p", 1, []string{"first", "nowhere"}, 0, 1)
+	set, registry, said := follow(t, c, liar{c})
 
 	knows := func(names ...string) func() bool {
 		return func() bool {

@@ -12,6 +12,7 @@ type metrics struct {
 	latency *prometheus.HistogramVec
 	errors  *prometheus.CounterVec
 	writes  *prometheus.CounterVec
+	waited  *prometheus.CounterVec
 
 	mu     sync.Mutex
 	queues map[string]func() int
@@ -33,12 +34,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "mcs_controller_writes_total",
 			Help: "Writes to the API server of a cluster, by kind, verb and result.",
 		}, []string{"cluster", "kind", "verb", "result"}),
+		waited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mcs_controller_changes_delayed_total",
+			Help: "Changes of objects in a cluster that waited, because the cluster changes more than are carried to other clusters at once.",
+		}, []string{"cluster"}),
 		queues: map[string]func() int{},
 		depth: prometheus.NewDesc("mcs_controller_queue_depth",
 			"Names that wait to be reconciled in a cluster.", []string{"cluster"}, nil),
 	}
 	if r != nil {
-		r.MustRegister(m.latency, m.errors, m.writes, m)
+		r.MustRegister(m.latency, m.errors, m.writes, m.waited, m)
 	}
 	return m
 }
@@ -57,6 +62,11 @@ func (m *metrics) wrote(cluster, kind, verb string, err error) {
 	}
 	m.writes.WithLabelValues(cluster, kind, verb, result).Inc()
 }
+
+func (m *metrics) delayed(cluster string) { m.waited.WithLabelValues(cluster).Inc() }
+
+// forget drops the series of a cluster that left, whether or not it had a queue.
+func (m *metrics) forget(cluster string) { m.waited.DeleteLabelValues(cluster) }
 
 func (m *metrics) watchQueue(cluster string, depth func() int) {
 	m.mu.Lock()

@@ -23,46 +23,47 @@ const passes = 8
 
 var errUnsettled = errors.New("does not settle")
 
-// reconcile makes this lane's cluster true for one name: gather → merge → plan → apply.
-func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) error {
+// reconcile makes this lane's cluster true for one name: gather → merge → plan → apply. It reports whether that took a write.
+func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) (wrote bool, err error) {
 	seen := l.c.look(key)
-	var errs []error
+	var errs [2]error
+	var reported bool
 	if r := l.member.Registration(); r.Consumer && l.member.ConsumerSynced() {
-		errs = append(errs, l.converge(ctx, key, seen))
+		wrote, errs[0] = l.converge(ctx, key, seen)
 	}
 	if r := l.member.Registration(); r.Provider && r.ExportStatus && l.member.ProviderSynced() {
-		errs = append(errs, l.report(ctx, key, seen))
+		reported, errs[1] = l.report(ctx, key, seen)
 	}
-	return errors.Join(errs...)
+	return wrote || reported, errors.Join(errs[:]...)
 }
 
 // converge plans and applies until the consumer holds what it should (SPEC I, S).
-func (l *lane) converge(ctx context.Context, key types.NamespacedName, p *picture) error {
+func (l *lane) converge(ctx context.Context, key types.NamespacedName, p *picture) (wrote bool, err error) {
 	wanted := p.to(l.member.ID(), l.member.Import(key), l.known()).wanted(key)
 	var inTheWay obstacles
 	var last string
 	for range passes {
 		actions := plan.For(l.consumer(key), wanted, inTheWay.known(l.held(key)), time.Now())
 		if len(actions) == 0 {
-			return inTheWay.remaining(l.member.ID())
+			return wrote, inTheWay.remaining(l.member.ID())
 		}
 		if last != "" && onlySays(actions) && l.yields(key) {
-			return nil
+			return wrote, nil
 		}
-		last = actions[0].Reason
+		wrote, last = true, actions[0].Reason
 		refused, err := l.applyAll(ctx, actions)
 		switch {
 		case err == nil && onlyWithdraws(actions) && l.yields(key): // not even planned before its turn comes
-			return nil
+			return true, nil
 		case err == nil:
 		case errors.Is(err, errNoNamespace):
-			return nil
+			return true, nil
 		case l.queue.NumRequeues(only(key)) >= believed && inTheWay.learn(refused, err):
 		default:
-			return errors.Join(err, l.blocked(ctx, wanted, err))
+			return true, errors.Join(err, l.blocked(ctx, wanted, err))
 		}
 	}
-	return fmt.Errorf("%s in cluster %s: %w after %d passes, last for: %s", key, l.member.ID(), errUnsettled, passes, last)
+	return true, fmt.Errorf("%s in cluster %s: %w after %d passes, last for: %s", key, l.member.ID(), errUnsettled, passes, last)
 }
 
 // onlySays reports whether actions change nothing but what people read.
@@ -135,10 +136,10 @@ func (l *lane) held(key types.NamespacedName) plan.Held {
 }
 
 // report writes the verdict on this cluster's own export into its status (SPEC E3).
-func (l *lane) report(ctx context.Context, key types.NamespacedName, p *picture) error {
+func (l *lane) report(ctx context.Context, key types.NamespacedName, p *picture) (wrote bool, err error) {
 	export := l.member.Export(key)
 	if export == nil || p.unsure[l.member.ID()] || !keep.Status(export) {
-		return nil
+		return false, nil
 	}
 	o := p.toAll(func(unsure map[string]bool) []merge.Export {
 		return anyMemory(key, l.c.set.Members(), unsure, l.c.opts.ClusterSet)
@@ -153,7 +154,7 @@ func (l *lane) report(ctx context.Context, key types.NamespacedName, p *picture)
 	}
 	action, needed := plan.ExportStatus(export, verdict, time.Now())
 	if !needed {
-		return nil
+		return false, nil
 	}
-	return l.apply(ctx, action)
+	return true, l.apply(ctx, action)
 }

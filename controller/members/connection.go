@@ -105,9 +105,9 @@ func newConnection(m *Member, reg registration.Registration, opts Options) (*con
 	if c.kube, err = kubernetes.NewForConfigAndClient(core, client.HTTP); err != nil {
 		return nil, err
 	}
-	c.services = mirror.NewFeed(serviceKind(c.kube, reg.Consumer), mirror.NewStore(byService[*corev1.Service], m.serviceChanged), c.look)
-	c.sources = mirror.NewFeed(sourceKind(c.kube, reg.Consumer), mirror.NewStore(bySource, m.sourceChanged), c.look)
-	c.imported = mirror.NewFeed(importedKind(c.kube), mirror.NewStore(byService[*discoveryv1.EndpointSlice], m.importedChanged), c.look)
+	c.services = mirror.NewFeed(serviceKind(c.kube, reg.Consumer), newStore(byService[*corev1.Service], m.serviceChanged), c.look)
+	c.sources = mirror.NewFeed(sourceKind(c.kube, reg.Consumer), newStore(bySource, m.sourceChanged), c.look)
+	c.imported = mirror.NewFeed(importedKind(c.kube), newStore(byService[*discoveryv1.EndpointSlice], m.importedChanged), c.look)
 	c.services.Store.Doubt.Of = func(s *corev1.Service) bool { _, derived := byService(s); return !derived }
 	c.services.Store.Doubt.Hold = opts.doubtAbsence()
 	c.sources.Store.Doubt.Of = mirror.Always[*discoveryv1.EndpointSlice]
@@ -120,10 +120,17 @@ func newConnection(m *Member, reg registration.Registration, opts Options) (*con
 			}
 		},
 	}
-	c.namespaces = mirror.NewFeed(namespaceKind(c.kube), mirror.NewStore(nil, m.namespaceChanged), c.look)
-	c.nodes = mirror.NewFeed(nodeKind(c.kube), mirror.NewStore(nil, c.nodeChanged), c.look)
+	c.namespaces = mirror.NewFeed(namespaceKind(c.kube), newStore(nil, m.namespaceChanged), c.look)
+	c.nodes = mirror.NewFeed(nodeKind(c.kube), newStore(nil, c.nodeChanged), c.look)
 	c.selectExported()
 	return c, nil
+}
+
+// newStore makes a store that does not tell of changes of nothing but a version.
+func newStore[T mirror.Object](group func(T) (types.NamespacedName, bool), changed func(before, after T)) *mirror.Store[T] {
+	s := mirror.NewStore(group, changed)
+	s.Alike = mirror.AlikeButVersion[T]
+	return s
 }
 
 // look makes the loop look at once. It never blocks.
@@ -250,7 +257,7 @@ func (c *connection) startServices(ctx context.Context, served map[string]string
 
 // exportStore makes a store that doubts the removal of exports, until the API server has said that the CRD is there still.
 func (c *connection) exportStore() *mirror.Store[*mcs.ServiceExport] {
-	s := mirror.NewStore(nil, c.member.exportChanged)
+	s := newStore(nil, c.member.exportChanged)
 	s.Present = c.choose
 	s.DoubtAbsences(c.member.opts.doubtAbsence())
 	s.DoubtRemovals(func() { time.AfterFunc(mirror.DiscoveryLag, c.look) })
@@ -260,7 +267,7 @@ func (c *connection) exportStore() *mirror.Store[*mcs.ServiceExport] {
 // importStore makes a store that doubts a list without the imports that were there: those that people made would lose all that
 // was made of them.
 func (c *connection) importStore() *mirror.Store[*mcs.ServiceImport] {
-	s := mirror.NewStore(byDerived, c.member.importChanged)
+	s := newStore(byDerived, c.member.importChanged)
 	s.DoubtAbsences(c.member.opts.doubtAbsence())
 	return s
 }

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -34,7 +35,10 @@ type Store[T Object] struct {
 	changed func(before, after T)
 	// Present is told, outside the lock, that the watch told of an object that was not there, or no longer is, whether or
 	// not anybody reads the store; nil if nobody asks.
-	Present   func(key types.NamespacedName)
+	Present func(key types.NamespacedName)
+	// Alike says that two states of an object differ in nothing that readers use, so that the change is not told: an API server
+	// may send events without end that change nothing (SPEC X6). Nil where only the versions are compared.
+	Alike     func(before, after T) bool
 	now       func() time.Time
 	Doubt     doubt[T]
 	Selection selection[T]
@@ -256,11 +260,21 @@ func (s *Store[T]) tell(before, after T) {
 	if before == after || !s.Live.Load() {
 		return
 	}
-	if before != absent && after != absent &&
-		before.GetUID() == after.GetUID() && before.GetResourceVersion() == after.GetResourceVersion() {
-		return
+	if before != absent && after != absent && before.GetUID() == after.GetUID() {
+		if before.GetResourceVersion() == after.GetResourceVersion() || s.Alike != nil && s.Alike(before, after) {
+			return
+		}
 	}
 	s.changed(before, after)
+}
+
+// AlikeButVersion says that two objects differ in nothing but their version, after what nobody reads was trimmed.
+func AlikeButVersion[T Object](before, after T) bool {
+	shallow := reflect.New(reflect.TypeOf(after).Elem()) // readers have the object itself
+	shallow.Elem().Set(reflect.ValueOf(after).Elem())
+	same := shallow.Interface().(T)
+	same.SetResourceVersion(before.GetResourceVersion())
+	return reflect.DeepEqual(before, same)
 }
 
 // replace takes a full list, which is that of version.

@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -227,6 +228,54 @@ func TestGroupsFollowObjects(t *testing.T) {
 				t.Fatalf("seed %d, after %d changes: %s holds %v, want %v", seed, version+1, group, is, shall)
 			}
 		}
+	}
+}
+
+// TestNothingChanged_X6: an event that changes nothing but the version is not told, whether it comes as one of a watch, in a list or
+// with other credentials; what readers see has the new version. Whatever else changes is told.
+func TestNothingChanged_X6(t *testing.T) {
+	full := func(version string) *discoveryv1.EndpointSlice {
+		o := slice("x", "s", "a", version)
+		o.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}, Hostname: ptr.To("h")}}
+		o.Ports = []discoveryv1.EndpointPort{{Port: ptr.To[int32](80)}}
+		return o
+	}
+	for name, tc := range map[string]struct {
+		change func(*discoveryv1.EndpointSlice)
+		told   bool
+	}{
+		"nothing":      {func(*discoveryv1.EndpointSlice) {}, false},
+		"an address":   {func(o *discoveryv1.EndpointSlice) { o.Endpoints[0].Addresses[0] = "10.0.0.2" }, true},
+		"a label":      {func(o *discoveryv1.EndpointSlice) { o.Labels["l"] = "v" }, true},
+		"a generation": {func(o *discoveryv1.EndpointSlice) { o.Generation++ }, true},
+		"a deletion":   {func(o *discoveryv1.EndpointSlice) { deleting(o) }, true},
+		"another UID":  {func(o *discoveryv1.EndpointSlice) { o.UID = "b" }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for way, deliver := range map[string]func(*testStore, *discoveryv1.EndpointSlice){
+				"event": func(s *testStore, o *discoveryv1.EndpointSlice) { s.Put(o) },
+				"list":  func(s *testStore, o *discoveryv1.EndpointSlice) { s.replace([]*discoveryv1.EndpointSlice{o}, "9") },
+				"other credentials": func(s *testStore, o *discoveryv1.EndpointSlice) {
+					old := newTestStore()
+					old.Put(full("5"))
+					s.Live.Store(false)
+					s.Put(o)
+					s.Live.Store(true)
+					s.TellDifference(old.Store)
+				},
+			} {
+				s := newTestStore()
+				s.Alike = AlikeButVersion[*discoveryv1.EndpointSlice]
+				s.Put(full("5"))
+				s.told = nil
+				o := full("6")
+				tc.change(o)
+				deliver(s, o)
+				if told := len(s.told) > 0; told != tc.told || s.Get(KeyOf(o)).ResourceVersion != "6" || o.ResourceVersion != "6" {
+					t.Errorf("%s: told %v, holds version %s", way, s.told, s.Get(KeyOf(o)).ResourceVersion)
+				}
+			}
+		})
 	}
 }
 

@@ -1,0 +1,52 @@
+package controller
+
+import (
+	"sync"
+	"time"
+)
+
+// A name is written to a cluster writesInARow times at once, and then once per writeEvery. The first is for what an ordinary change
+// takes, though none of its events meet in the queue: a rolling update that replaces 25 pods changes each twice. The second is
+// what endpoints may be late by, less than a kubelet takes to see that a pod fails.
+const (
+	writesInARow = 50
+	writeEvery   = time.Second
+)
+
+// pace bounds how often each name of a lane is written, whatever its exporting clusters change and however often (SPEC X6): only
+// who decides what is exported decides how often that changes. It is asked before a name is reconciled and told when something was
+// written, so that events that come to nothing cost nothing. A name that has to wait stays in the queue: what it is by then is
+// written then, withdrawals included, and no event in between moves that.
+type pace struct {
+	mu    sync.Mutex
+	began time.Time
+	// even is when a name has made up for its writes, counted from began; names that have are left out.
+	even  map[scope]time.Duration
+	sweep time.Duration // when those that have are next dropped
+}
+
+func newPace(now time.Time) *pace { return &pace{began: now, even: map[scope]time.Duration{}} }
+
+// wait returns how long names must wait, at most [writeEvery]; 0 if it is their turn.
+func (p *pace) wait(names scope, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, p.even[names]-now.Sub(p.began)-(writesInARow-1)*writeEvery)
+}
+
+// spend notes that something was written for names.
+func (p *pace) spend(names scope, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := now.Sub(p.began)
+	if at >= p.sweep {
+		all := p.even
+		p.even, p.sweep = map[scope]time.Duration{}, at+writesInARow*writeEvery // anew, since a map never shrinks
+		for n, even := range all {
+			if even > at {
+				p.even[n] = even
+			}
+		}
+	}
+	p.even[names] = max(p.even[names], at) + writeEvery
+}
