@@ -122,6 +122,8 @@ func newConnection(m *Member, reg registration.Registration, opts Options) (*con
 	}
 	c.namespaces = mirror.NewFeed(namespaceKind(c.kube), newStore(nil, m.namespaceChanged), c.look)
 	c.nodes = mirror.NewFeed(nodeKind(c.kube), newStore(nil, c.nodeChanged), c.look)
+	c.services.Tries, c.sources.Tries, c.imported.Tries = m.tries("services"), m.tries("sources"), m.tries("imported")
+	c.namespaces.Tries, c.nodes.Tries = m.tries("namespaces"), m.tries("nodes")
 	c.selectExported()
 	return c, nil
 }
@@ -155,6 +157,9 @@ func (c *connection) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
+			if c.member.limits.look(c.interval).Wait(ctx) != nil {
+				return
+			}
 		case <-time.After(c.pause(time.Now())):
 		}
 	}
@@ -223,7 +228,7 @@ func (c *connection) asked() (resources []string) {
 func (c *connection) follow(ctx context.Context, served map[string]string) error {
 	if c.reg.Provider {
 		err := c.exports.Follow(served[exportResource], func(v string) (*mirror.Version[*mcs.ServiceExport], error) {
-			return startVersion(ctx, c, v, exportKind, c.exportStore())
+			return startVersion(ctx, c, v, exportKind, c.exportStore(), exportResource)
 		})
 		if err != nil {
 			return err
@@ -237,7 +242,7 @@ func (c *connection) follow(ctx context.Context, served map[string]string) error
 	startOnce(ctx, c, c.nodes)
 	c.refreshRanges(ctx)
 	return c.imports.Follow(served[importResource], func(v string) (*mirror.Version[*mcs.ServiceImport], error) {
-		return startVersion(ctx, c, v, importKind, c.importStore())
+		return startVersion(ctx, c, v, importKind, c.importStore(), importResource)
 	})
 }
 
@@ -298,7 +303,7 @@ func startOnce[T mirror.Object](ctx context.Context, c *connection, f *mirror.Fe
 
 // startVersion starts a feed at one version of multicluster.x-k8s.io.
 func startVersion[T mirror.Object](
-	ctx context.Context, c *connection, name string, kind func(rest.Interface, string) mirror.Kind[T], s *mirror.Store[T],
+	ctx context.Context, c *connection, name string, kind func(rest.Interface, string) mirror.Kind[T], s *mirror.Store[T], resource string,
 ) (*mirror.Version[T], error) {
 	client, err := mcsapi.NewClientWith(c.client, name)
 	if err != nil {
@@ -306,6 +311,7 @@ func startVersion[T mirror.Object](
 	}
 	ctx, stop := context.WithCancel(ctx)
 	v := &mirror.Version[T]{Name: name, Client: client, Feed: mirror.NewFeed(kind(client, name), s, c.look), Stop: stop}
+	v.Feed.Tries = c.member.tries(resource)
 	startOnce(ctx, c, v.Feed)
 	return v, nil
 }

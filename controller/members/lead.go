@@ -88,13 +88,13 @@ func (m *Member) remoteProvider() bool {
 }
 
 // sighting returns what is known of the member as a provider: it is reached if its API answers, the kinds are served, and
-// no watch is broken.
+// no watch is broken. One that comes and goes is not reached: what consumers hold of it grows old (SPEC L6).
 func (m *Member) sighting() liveness.Observation {
 	s := liveness.Observation{Joined: m.joined}
 	if c := m.conn.Load(); c != nil {
 		heard := c.heard.Load()
 		s.At, s.Met = heard.At, c.providerSynced()
-		s.OK = heard.Err == nil && !heard.At.IsZero() && c.providerProblem() == nil
+		s.OK = heard.Err == nil && !heard.At.IsZero() && c.providerProblem() == nil && m.asProvider.problem(time.Now()) == nil
 	}
 	return s
 }

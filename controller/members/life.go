@@ -111,14 +111,28 @@ func (m *Member) refuse(c *connection) {
 // tellSynced tells the handler when a role became synced or unsynced, when imports are followed at another version, which
 // owner references name (SPEC S1), or always with force.
 func (m *Member) tellSynced(force bool) {
-	provider, consumer, version := m.ProviderSynced(), m.ConsumerSynced(), m.ImportVersion()
+	var exports, imports string
+	if c := m.conn.Load(); c != nil {
+		if c.providerSynced() {
+			exports = "synced" // in whichever version: that is nobody else's concern
+		}
+		if c.consumerSynced() {
+			imports = c.imports.Version()
+		}
+	}
+	now := time.Now()
+	version := m.asConsumer.see(imports, now)
+	provider, consumer := m.asProvider.see(exports, now) != "", version != ""
 	if provider {
 		m.arrivals.meet(time.Now(), m.eachExport)
 	}
 	m.mu.Lock()
 	differs := provider != m.provider || consumer != m.consumer
-	force = force || version != m.version
-	m.provider, m.consumer, m.version = provider, consumer, version
+	force = force || consumer && version != m.version
+	m.provider, m.consumer = provider, consumer
+	if consumer {
+		m.version = version
+	}
 	m.mu.Unlock()
 	if differs {
 		m.log.Info("sync state of the cluster", "provider", provider, "consumer", consumer)
@@ -176,6 +190,7 @@ func (c *connection) problems(err error) []problem {
 		return []problem{{"error", err}}
 	}
 	var list []problem
+	now := time.Now()
 	add := func(what string, err error) {
 		if err == nil {
 			return
@@ -185,6 +200,7 @@ func (c *connection) problems(err error) []problem {
 		}
 		list = append(list, problem{what, err})
 	}
+	add("coming and going", errors.Join(c.member.asProvider.problem(now), c.member.asConsumer.problem(now)))
 	if n := c.doubted(); n > 0 {
 		list = append(list, problem{"objects absent", fmt.Errorf("%d objects are absent from a new list; held back for %v", n, c.member.opts.doubtAbsence())})
 	}

@@ -38,6 +38,9 @@ type Member struct {
 	conn     atomic.Pointer[connection]
 	standing atomic.Int32
 	arrivals arrivals
+	limits   tryLimits
+	// asProvider and asConsumer hold off what comes and goes in each role.
+	asProvider, asConsumer holdOff
 
 	mu        sync.Mutex
 	reg       registration.Registration
@@ -75,14 +78,14 @@ func (m *Member) mayExport(namespace string) bool {
 // be concluded from what Export, Service and SourceSlices don't return (SPEC L3).
 func (m *Member) ProviderSynced() bool {
 	c := m.conn.Load()
-	return c != nil && c.providerSynced()
+	return c != nil && c.providerSynced() && m.asProvider.there()
 }
 
 // ConsumerSynced says whether the imports, Services, imported slices, namespaces and IP families of a consumer are all
 // known.
 func (m *Member) ConsumerSynced() bool {
 	c := m.conn.Load()
-	return c != nil && c.consumerSynced()
+	return c != nil && c.consumerSynced() && m.asConsumer.there()
 }
 
 // Export returns the ServiceExport of a name, as far as [keep.Export] keeps it, or nil.
@@ -119,7 +122,7 @@ func (m *Member) ExportDoubted(key types.NamespacedName) bool {
 // a moment after the export appeared: nothing may be concluded then from what Service and SourceSlices don't return.
 func (m *Member) Knows(key types.NamespacedName) bool {
 	c := m.conn.Load()
-	return c != nil && c.providerSynced() && c.knows(key)
+	return c != nil && m.ProviderSynced() && c.knows(key)
 }
 
 // Service returns the Service of a name, or nil, if the name is exported, or that of a derived Service or begins like one. A derived

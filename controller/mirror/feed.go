@@ -79,6 +79,8 @@ type Feed[T Object] struct {
 
 	// Share has room for the pages of its cluster that are read at once, see [PagesOfOne]; nil for a share without bound.
 	Share chan struct{}
+	// Tries bounds them, together with those of feeds before this one; nil for a bound of its own. See [NewTries].
+	Tries *rate.Limiter
 
 	// Started is used by who runs it.
 	Started bool
@@ -128,10 +130,20 @@ func (f *Feed[T]) Kick() {
 	}
 }
 
+// NewTries returns the bound of a kind's tries. Where feeds of one kind follow each other, they share it: a server decides how often
+// another version is followed.
+func NewTries() *rate.Limiter { return rate.NewLimiter(rate.Every(tryEvery), triesInARow) }
+
 // Run follows the cluster until ctx ends. A watch that ended in order, or lost its place, is followed by the next try at once;
 // anything else by a wait, which grows until a watch opens. [triesInARow] and [tryEvery] bound the tries of every kind.
 func (f *Feed[T]) Run(ctx context.Context) {
-	delay, tries := NewBackoff(), rate.NewLimiter(rate.Every(tryEvery), triesInARow)
+	delay, tries := NewBackoff(), f.Tries
+	if tries == nil {
+		tries = NewTries()
+	}
+	if tries.Wait(ctx) != nil {
+		return
+	}
 	for {
 		f.opened = false
 		err := f.follow(ctx)

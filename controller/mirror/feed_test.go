@@ -216,3 +216,29 @@ func TestLongVersions_X6(t *testing.T) {
 		t.Errorf("the list: %v", err)
 	}
 }
+
+// TestTriesOutliveFeeds_X6: feeds that follow each other, as when a server serves another version at every probe, ask no more often
+// together than one of them.
+func TestTriesOutliveFeeds_X6(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests := 0
+		k := Kind[*discoveryv1.EndpointSlice]{
+			Resource: "slices",
+			List: func(context.Context, string, metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
+				requests++
+				return nil, metav1.ListMeta{}, errors.New("no")
+			},
+		}
+		tries := NewTries()
+		for range 720 {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			f := NewFeed(k, newTestStore().Store, func() {})
+			f.Tries = tries
+			f.Run(ctx)
+			cancel()
+		}
+		if most := int(time.Hour/tryEvery) + triesInARow + 1; requests > most || requests < triesInARow {
+			t.Errorf("%d requests in an hour, want at most %d", requests, most)
+		}
+	})
+}

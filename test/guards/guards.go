@@ -145,4 +145,12 @@ var guards = []guard{
 		inMerge("Trusted.refuse"), returns(`""`), realFleet, "TestExportedKeys_X5"},
 	{"X5", "another clusterset's import is left alone",
 		inPlan("OtherSet"), returns(`""`), unitPlan, "TestTwoClusterSets_X5"},
+	{"X6", "a name is not written without end",
+		inEngine("pace.wait"), returns("0"), unitEngine, "TestPace_X6"},
+	{"X6", "one member wakes no more names than its share",
+		inEngine("backlog.admits"), returns("true"), unitEngine, "TestBacklog_X6"},
+	{"X6", "what changed nothing wakes nothing",
+		inMirror("AlikeButVersion"), returns("false"), unitMirror, "TestNothingChanged_X6"},
+	{"X6", "a kind that comes and goes is held off",
+		inMembers("holdOff.see"), returns("$1"), unitMembers, "TestComesAndGoes_X6"},
 }
