@@ -9,32 +9,35 @@ import (
 	"github.com/clusterset/multicluster/controller/members"
 )
 
-// What one member changes wakes names in all lanes changesInARow times at once, and then changesPerSecond times a second. The first
+// The changes of one member wake names in all lanes changesInARow times at once, and then changesPerSecond times a second. The first
 // is for a cluster of 5,000 names that is listed, or changed as a whole: export, Service, slice, and one more. The second is five
-// times what the controllers of an API server write by default (--kube-api-qps 20), and a tenth of what one lane writes in all.
+// times what kube-controller-manager writes by default (--kube-api-qps 20), and a tenth of what one lane writes in all.
 const (
 	changesInARow    = 20_000
 	changesPerSecond = 100
 )
 
-// No more than mostWaiting names wait for each other: three times as many as the largest member exports. A member that changes more,
-// such as one whose names come and go, has all names looked at instead, which counts as wholeLook changes.
+// At most mostWaiting names wait: three times as many as the largest member exports. When a member changes more, such as one whose
+// names come and go, all names are looked at instead, which counts as wholeLook changes.
 const (
 	mostWaiting = 16_384
 	wholeLook   = 5_000
 )
 
-// backlog holds the names back that one member changes too often. [pace] bounds how often each name is written; this bounds how many
-// are, so that a member with thousands of names takes no more than its share of what the lanes can write (SPEC L5, X6). A name that
-// others change, too, comes by their backlogs meanwhile, and is then written as it is. Each name has its turn in the order in which
-// it began to wait, and counts as many changes as it had meanwhile, as far as there are objects to write: one, and one per slice.
+// backlog holds back the names that one member changes too often. [pace] bounds how often each name is written; this bounds how many
+// are, so that a member with thousands of names takes only its share of what the lanes can write (SPEC L5, X6). It delays nothing
+// for other members: a name that they change comes by their backlogs, and is then written as it is. Names have their turns in the
+// order in which they began to wait. Each counts as many changes as it had meanwhile, but not more than it has objects to write:
+// one, and one per slice.
+//
+// While something waits, timer is set.
 type backlog struct {
 	budget  *rate.Limiter
 	order   []types.NamespacedName
 	changes map[types.NamespacedName]int // of those that wait
 	all     bool                         // all names wait
-	timer   *time.Timer                  // set while any waits
-	told    bool                         // since it was last within its budget
+	timer   *time.Timer
+	warned  bool // since the budget was last whole
 }
 
 func newBacklog() *backlog {
@@ -48,6 +51,9 @@ func (b *backlog) admits(key types.NamespacedName, now time.Time) bool {
 	case b.all:
 		return false
 	case len(b.order) == 0 && b.budget.AllowN(now, 1):
+		if b.budget.TokensAt(now) >= changesInARow-1 {
+			b.warned = false
+		}
 		return true
 	case waits:
 		b.changes[key]++
@@ -62,8 +68,8 @@ func (b *backlog) admits(key types.NamespacedName, now time.Time) bool {
 	return false
 }
 
-// next returns what may be looked at now, if anything may; otherwise how long that takes, 0 if nothing waits. Slices returns how
-// many slices the member has of a name.
+// next returns names that may be looked at now, if there are any; otherwise how long it takes until there are, 0 if nothing waits.
+// The function slices returns how many slices the member has of a name.
 func (b *backlog) next(now time.Time, slices func(types.NamespacedName) int) (names scope, ok bool, wait time.Duration) {
 	var cost int
 	switch {
@@ -87,12 +93,12 @@ func (b *backlog) next(now time.Time, slices func(types.NamespacedName) int) (na
 	return names, true, 0
 }
 
-// clear has nothing wait any more: all names are looked at anyway.
+// clear drops all names that wait, where all names are looked at anyway.
 func (b *backlog) clear() {
 	b.order, b.changes, b.all = nil, map[types.NamespacedName]int{}, false
 }
 
-// stop ends what goes on for the backlog.
+// stop is [backlog.clear], and ends the timer.
 func (b *backlog) stop() {
 	b.clear()
 	if b.timer != nil {
@@ -101,18 +107,14 @@ func (b *backlog) stop() {
 	}
 }
 
-// Changed implements [members.Handler].
+// Changed implements [members.Handler]. Changes of a member that left, whose watches end a moment later, wake nothing.
 func (c *Controller) Changed(m *members.Member, key types.NamespacedName) {
 	c.pictures.forget(only(key)) // whoever looks at it meanwhile, for whatever reason, sees it as it is
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx == nil {
-		return
-	}
 	b := c.backlogs[m]
 	if b == nil {
-		b = newBacklog()
-		c.backlogs[m] = b
+		return
 	}
 	now := time.Now()
 	if b.admits(key, now) {
@@ -120,8 +122,8 @@ func (c *Controller) Changed(m *members.Member, key types.NamespacedName) {
 		return
 	}
 	c.metrics.delayed(m.ID())
-	if !b.told {
-		b.told = true
+	if !b.warned {
+		b.warned = true
 		c.opts.Log.Warn("the cluster changes more objects than are carried to other clusters at once; its changes wait for their turn",
 			"cluster", m.ID(), "at most per second", changesPerSecond)
 	}
@@ -130,8 +132,12 @@ func (c *Controller) Changed(m *members.Member, key types.NamespacedName) {
 	}
 }
 
-// release puts those names that m changed into the lanes whose turn it is, and comes back for the others. c.mu is held.
+// release puts the names whose turn it is into the lanes, and sets the timer for the others. c.mu is held.
 func (c *Controller) release(m *members.Member, b *backlog, now time.Time) {
+	if b.timer != nil { // the one that called, or a later one if that was stopped too late
+		b.timer.Stop()
+		b.timer = nil
+	}
 	for {
 		names, ok, wait := b.next(now, func(key types.NamespacedName) int { return len(m.SourceSlices(key)) })
 		switch {
@@ -139,19 +145,15 @@ func (c *Controller) release(m *members.Member, b *backlog, now time.Time) {
 			c.wake(names)
 			continue
 		case wait > 0:
-			b.timer = time.AfterFunc(wait, func() { c.resume(m) })
+			b.timer = time.AfterFunc(wait, func() {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				if c.backlogs[m] == b {
+					c.release(m, b, time.Now())
+				}
+			})
 		}
 		return
-	}
-}
-
-// resume is [Controller.release] when it is time.
-func (c *Controller) resume(m *members.Member) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if b := c.backlogs[m]; b != nil && c.ctx != nil && b.timer != nil {
-		b.timer = nil
-		c.release(m, b, time.Now())
 	}
 }
 

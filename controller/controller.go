@@ -49,7 +49,7 @@ type Controller struct {
 	ctx   context.Context // nil until Run: a replica that does not lead keeps no lanes
 	set   *members.Set
 	lanes map[*members.Member]*lane
-	// backlogs are those of members that changed something.
+	// backlogs are those of the members that are there, while this replica leads.
 	backlogs map[*members.Member]*backlog
 }
 
@@ -90,10 +90,16 @@ func (c *Controller) Run(ctx context.Context, set *members.Set) error {
 	return nil
 }
 
-// open starts the lane of m, with everything to do, if something may be written to m: a cluster that is only read has
-// nothing that a lane could do, and hundreds of lanes would each look at every change. c.mu is held.
+// open makes the backlog of m, and starts its lane, with everything to do, if something may be written to m: a cluster that is
+// only read has nothing that a lane could do, and hundreds of lanes would each look at every change. c.mu is held.
 func (c *Controller) open(m *members.Member) {
-	if r := m.Registration(); c.ctx == nil || c.lanes[m] != nil || !r.Consumer && !r.ExportStatus {
+	if c.ctx == nil {
+		return
+	}
+	if c.backlogs[m] == nil {
+		c.backlogs[m] = newBacklog()
+	}
+	if r := m.Registration(); c.lanes[m] != nil || !r.Consumer && !r.ExportStatus {
 		return
 	}
 	c.lanes[m] = newLane(c.ctx, c, m)

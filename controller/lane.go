@@ -126,9 +126,9 @@ func (l *lane) one(ctx context.Context, names scope) {
 	l.queue.AddRateLimited(names)
 }
 
-// waits puts names off that it is not the turn of, and reports whether it did. To look at all names of the cluster, or of a
-// namespace, counts as a write: it is much work, and a cluster decides how often its namespaces come and go. Namespaces count
-// together; when they are too many, all names are looked at instead of each namespace in its turn.
+// waits puts names off whose turn has not come, and reports whether it did. A look at all names of the cluster, or of a namespace,
+// counts as a write: it is much work, and a cluster decides how often its namespaces come and go. Namespaces count together; when
+// they are too many, all names are looked at instead of each namespace in its turn.
 func (l *lane) waits(names scope, now time.Time) bool {
 	counted := names
 	if names.reach == wholeNamespace {

@@ -36,7 +36,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"cluster", "kind", "verb", "result"}),
 		waited: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mcs_controller_changes_delayed_total",
-			Help: "Changes of objects in a cluster that waited, because the cluster changes more than are carried to other clusters at once.",
+			Help: "Changes of objects in a cluster that waited, because it changes more than is carried to other clusters at once.",
 		}, []string{"cluster"}),
 		queues: map[string]func() int{},
 		depth: prometheus.NewDesc("mcs_controller_queue_depth",

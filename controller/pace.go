@@ -13,21 +13,21 @@ const (
 	writeEvery   = time.Second
 )
 
-// pace bounds how often each name of a lane is written, whatever its exporting clusters change and however often (SPEC X6): only
-// who decides what is exported decides how often that changes. It is asked before a name is reconciled and told when something was
-// written, so that events that come to nothing cost nothing. A name that has to wait stays in the queue: what it is by then is
-// written then, withdrawals included, and no event in between moves that.
+// pace bounds how often each name of a lane is written, whatever its exporting clusters change and however often (SPEC X6). The lane
+// asks it before it reconciles a name, and calls spend if that wrote something, so that events that come to nothing cost nothing. A name
+// that has to wait stays in the queue and is then written as it is by then, withdrawals included; events in between don't delay it further.
+// So the last change, and a removal (SPEC L13), is late by writeEvery at most, and only for a name that changed writesInARow times before.
 type pace struct {
 	mu    sync.Mutex
 	began time.Time
 	// even is when a name has made up for its writes, counted from began; names that have are left out.
 	even  map[scope]time.Duration
-	sweep time.Duration // when those that have are next dropped
+	sweep time.Duration // when those that have are dropped next
 }
 
 func newPace(now time.Time) *pace { return &pace{began: now, even: map[scope]time.Duration{}} }
 
-// wait returns how long names must wait, at most [writeEvery]; 0 if it is their turn.
+// wait returns how long names have to wait, at most [writeEvery]; 0 if it is their turn.
 func (p *pace) wait(names scope, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -128,7 +128,7 @@ func newConnection(m *Member, reg registration.Registration, opts Options) (*con
 	return c, nil
 }
 
-// newStore makes a store that does not tell of changes of nothing but a version.
+// newStore makes a store that reports no change of nothing but a version.
 func newStore[T mirror.Object](group func(T) (types.NamespacedName, bool), changed func(before, after T)) *mirror.Store[T] {
 	s := mirror.NewStore(group, changed)
 	s.Alike = mirror.AlikeButVersion[T]
@@ -157,7 +157,7 @@ func (c *connection) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
-			if c.member.limits.look(c.interval).Wait(ctx) != nil {
+			if c.member.probes(c.interval).Wait(ctx) != nil {
 				return
 			}
 		case <-time.After(c.pause(time.Now())):

@@ -10,27 +10,27 @@ import (
 	"github.com/clusterset/multicluster/controller/mirror"
 )
 
-// A member whose API server takes a kind away and gives it back, again and again, has all names of all importing clusters looked at
-// anew each time. It is back at once the first time, then after holdFirst, and each further time after twice as long, up to holdMost;
-// once it stayed for holdMost, it is as if nothing had been. People install a CRD anew once or twice.
+// When an API server stops serving a kind and serves it again, all names of all importing clusters are looked at anew. So the kind
+// counts as back at once the first time, then after holdFirst, and each further time after twice as long, up to holdMost; once it
+// stayed for holdMost, counting begins anew. People install a CRD anew once or twice.
 const (
 	holdFirst = 2 * time.Second
 	holdMost  = 5 * time.Minute
 )
 
-// holdOff decides when what vanished and came back counts as back. What vanishes is gone at once, since to not know is safe
-// (SPEC L3). It is the member's, not a connection's, so that nothing which makes another connection makes it forget. The zero
-// value is ready for use.
+// holdOff decides when what vanished and came back counts as present. What vanishes is gone at once, which is safe: nothing is concluded
+// from what is not known (SPEC L3). There is one per member and role, not per connection, so that another connection does not reset it.
+// The zero value is ready for use.
 type holdOff struct {
 	mu     sync.Mutex
-	counts string    // what counts as there, "" for nothing
+	counts string    // what counts as present, "" for nothing
 	since  time.Time // when it began to
 	wait   time.Duration
-	until  time.Time // what vanished counts as back from then on
+	until  time.Time // from when on what vanished counts again
 }
 
-// see takes what is there, "" for nothing, and returns what counts as there. Another thing in its place is a return, too.
-func (h *holdOff) see(is string, now time.Time) string {
+// observe takes what is present, "" for nothing, and returns what counts as present. Something else in its place is a return, too.
+func (h *holdOff) observe(is string, now time.Time) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.counts != "" && h.counts != is {
@@ -46,36 +46,36 @@ func (h *holdOff) see(is string, now time.Time) string {
 	return h.counts
 }
 
-// there reports whether anything counts as there.
-func (h *holdOff) there() bool {
+// present reports whether anything counts as present.
+func (h *holdOff) present() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.counts != ""
 }
 
-// problem returns why what may be there does not count yet; nil if that is not for coming and going.
+// problem returns why nothing counts as present, whatever is; nil if it is not held off.
 func (h *holdOff) problem(now time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.counts != "" || !now.Before(h.until) {
 		return nil
 	}
-	return fmt.Errorf("what is read of the cluster vanished and came back several times; it counts as not known until %s",
+	return fmt.Errorf("what is read of the cluster vanished and came back several times; the cluster counts as not known until %s",
 		h.until.UTC().Format(time.RFC3339))
 }
 
-// Probes besides those of each interval, for news from a feed or a removed export, come lookInARow times at once and then once a
-// second: a start takes one for each kind.
+// Probes between those of each interval, for a feed that changed its state or an export that was removed, come probesInARow times at
+// once and then once per probeEvery: a start takes one for each kind.
 const (
-	lookInARow = 20
-	lookEvery  = time.Second
+	probesInARow = 20
+	probeEvery   = time.Second
 )
 
-// tryLimits bound what a member's API server can cause, whichever connection leads to it.
+// tryLimits bound the requests that a member's API server can cause, whichever connection leads to it.
 type tryLimits struct {
-	mu    sync.Mutex
-	tries map[string]*rate.Limiter // of each kind's feeds
-	looks *rate.Limiter
+	mu         sync.Mutex
+	ofKind     map[string]*rate.Limiter // of each kind's feeds
+	unexpected *rate.Limiter            // of probes between those of each interval
 }
 
 // tries returns the limiter that the member's feeds of a kind share, in whatever versions and connections.
@@ -83,21 +83,22 @@ func (m *Member) tries(kind string) *rate.Limiter {
 	l := &m.limits
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.tries == nil {
-		l.tries = map[string]*rate.Limiter{}
+	if l.ofKind == nil {
+		l.ofKind = map[string]*rate.Limiter{}
 	}
-	if l.tries[kind] == nil {
-		l.tries[kind] = mirror.NewTries()
+	if l.ofKind[kind] == nil {
+		l.ofKind[kind] = mirror.NewTries()
 	}
-	return l.tries[kind]
+	return l.ofKind[kind]
 }
 
-// look returns the limiter of probes out of turn; a connection with a shorter interval is not slower than that.
-func (l *tryLimits) look(interval time.Duration) *rate.Limiter {
+// probes returns the limiter of probes between those of each interval; where the interval is shorter than probeEvery, they come as often.
+func (m *Member) probes(interval time.Duration) *rate.Limiter {
+	l := &m.limits
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.looks == nil {
-		l.looks = rate.NewLimiter(rate.Every(min(lookEvery, interval)), lookInARow)
+	if l.unexpected == nil {
+		l.unexpected = rate.NewLimiter(rate.Every(min(probeEvery, interval)), probesInARow)
 	}
-	return l.looks
+	return l.unexpected
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// TestComesAndGoes_X6: what vanishes is gone at once; what comes back is back at once the first time, and then after twice as long
+// TestComesAndGoes_X6: what vanishes is gone at once; what comes back counts at once the first time, and then after twice as long
 // each time, up to five minutes, until it stayed for that long.
 func TestComesAndGoes_X6(t *testing.T) {
 	const probe = 5 * time.Second
@@ -14,7 +14,7 @@ func TestComesAndGoes_X6(t *testing.T) {
 		is       func(n int) string // at the nth probe
 		hours    int
 		returns  int           // at most
-		longest  time.Duration // that it is there and does not count
+		longest  time.Duration // that it is present and does not count
 		countsIn string        // at the end
 	}{
 		"never goes":                     {func(int) string { return "v1beta1" }, 2, 1, 0, "v1beta1"},
@@ -30,23 +30,23 @@ func TestComesAndGoes_X6(t *testing.T) {
 			returns, held, now, last := 0, time.Duration(0), time.Unix(1000, 0), ""
 			for n := range tc.hours * 720 {
 				is := tc.is(n)
-				counts := h.see(is, now)
+				counts := h.observe(is, now)
 				switch {
 				case counts != "" && counts != is:
-					t.Fatalf("probe %d: %q counts where %q is there", n, counts, is)
+					t.Fatalf("probe %d: %q counts where %q is present", n, counts, is)
 				case counts != "" && counts != last:
 					returns++
 					held = 0
 				case is != "" && counts == "":
 					if held += probe; held > tc.longest {
-						t.Fatalf("probe %d: it is there and does not count for %v", n, held)
+						t.Fatalf("probe %d: it is present and does not count for %v", n, held)
 					}
 					if h.problem(now) == nil {
 						t.Fatalf("probe %d: nothing says why it does not count", n)
 					}
 				}
-				if (counts != "") != h.there() || counts != "" && h.problem(now) != nil {
-					t.Fatalf("probe %d: %q counts, there %v, %v", n, counts, h.there(), h.problem(now))
+				if (counts != "") != h.present() || counts != "" && h.problem(now) != nil {
+					t.Fatalf("probe %d: %q counts, present %v, %v", n, counts, h.present(), h.problem(now))
 				}
 				last, now = counts, now.Add(probe)
 			}

@@ -121,8 +121,8 @@ func (m *Member) tellSynced(force bool) {
 		}
 	}
 	now := time.Now()
-	version := m.asConsumer.see(imports, now)
-	provider, consumer := m.asProvider.see(exports, now) != "", version != ""
+	version := m.asConsumer.observe(imports, now)
+	provider, consumer := m.asProvider.observe(exports, now) != "", version != ""
 	if provider {
 		m.arrivals.meet(time.Now(), m.eachExport)
 	}

@@ -39,7 +39,7 @@ type Member struct {
 	standing atomic.Int32
 	arrivals arrivals
 	limits   tryLimits
-	// asProvider and asConsumer hold off what comes and goes in each role.
+	// asProvider and asConsumer hold off kinds that come and go, for each role.
 	asProvider, asConsumer holdOff
 
 	mu        sync.Mutex
@@ -78,14 +78,14 @@ func (m *Member) mayExport(namespace string) bool {
 // be concluded from what Export, Service and SourceSlices don't return (SPEC L3).
 func (m *Member) ProviderSynced() bool {
 	c := m.conn.Load()
-	return c != nil && c.providerSynced() && m.asProvider.there()
+	return c != nil && c.providerSynced() && m.asProvider.present()
 }
 
 // ConsumerSynced says whether the imports, Services, imported slices, namespaces and IP families of a consumer are all
 // known.
 func (m *Member) ConsumerSynced() bool {
 	c := m.conn.Load()
-	return c != nil && c.consumerSynced() && m.asConsumer.there()
+	return c != nil && c.consumerSynced() && m.asConsumer.present()
 }
 
 // Export returns the ServiceExport of a name, as far as [keep.Export] keeps it, or nil.

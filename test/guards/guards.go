@@ -152,5 +152,5 @@ var guards = []guard{
 	{"X6", "what changed nothing wakes nothing",
 		inMirror("AlikeButVersion"), returns("false"), unitMirror, "TestNothingChanged_X6"},
 	{"X6", "a kind that comes and goes is held off",
-		inMembers("holdOff.see"), returns("$1"), unitMembers, "TestComesAndGoes_X6"},
+		inMembers("holdOff.observe"), returns("$1"), unitMembers, "TestComesAndGoes_X6"},
 }

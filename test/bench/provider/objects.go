@@ -40,7 +40,7 @@ var kinds = map[string]kind{
 func (c *Cluster) last(kind, name string) change {
 	switch {
 	case kind == "ServiceExport":
-		return change{version: c.exports[name]}
+		return c.exports[name]
 	case kind == "EndpointSlice" && c.changed[name].version > 0:
 		return c.changed[name]
 	}
@@ -56,8 +56,8 @@ func (c *Cluster) meta(kind, name string, version int) metav1.ObjectMeta {
 
 func (c *Cluster) export(t metav1.TypeMeta, name string, at change) object {
 	e := &mcs.ServiceExport{TypeMeta: t, ObjectMeta: c.meta("export", name, at.version)}
-	if created, ok := c.created.Load(name); ok {
-		e.CreationTimestamp = metav1.NewTime(time.Unix(created.(int64), 0))
+	if at.created != 0 {
+		e.CreationTimestamp = metav1.NewTime(time.Unix(at.created, 0))
 	}
 	return e
 }

@@ -26,21 +26,21 @@ type Cluster struct {
 	down     atomic.Bool
 	watches  atomic.Int64
 	requests atomic.Int64
-	created  sync.Map // by name: creationTimestamps of exports that are not the cluster's own, in Unix time
 
 	mu      sync.Mutex
 	version int               // the resource version of the last event
-	exports map[string]int    // the exported names, with the version at which they were
+	exports map[string]change // by exported name, the last change of its export
 	changed map[string]change // by Service, the last change of its slice
 	log     []happened        // all events since the version oldest
 	oldest  int
 	waiting chan struct{} // closed at the next event
 }
 
-// change is the last change of a slice, which left it with one endpoint.
+// change is the last change of an object: of a slice, which left it with one endpoint; or of an export.
 type change struct {
 	version int
 	address string
+	created int64 // a creationTimestamp that is not the cluster's own, in Unix time
 }
 
 // happened is one event of a watch: what became of the object of a kind and name.
@@ -56,10 +56,10 @@ const first = 1000
 func New(id string, number int, exported []string, others, endpoints int) *Cluster {
 	c := &Cluster{
 		ID: id, Number: number, Endpoints: endpoints, services: slices.Clone(exported), at: map[string]int{},
-		version: first, oldest: first, exports: map[string]int{}, changed: map[string]change{}, waiting: make(chan struct{}),
+		version: first, oldest: first, exports: map[string]change{}, changed: map[string]change{}, waiting: make(chan struct{}),
 	}
 	for _, name := range exported {
-		c.exports[name] = first
+		c.exports[name] = change{version: first}
 	}
 	for n := range others {
 		c.services = append(c.services, Other(n))
@@ -107,16 +107,14 @@ func (c *Cluster) Forget() {
 func (c *Cluster) Change(service, address string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.changed[service] = change{c.version + 1, address}
-	c.happens("EndpointSlice", "MODIFIED", service, address)
+	c.changed[service] = c.happens("EndpointSlice", "MODIFIED", service, change{address: address})
 }
 
 // Export creates the export of a Service.
 func (c *Cluster) Export(service string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.exports[service] = c.version + 1
-	c.happens("ServiceExport", "ADDED", service, "")
+	c.exports[service] = c.happens("ServiceExport", "ADDED", service, change{})
 }
 
 // ExportAs creates the export of a Service, or changes it, with a creationTimestamp that no API server would give it.
@@ -124,27 +122,28 @@ func (c *Cluster) ExportAs(service string, created int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	verb := "ADDED"
-	if c.exports[service] > 0 {
+	if c.exports[service].version > 0 {
 		verb = "MODIFIED"
 	}
-	c.created.Store(service, created)
-	c.exports[service] = c.version + 1
-	c.happens("ServiceExport", verb, service, "")
+	c.exports[service] = c.happens("ServiceExport", verb, service, change{created: created})
 }
 
 // Unexport deletes the export of a Service.
 func (c *Cluster) Unexport(service string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	last := c.exports[service]
 	delete(c.exports, service)
-	c.happens("ServiceExport", "DELETED", service, "")
+	c.happens("ServiceExport", "DELETED", service, last)
 }
 
-// happens notes an event. c.mu is held.
-func (c *Cluster) happens(kind, verb, name, address string) {
+// happens notes an event, and returns the change with its version. c.mu is held.
+func (c *Cluster) happens(kind, verb, name string, what change) change {
 	c.version++
-	c.log = append(c.log, happened{kind, verb, name, change{c.version, address}})
+	what.version = c.version
+	c.log = append(c.log, happened{kind, verb, name, what})
 	c.wake()
+	return what
 }
 
 // wake tells the watches that something happened. c.mu is held.
