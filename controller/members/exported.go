@@ -29,7 +29,7 @@ func (c *connection) selectExported() {
 		}
 		_, derived := byService(s)
 		r := c.ranges.Load()
-		return derived || strings.HasPrefix(s.Name, mcsapi.DerivedPrefix) || r == nil || len(r.prefixes) == 0
+		return derived || strings.HasPrefix(s.Name, mcsapi.DerivedPrefix) || r == nil || r.addresses.Empty()
 	}
 	services.Selection.Unknown = func(name types.NamespacedName) { readUnknown(c, c.services, name) }
 	sources.Selection.Of = bySource

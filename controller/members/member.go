@@ -3,7 +3,6 @@ package members
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	"github.com/clusterset/multicluster/controller/mirror"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/ranges"
 )
 
 // Member is one cluster of the set. Its reads come from memory, never wait, and return what was last known while the
@@ -39,6 +39,7 @@ type Member struct {
 	standing atomic.Int32
 	arrivals arrivals
 	limits   tryLimits
+	declared declaredRanges
 	// asProvider and asConsumer hold off kinds that come and go, for each role.
 	asProvider, asConsumer holdOff
 
@@ -191,17 +192,15 @@ func (m *Member) Families() []corev1.IPFamily {
 
 // ServiceRanges returns the ranges of the cluster's Service addresses. Where the cluster does not tell, they are those of its
 // limits; where those have none, the addresses that its Services hold (SPEC X2).
-func (m *Member) ServiceRanges() []netip.Prefix {
-	limits := m.Registration().Limits
+func (m *Member) ServiceRanges() ranges.Set {
 	c := m.conn.Load()
-	if c == nil {
-		return limits.ServiceCIDRs
+	if c != nil {
+		if r := c.ranges.Load(); r != nil && !r.addresses.Empty() {
+			return r.addresses
+		}
 	}
-	if r := c.ranges.Load(); r != nil && len(r.prefixes) > 0 {
-		return r.prefixes
-	}
-	if len(limits.ServiceCIDRs) > 0 {
-		return limits.ServiceCIDRs
+	if declared := m.declared.of(m.Registration().Limits.ServiceCIDRs); c == nil || !declared.Empty() {
+		return declared
 	}
 	return c.held.of(c.services.Store)
 }

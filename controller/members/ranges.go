@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/clusterset/multicluster/controller/mirror"
+	"github.com/clusterset/multicluster/internal/ranges"
 )
 
 // rangesLife is how long what is known of a cluster's Service addresses is used before it is looked at again: ranges are
@@ -25,9 +26,9 @@ const rangesLife = 5 * time.Minute
 type serviceRanges struct {
 	// families are the IP families, the primary one first.
 	families []corev1.IPFamily
-	// prefixes are the ranges; nil where the cluster does not tell (no ServiceCIDR objects).
-	prefixes []netip.Prefix
-	at       time.Time
+	// addresses are those of the ranges; none where the cluster does not tell (no ServiceCIDR objects).
+	addresses ranges.Set
+	at        time.Time
 }
 
 // refreshRanges learns the Service addresses of the cluster, where that is due.
@@ -46,7 +47,7 @@ func (c *connection) refreshRanges(ctx context.Context) {
 	c.rangesErr = nil
 	found.at = time.Now()
 	c.ranges.Store(found)
-	if old != nil && c.live && !(slices.Equal(old.families, found.families) && slices.Equal(old.prefixes, found.prefixes)) {
+	if old != nil && c.live && !(slices.Equal(old.families, found.families) && old.addresses.Equal(found.addresses)) {
 		c.member.handler.ConsumerChanged(c.member)
 	}
 }
@@ -65,28 +66,39 @@ func (c *connection) findRanges(ctx context.Context) (*serviceRanges, error) {
 	slices.SortStableFunc(list.Items, func(a, b networkingv1.ServiceCIDR) int {
 		return defaultFirst(a.Name) - defaultFirst(b.Name)
 	})
-	if len(list.Items) > maxServiceCIDRs {
-		return nil, fmt.Errorf("%d ServiceCIDRs, of which at most %d can be heeded", len(list.Items), maxServiceCIDRs)
-	}
+	return rangesOf(list.Items)
+}
+
+// rangesOf returns what ServiceCIDRs say, unless they have too many ranges.
+func rangesOf(list []networkingv1.ServiceCIDR) (*serviceRanges, error) {
 	found := &serviceRanges{}
-	for _, item := range list.Items {
+	var prefixes []netip.Prefix
+	n := 0
+	for i := range list {
+		n += len(list[i].Spec.CIDRs)
+	}
+	if n > maxServiceCIDRs {
+		return nil, fmt.Errorf("%d ranges in %d ServiceCIDRs; want at most %d ranges", n, len(list), maxServiceCIDRs)
+	}
+	for _, item := range list {
 		for _, cidr := range item.Spec.CIDRs {
 			prefix, err := netip.ParsePrefix(cidr)
 			if err != nil {
 				return nil, fmt.Errorf("ServiceCIDR %s: %w", item.Name, err)
 			}
-			found.prefixes = append(found.prefixes, prefix)
+			prefixes = append(prefixes, prefix)
 			if f := familyOf(prefix.Addr()); !slices.Contains(found.families, f) {
 				found.families = append(found.families, f)
 			}
 		}
 	}
+	found.addresses = ranges.Of(prefixes...)
 	return found, nil
 }
 
-// maxServiceCIDRs bounds what each address of another cluster is compared with. A cluster has one or two, and some after it was
-// extended; each holds at most two ranges.
-const maxServiceCIDRs = 64
+// maxServiceCIDRs bounds the ranges that are kept of a cluster's ServiceCIDRs, each of which has at most two. A cluster has one or
+// two ServiceCIDRs, and some more after it was extended.
+const maxServiceCIDRs = 128
 
 // defaultFirst sorts the ServiceCIDR that the API server makes before all others.
 func defaultFirst(name string) int {
@@ -109,7 +121,13 @@ func (c *connection) tryService(ctx context.Context) (*serviceRanges, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &serviceRanges{families: got.Spec.IPFamilies}, nil
+	var families []corev1.IPFamily
+	for _, f := range got.Spec.IPFamilies {
+		if (f == corev1.IPv4Protocol || f == corev1.IPv6Protocol) && !slices.Contains(families, f) {
+			families = append(families, f)
+		}
+	}
+	return &serviceRanges{families: families}, nil
 }
 
 func familyOf(addr netip.Addr) corev1.IPFamily {
@@ -125,25 +143,43 @@ const heldLife = 5 * time.Second
 // heldAddresses are the addresses of a cluster's Services, for a cluster whose ranges nobody tells: older than 1.33, in
 // practice. The zero value is ready for use.
 type heldAddresses struct {
-	mu   sync.Mutex
-	list []netip.Prefix
-	at   time.Time
+	mu  sync.Mutex
+	set ranges.Set
+	at  time.Time
 }
 
-// of returns the addresses that the Services of a store hold, each as a range of one, as of [heldLife] ago at most.
-func (h *heldAddresses) of(services *mirror.Store[*corev1.Service]) []netip.Prefix {
+// of returns the addresses that the Services of a store hold, as of [heldLife] ago at most.
+func (h *heldAddresses) of(services *mirror.Store[*corev1.Service]) ranges.Set {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.at.IsZero() && time.Since(h.at) < heldLife {
-		return h.list
+		return h.set
 	}
-	h.list, h.at = nil, time.Now() // anew: readers have the old one
+	var list []netip.Prefix
 	services.Each(func(_ types.NamespacedName, s *corev1.Service) {
 		for _, ip := range s.Spec.ClusterIPs {
 			if addr, err := netip.ParseAddr(ip); err == nil { // not "None"
-				h.list = append(h.list, netip.PrefixFrom(addr, addr.BitLen()))
+				list = append(list, netip.PrefixFrom(addr, addr.BitLen()))
 			}
 		}
 	})
-	return h.list
+	h.set, h.at = ranges.Of(list...), time.Now()
+	return h.set
+}
+
+// declaredRanges are those of a member's registration. The zero value is ready for use.
+type declaredRanges struct {
+	mu   sync.Mutex
+	list []netip.Prefix
+	set  ranges.Set
+}
+
+// of returns the addresses of the ranges that a registration has; the set is made when they change.
+func (d *declaredRanges) of(list []netip.Prefix) ranges.Set {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Equal(d.list, list) {
+		d.list, d.set = list, ranges.Of(list...)
+	}
+	return d.set
 }

@@ -18,6 +18,7 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/merge"
+	"github.com/clusterset/multicluster/internal/ranges"
 )
 
 // Consumer is what a plan must know of the consuming cluster besides its objects.
@@ -35,7 +36,7 @@ type Consumer struct {
 	// Drops are the fields that its ServiceImport schema does not keep (SPEC A7).
 	Drops Fields
 	// ServiceRanges are the ranges of its Services' addresses: no endpoint of another cluster can be there (SPEC X2).
-	ServiceRanges []netip.Prefix
+	ServiceRanges ranges.Set
 	// NodeAddresses are those of its nodes: likewise.
 	NodeAddresses map[netip.Addr]bool
 	// Prefer are the clusters whose endpoints are used first, in order, where neither import nor export says so (SPEC P3).

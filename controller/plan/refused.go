@@ -100,7 +100,7 @@ func (p *pass) unacceptable(source *Source, family discoveryv1.AddressType, addr
 		return "no " + string(family) + " address"
 	case purpose != "":
 		return purpose
-	case slices.ContainsFunc(p.ServiceRanges, within):
+	case p.ServiceRanges.Contains(addr):
 		return "in this cluster's service range"
 	case source.Cluster != p.Cluster && p.NodeAddresses[addr]:
 		return "a node of this cluster"

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/ranges"
 )
 
 // SPEC X2: addresses that no endpoint may have are left out, one by one, and named with the reason; what is good of the same
@@ -36,7 +37,7 @@ func TestRefusedAddresses_X2(t *testing.T) {
 			w := wanted(t, east, west)
 			w.Sources[0].CIDRs = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/9"), netip.MustParsePrefix("fd00::/16")}
 			consumer := defaultConsumer()
-			consumer.ServiceRanges = []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}
+			consumer.ServiceRanges = ranges.Of(netip.MustParsePrefix("10.96.0.0/16"))
 			consumer.NodeAddresses = map[netip.Addr]bool{netip.MustParseAddr("10.5.0.7"): true, netip.MustParseAddr("fd00::7"): true}
 			c := newConsumer(t, consumer)
 			c.settle(w, noon)
@@ -179,5 +180,33 @@ func TestFurtherSlices_X6(t *testing.T) {
 	held.settle(w, noon)
 	if m := conditionOf(held.imp, ConditionRefused).Message; m != "" {
 		t.Errorf("the import still says %q", m)
+	}
+}
+
+// BenchmarkServiceRanges judges the 1000 addresses of a slice where the importing cluster has two ranges of Service addresses, and
+// where only its Services show which addresses they hold.
+func BenchmarkServiceRanges(b *testing.B) {
+	for _, services := range []int{2, 100, 10_000} {
+		b.Run(fmt.Sprint(services, " ranges"), func(b *testing.B) {
+			var held []netip.Prefix
+			for n := range services { // every other address, or they would be one range
+				addr := netip.AddrFrom4([4]byte{10, 96, byte(n >> 7), byte(n << 1)})
+				held = append(held, netip.PrefixFrom(addr, 32))
+			}
+			p := newPass(Consumer{Cluster: "c", ServiceRanges: ranges.Of(held...)}, Wanted{}, Held{}, noon)
+			var addresses []string
+			for n := range 1000 {
+				addresses = append(addresses, fmt.Sprintf("10.1.%d.%d", n>>8, n&255))
+			}
+			source := &Source{Cluster: "p"}
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, a := range addresses {
+					if why := p.unacceptable(source, discoveryv1.AddressTypeIPv4, a); why != "" {
+						b.Fatal(a, why)
+					}
+				}
+			}
+		})
 	}
 }

@@ -26,7 +26,7 @@ func TestMember(t *testing.T) {
 		if got := m.Families(); !slices.Equal(got, []corev1.IPFamily{corev1.IPv6Protocol, corev1.IPv4Protocol}) {
 			t.Errorf("got %v", got)
 		}
-		if got := m.ServiceRanges(); len(got) != 2 || got[0].String() != "fd00:96::/112" || got[1].String() != "10.96.0.0/16" {
+		if got := m.ServiceRanges().String(); got != "10.96.0.0-10.96.255.255, fd00:96::-fd00:96::ffff" {
 			t.Errorf("got ranges %v", got)
 		}
 	})
