@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/plan"
 )
 
@@ -17,7 +18,7 @@ import (
 // learnDropped compares what was asked for with what the API server made of it.
 func (l *lane) learnDropped(a plan.Action, got object) {
 	result, ok := got.(*mcs.ServiceImport)
-	if !ok {
+	if !ok || keep.Refused(keep.Import(result)) != "" { // an answer of which nothing is kept teaches nothing
 		return
 	}
 	asked := a.Patch
@@ -29,24 +30,27 @@ func (l *lane) learnDropped(a plan.Action, got object) {
 	}
 }
 
-// absent returns the paths of spec and status fields that asked, a JSON object, sets and got lacks, sorted.
+// absent returns the paths of spec and status fields that asked, a JSON object, sets and got lacks, sorted. Of got, which the API server
+// made as large as it likes, no values are decoded.
 func absent(asked []byte, got *mcs.ServiceImport) []string {
-	var want, have map[string]any
+	var want struct{ Spec, Status map[string]any }
+	var have struct{ Spec, Status map[string]json.RawMessage }
 	body, err := json.Marshal(got)
 	if err != nil || json.Unmarshal(body, &have) != nil || json.Unmarshal(asked, &want) != nil {
 		return nil
 	}
-	var paths []string
-	for _, part := range []string{"spec", "status"} {
-		wanted, _ := want[part].(map[string]any)
-		held, _ := have[part].(map[string]any)
-		for field, value := range wanted {
-			if _, kept := held[field]; !kept && !empty(value) {
-				paths = append(paths, part+"."+field)
-			}
+	paths := append(missing("spec.", want.Spec, have.Spec), missing("status.", want.Status, have.Status)...)
+	slices.Sort(paths)
+	return paths
+}
+
+// missing returns the names of those fields of want that are not empty there and not in have.
+func missing(prefix string, want map[string]any, have map[string]json.RawMessage) (paths []string) {
+	for field, value := range want {
+		if _, kept := have[field]; !kept && !empty(value) {
+			paths = append(paths, prefix+field)
 		}
 	}
-	slices.Sort(paths)
 	return paths
 }
 

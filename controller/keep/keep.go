@@ -11,7 +11,6 @@ package keep
 
 import (
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 
@@ -122,12 +121,8 @@ func WholeService(s *corev1.Service) *corev1.Service {
 	}
 	kept := *s
 	kept.ManagedFields = nil
-	if _, marked := s.Annotations[markRefused]; marked || s.Annotations[markPorts] != "" { // which only this package sets
-		kept.Annotations = maps.Clone(s.Annotations)
-		delete(kept.Annotations, markRefused)
-		delete(kept.Annotations, markPorts)
-	}
-	if kept.Size() > MaxDerived {
+	kept.Annotations = unmarked(s.Annotations)
+	if len(kept.Spec.Ports) > MaxPorts || kept.Size() > MaxDerived {
 		return Service(s)
 	}
 	return &kept

@@ -122,6 +122,7 @@ func newConnection(m *Member, reg registration.Registration, opts Options) (*con
 	}
 	c.namespaces = mirror.NewFeed(namespaceKind(c.kube), newStore(nil, m.namespaceChanged), c.look)
 	c.nodes = mirror.NewFeed(nodeKind(c.kube), newStore(nil, c.nodeChanged), c.look)
+	c.boundConsumer()
 	c.services.Tries, c.sources.Tries, c.imported.Tries = m.tries("services"), m.tries("sources"), m.tries("imported")
 	c.namespaces.Tries, c.nodes.Tries = m.tries("namespaces"), m.tries("nodes")
 	c.selectExported()
@@ -273,6 +274,7 @@ func (c *connection) exportStore() *mirror.Store[*mcs.ServiceExport] {
 // was made of them.
 func (c *connection) importStore() *mirror.Store[*mcs.ServiceImport] {
 	s := newStore(byDerived, c.member.importChanged)
+	s.Total = total[*mcs.ServiceImport](keep.MaxImports, keep.WeighImport)
 	s.DoubtAbsences(c.member.opts.doubtAbsence())
 	return s
 }

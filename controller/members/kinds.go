@@ -53,7 +53,7 @@ func importKind(c rest.Interface, version string) mirror.Kind[*mcs.ServiceImport
 			return mirror.Own(list.Items), list.ListMeta, err
 		},
 		Watch: watchOf(c, importResource),
-		Trim:  func(i *mcs.ServiceImport) { i.ManagedFields = nil },
+		Trim:  func(i *mcs.ServiceImport) { *i = *keep.Import(i) },
 	}
 }
 
@@ -91,7 +91,7 @@ func sourceKind(kube kubernetes.Interface, consumer bool) mirror.Kind[*discovery
 // importedKind watches the slices that we manage in a consumer; those are compared and updated as a whole.
 func importedKind(kube kubernetes.Interface) mirror.Kind[*discoveryv1.EndpointSlice] {
 	k := sliceKind(kube, importedSelector)
-	k.Trim = func(s *discoveryv1.EndpointSlice) { s.ManagedFields = nil }
+	k.Trim = func(s *discoveryv1.EndpointSlice) { *s = *keep.ImportedSlice(s) }
 	return k
 }
 
@@ -128,10 +128,7 @@ func namespaceKind(kube kubernetes.Interface) mirror.Kind[*corev1.Namespace] {
 			return mirror.Own(list.Items), list.ListMeta, nil
 		},
 		Watch: kube.CoreV1().Namespaces().Watch,
-		Trim: func(n *corev1.Namespace) {
-			n.ManagedFields = nil
-			delete(n.Annotations, corev1.LastAppliedConfigAnnotation)
-		},
+		Trim:  func(n *corev1.Namespace) { *n = *keep.Namespace(n) },
 	}
 }
 

@@ -204,6 +204,9 @@ func (c *connection) problems(err error) []problem {
 	if n := c.doubted(); n > 0 {
 		list = append(list, problem{"objects absent", fmt.Errorf("%d objects are absent from a new list; held back for %v", n, c.member.opts.doubtAbsence())})
 	}
+	if n := c.refused(); n > 0 {
+		list = append(list, problem{"objects too large", fmt.Errorf("%d objects of the importing cluster are larger than is kept; nothing is written of names whose ServiceImport is one", n)})
+	}
 	if c.reg.Provider {
 		add("serviceexports", c.exports.Problem(exportResource))
 		add("endpointslices", c.sources.State().Err)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/mirror"
 )
 
@@ -28,13 +29,7 @@ func nodeKind(kube kubernetes.Interface) mirror.Kind[*corev1.Node] {
 			return mirror.Own(list.Items), list.ListMeta, nil
 		},
 		Watch: kube.CoreV1().Nodes().Watch,
-		Trim: func(n *corev1.Node) {
-			addresses := slices.DeleteFunc(slices.Clone(n.Status.Addresses), func(a corev1.NodeAddress) bool {
-				return a.Type != corev1.NodeInternalIP && a.Type != corev1.NodeExternalIP
-			})
-			n.ObjectMeta = metav1.ObjectMeta{Name: n.Name, UID: n.UID, ResourceVersion: n.ResourceVersion}
-			n.Spec, n.Status = corev1.NodeSpec{}, corev1.NodeStatus{Addresses: addresses}
-		},
+		Trim:  func(n *corev1.Node) { *n = *keep.Node(n) },
 	}
 }
 

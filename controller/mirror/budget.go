@@ -133,6 +133,7 @@ func (s *Store[T]) drop(key types.NamespacedName) {
 	delete(s.objects, key)
 	delete(s.Doubt.held, key)
 	s.unindex(key)
+	s.count(key)
 }
 
 // forget takes an object off what its group uses.

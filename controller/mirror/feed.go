@@ -236,7 +236,8 @@ func (f *Feed[T]) listAll(ctx context.Context) ([]T, string, error) {
 	list, err := kubeclient.Pages(ctx, metav1.ListOptions{}, func(ctx context.Context, opts metav1.ListOptions) (int, metav1.ListMeta, error) {
 		items, list, err := f.page(ctx, "", opts)
 		if err == nil {
-			all = append(all, f.Store.sift(items)...)
+			kept := f.Store.sift(items)
+			all, err = append(all, kept...), f.Store.list(kept)
 		}
 		return len(items), list, err
 	})
@@ -358,7 +359,12 @@ func (f *Feed[T]) take(event watch.Event) error {
 		return nil
 	}
 	f.Kind.Trim(o)
-	f.Store.take(change[T]{o, event.Type == watch.Deleted})
+	gone := event.Type == watch.Deleted
+	if err := f.Store.room(o); err != nil && !gone {
+		f.version = "" // the event is lost
+		return err
+	}
+	f.Store.take(change[T]{o, gone})
 	return nil
 }
 

@@ -201,7 +201,7 @@ func (s *Store[T]) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Selection.lists++
-	s.Budget.listed = map[types.NamespacedName]Weight{}
+	s.Budget.listed, s.Total.listed = map[types.NamespacedName]Weight{}, 0
 }
 
 // sift returns those objects of a part of a full list that are worth keeping until it is complete.

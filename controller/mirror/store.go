@@ -43,6 +43,7 @@ type Store[T Object] struct {
 	Doubt     doubt[T]
 	Selection selection[T]
 	Budget    Budget[T]
+	Total     Total[T]
 	// Live says that readers use this store, so that changes are told.
 	Live atomic.Bool
 
@@ -187,6 +188,9 @@ func (s *Store[T]) overlay(key types.NamespacedName, w write[T]) {
 	caughtUp := watched != absent && w.object != absent && !newer(w.version, watched.GetResourceVersion())
 	if caughtUp || watched == absent && w.object == absent {
 		s.forget(key)
+		return
+	}
+	if t := &s.Total; t.Weigh != nil && w.object != absent && t.used+t.Weigh(w.object) > t.Most {
 		return
 	}
 	s.written[key] = w
@@ -393,8 +397,9 @@ type place struct {
 	at    int
 }
 
-// index notes the groups that the watched and the written object of key belong to. s.mu is held.
+// index notes the groups that the watched and the written object of key belong to, and counts them. s.mu is held.
 func (s *Store[T]) index(key types.NamespacedName) {
+	s.count(key)
 	if s.group == nil {
 		return
 	}

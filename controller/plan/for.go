@@ -3,6 +3,7 @@ package plan
 import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -37,6 +38,9 @@ func newPass(c Consumer, w Wanted, h Held, now Now) *pass {
 func For(c Consumer, w Wanted, h Held, now Now) []Action {
 	if !h.Namespace {
 		return nil // nothing can be created, and what is there goes with the namespace
+	}
+	if h.Import != nil && keep.Refused(h.Import) != "" {
+		return nil // nothing is known of it
 	}
 	p := newPass(c, w, h, now)
 	if h.Import == nil || h.Import.DeletionTimestamp != nil {
@@ -158,7 +162,7 @@ func remove(actions []Action, s *discoveryv1.EndpointSlice, reason string) []Act
 // that succeeds.
 func Blocked(c Consumer, w Wanted, h Held, message string, now Now) (Action, bool) {
 	p := newPass(c, w, h, now)
-	if h.Import == nil || h.Import.DeletionTimestamp != nil || p.foreign(h.Import) != "" || p.doubtful() {
+	if h.Import == nil || keep.Refused(h.Import) != "" || h.Import.DeletionTimestamp != nil || p.foreign(h.Import) != "" || p.doubtful() {
 		return Action{}, false
 	}
 	p.shape = p.decide()

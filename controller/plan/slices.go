@@ -88,9 +88,10 @@ func (p *pass) targets() (targets []target, gone []Action) {
 		if wanted[s.Name] {
 			continue
 		}
-		if why := p.leftover(s, known); why != "" {
+		switch why := p.leftover(s, known); {
+		case why != "":
 			gone = remove(gone, s, why)
-		} else {
+		case keep.Refused(s) == "": // else its endpoints are not known
 			targets = append(targets, p.keep(s))
 		}
 	}
@@ -203,7 +204,11 @@ func imported(s *discoveryv1.EndpointSlice) bool {
 // mirror is a slice that mirrors from.
 func (p *pass) mirror(source *Source, from, held *discoveryv1.EndpointSlice, name string, routes map[string][]string) target {
 	to := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: p.Key.Namespace, Name: name}}
-	if held != nil {
+	switch {
+	case held == nil:
+	case keep.Refused(held) != "": // of what others put on it nothing is kept
+		to.UID, to.ResourceVersion = held.UID, held.ResourceVersion
+	default:
 		to.ObjectMeta = held.ObjectMeta // shared: label and rank replace what they change
 	}
 	to.AddressType = from.AddressType

@@ -14,6 +14,7 @@ const (
 	unitLiveness     = "controller/liveness"
 	unitMembers      = "controller/members"
 	unitMirror       = "controller/mirror"
+	unitKeep         = "controller/keep"
 	unitRegistration = "controller/registration"
 	unitPlan         = "controller/plan"
 	unitEngine       = "controller"
@@ -29,6 +30,7 @@ func inLiveness(name string) place     { return place{"controller/liveness", nam
 func inMembers(name string) place      { return place{"controller/members", name} }
 func inMirror(name string) place       { return place{"controller/mirror", name} }
 func inRegistration(name string) place { return place{"controller/registration", name} }
+func inKeep(name string) place         { return place{"controller/keep", name} }
 func inPlan(name string) place         { return place{"controller/plan", name} }
 func inMerge(name string) place        { return place{"controller/merge", name} }
 func inAccept(name string) place       { return place{"controller/accept", name} }
@@ -151,6 +153,20 @@ var guards = []guard{
 		inEngine("backlog.admits"), returns("true"), unitEngine, "TestBacklog_X6"},
 	{"X6", "what changed nothing wakes nothing",
 		inMirror("AlikeButVersion"), returns("false"), unitMirror, "TestNothingChanged_X6"},
+	{"X6", "a member that left leaves no backlog",
+		inEngine("Controller.Left"), never("b"), unitEngine, "TestBacklogEnds_X6"},
+	{"X6", "a ServiceImport that is too large is not kept",
+		inKeep("WeighImport"), returns("0"), unitKeep, "TestImport_X6"},
+	{"X6", "an imported slice that is too large is not kept",
+		inKeep("WeighImported"), returns("0"), unitKeep, "TestImportedSlice_X6"},
+	{"X6", "a cluster's objects of a kind together are bounded",
+		inMirror("Store.room"), returns("nil"), unitMirror, "TestTotal_X6"},
+	{"X6", "a list of too many objects is not taken",
+		inMirror("Store.list"), returns("nil"), unitMirror, "TestTotal_X6"},
+	{"X6", "of an import that is too large nothing is concluded",
+		inPlan("For"), never("Refused"), unitPlan, "TestTooLarge_X6"},
+	{"X6", "ranges of ServiceCIDRs are counted",
+		inMembers("rangesOf"), never("maxServiceCIDRs"), unitMembers, "TestServiceCIDRs_X6"},
 	{"X6", "a kind that comes and goes is held off",
 		inMembers("holdOff.observe"), returns("$1"), unitMembers, "TestComesAndGoes_X6"},
 }
