@@ -159,6 +159,7 @@ func TestMemoryIsOnesOwn_L9_X4(t *testing.T) {
 	}{
 		"remembered":                           {remembering("set", lastKnown), "a b c"},
 		"remembered with one that is known":    {remembering("set", lastKnown, known), "a b c"},
+		"remembered, but not what it is":       {remembering("set", lastKnown.Truncate()), "b c"},
 		"not remembered":                       {remembering("set"), "b c"},
 		"no import":                            {nil, "b c"},
 		"what another clusterset's remembers":  {remembering("other", lastKnown), "b c"},
@@ -223,6 +224,7 @@ func TestAges_M1(t *testing.T) {
 		"not remembered, but another name is":   {remembering(a), "b", true, "a b", seen},
 		"not remembered, nor any other name":    {remembering(a), "a", true, "b a", time.Time{}},
 		"not remembered, in a new consumer":     {remembering(a), "", false, "b a", time.Time{}},
+		"remembered, but not what it is":        {remembering(a, b.Truncate()), "a", false, "b a", time.Time{}},
 		"remembered as late":                    {remembering(a, late), "", false, "a b", seen},
 		"remembered with another creation time": {remembering(a, merge.Export{Cluster: "b", Created: seen, Service: b.Service}), "", false, "a b", seen},
 	} {

@@ -22,6 +22,9 @@ func (f facts) recalling(exports []merge.Export) facts {
 	}
 	f.exports, f.consumers = slices.Clone(f.exports), maps.Clone(f.consumers)
 	for i := range exports {
+		if exports[i].Truncated { // a plan finds it on the import, and waits for its cluster
+			continue
+		}
 		f.exports = append(f.exports, exports[i].Trust(f.trusted[exports[i].Cluster]))
 		f.restrict(exports[i].Cluster, exports[i].Consumers)
 	}

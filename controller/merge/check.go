@@ -2,6 +2,7 @@ package merge
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -21,6 +22,12 @@ func (e *Export) Check() error {
 	}
 	if e.Since != timestamp(e.Since) || !e.Since.IsZero() && e.Since.Sub(e.Created) <= unseenAge {
 		return fmt.Errorf("cluster %s: since %s is not when an export was first seen that was created %s", e.Cluster, e.Since, e.Created)
+	}
+	if e.Truncated {
+		if !reflect.DeepEqual(*e, e.Truncate()) {
+			return fmt.Errorf("cluster %s: truncated, with more than its age", e.Cluster)
+		}
+		return nil
 	}
 	for i := range e.Ports {
 		if e.Ports[i].Protocol == "" {
@@ -53,6 +60,11 @@ func (e *Export) Check() error {
 		return fmt.Errorf("cluster %s: %d bytes of labels and annotations", e.Cluster, size)
 	}
 	return nil
+}
+
+// Truncate returns what is remembered of an export for which there is too little room.
+func (e *Export) Truncate() Export {
+	return Export{Cluster: e.Cluster, Created: e.Created, Since: e.Since, Truncated: true}
 }
 
 func (s *Service) checkScalars() error {

@@ -31,6 +31,9 @@ type Export struct {
 	Consumers []string `json:"consumers,omitzero"`
 	// Prefer are the clusters whose endpoints are used first, in order; nil says nothing of that, empty no preference (SPEC P3).
 	Prefer []string `json:"prefer,omitzero"`
+	// Truncated says that only the fields up to Since are kept, because all of it was too long to be remembered: that the cluster
+	// exports the name, and since when. Such an export tells ages, and takes no part in [Merge].
+	Truncated bool `json:"truncated,omitempty"`
 	Service
 	// Refused are the fields of the Service that are left out, for the import to report; they are not kept (SPEC X2).
 	Refused []Refusal `json:"-"`

@@ -4,7 +4,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/clusterset/multicluster/controller/keep"
-	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // pass is one call of [For]: its arguments and what is decided from them once.
@@ -90,31 +89,6 @@ func (p *pass) converge() []Action {
 	}
 	if status, ok := p.patchStatus(); ok {
 		return []Action{status}
-	}
-	return nil
-}
-
-// holdStill is for a service that a cluster of which nothing is known now may be part of, without being in the merge. The
-// import and the derived Service stay as they are. So do slices, but those of clusters that are known: what they have
-// changed is carried over where they still take part, and they go where they don't (SPEC L3, L6, L9).
-func (p *pass) holdStill() []Action {
-	var add, gone []Action
-	if p.Service != nil && p.own.derived != nil {
-		p.shape = p.decide()
-		if p.shape.served && p.replaces() == "" {
-			add, gone = p.planSlices()
-		}
-	}
-	for _, s := range p.own.slices {
-		if cluster := s.Labels[mcsapi.LabelSourceCluster]; p.Service == nil && !p.Unsure[cluster] {
-			gone = remove(gone, s, cluster+" does not export the service any more")
-		}
-	}
-	if actions := append(add, gone...); len(actions) > 0 {
-		return actions
-	}
-	if clusters, ok := p.patchClusters(); ok {
-		return []Action{clusters}
 	}
 	return nil
 }

@@ -167,20 +167,3 @@ func (p *pass) involved() map[string]bool {
 	}
 	return out
 }
-
-// doubtful says whether a cluster of which nothing is known now may be one that this service is made of without counting
-// in the merge. Then nothing may be deleted or replaced on the ground of the merge (SPEC L6, L9).
-func (p *pass) doubtful() bool {
-	unknown := func(cluster string) bool {
-		return p.Unsure[cluster] && (p.Service == nil || !slices.Contains(p.Service.Clusters, cluster))
-	}
-	if !slices.ContainsFunc(sorted(p.Unsure), unknown) {
-		return false // the common case, without a look at what is remembered
-	}
-	for cluster := range p.involved() {
-		if unknown(cluster) {
-			return true
-		}
-	}
-	return false
-}

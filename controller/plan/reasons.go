@@ -25,6 +25,7 @@ const (
 
 	EndpointsWithdrawn Reason = "EndpointsWithdrawn"
 	EndpointsKept      Reason = "EndpointsKept"
+	ServiceKept        Reason = "ServiceKept"
 )
 
 // Reasons of conditions that have only one.

@@ -19,8 +19,9 @@ const maxRemembered = 160 << 10
 
 // remember returns exports, sorted by precedence, as the JSON that an import keeps (SPEC L9, M1). Where it would be too long, the
 // oldest export, which makes the service, stays whole, and of the others the longest lose first, so that no cluster's long
-// export pushes another's out: their labels and annotations, which only matter once all older exports are gone, and then all.
-// An oldest export that takes more than half of the room loses its labels and annotations, too.
+// export pushes another's out: their labels and annotations, which only matter once all older exports are gone, and then all but that
+// they are there, and since when: without that, nobody would know after a restart why the service waits for the cluster, and the
+// export would count as new. An oldest export that takes more than half of the room loses its labels and annotations, too.
 func remember(exports []merge.Export) string {
 	parts := make([]string, len(exports))
 	size := 1 // brackets and commas
@@ -43,16 +44,26 @@ func remember(exports []merge.Export) string {
 	if len(parts[0]) > maxRemembered/2 {
 		become(0, bare(0))
 	}
-	if len(parts[0]) > maxRemembered-len("[]") {
-		become(0, "")
+	truncated := func(i int) string {
+		short := exports[i].Truncate()
+		return encode(&short)
 	}
-	for _, shorter := range []func(int) string{bare, func(int) string { return "" }} {
+	if len(parts[0]) > maxRemembered*3/4 { // the others' ages have room
+		become(0, truncated(0))
+	}
+	shorten := func(shorter func(int) string) {
 		for _, i := range longestFirst(parts[1:]) {
 			if size > maxRemembered {
 				become(1+i, shorter(1+i))
 			}
 		}
 	}
+	shorten(bare)
+	shorten(truncated)
+	if size > maxRemembered {
+		become(0, truncated(0))
+	}
+	shorten(func(int) string { return "" }) // of a thousand clusters
 	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
 	return "[" + strings.Join(parts, ",") + "]"
 }

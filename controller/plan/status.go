@@ -46,8 +46,14 @@ func (p *pass) writeStatus(reports []report) (Action, bool) {
 	if presence := p.presence(); !p.Drops["status.endpointSliceObjects"] && p.Import.Status.EndpointSliceObjects != presence {
 		status["endpointSliceObjects"] = presence
 	}
+	return p.writeConditions(status, p.settledConditions(), reports)
+}
+
+// writeConditions adds to the change of a status that of its conditions: reports take the place of those of their types, and those of
+// types in ours that nothing is reported of go.
+func (p *pass) writeConditions(status map[string]any, ours []string, reports []report) (Action, bool) {
 	held := p.heldConditions()
-	next, events := conditions(held, p.settledConditions(), reports, p.Import.Generation, p.now)
+	next, events := conditions(held, ours, reports, p.Import.Generation, p.now)
 	same := sameConditions(held, next)
 	reason := reports[0].message
 	if p.Drops["status.conditions"] {

@@ -125,6 +125,10 @@ var broken = []struct {
 		c1.Down, c1.Export, c1.Service, c1.Slices = "no answer", nil, nil, nil
 		c2.Import.Annotations = map[string]string{mcsapi.AnnotationExports: c1Remembered}
 	}, ""},
+	{"the exporter is down, of its export the age is remembered (L9)", func(_ *Facts, c1, c2 *Cluster) {
+		c1.Down, c1.Export, c1.Service, c1.Slices = "no answer", nil, nil, nil
+		c2.Import.Annotations = map[string]string{mcsapi.AnnotationExports: `[{"cluster":"c1","created":"2026-01-01T00:00:00Z","truncated":true}]`}
+	}, " export: not known of c1 → see to it that c1 can be reached"},
 	{"the exporter is down, nothing is known", func(_ *Facts, c1, _ *Cluster) {
 		c1.Down, c1.Export, c1.Service, c1.Slices = "no answer", nil, nil, nil
 	}, " export: not known of c1 → see to it that c1 can be reached"},

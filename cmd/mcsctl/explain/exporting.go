@@ -207,6 +207,13 @@ func (d *diagnosis) remembered() {
 			at := slices.Index(silent, id)
 			looked := slices.ContainsFunc(d.Clusters, func(c Cluster) bool { return c.ID == id })
 			switch {
+			case at >= 0 && kept[n].Truncated:
+				d.look(nil, "export", finding.Warning, fmt.Sprintf(
+					"exported by %s when it was last seen, by an export too long to be remembered: the service stays as it was", id),
+					"see to it that "+id+" can be reached and read, or remove it: mcsctl leave")
+				continue
+			case kept[n].Truncated:
+				continue
 			case at >= 0:
 				silent = slices.Delete(silent, at, at+1)
 				d.look(nil, "export", finding.Warning, "exported by "+id+" when it was last seen; not known now", "")
