@@ -59,7 +59,8 @@ type connection struct {
 	// choosing is held while a name is selected or not; reads are the names that are read anew, pages the share of this cluster
 	// in the pages that are read at once. ctx is that of run.
 	choosing sync.Mutex
-	chosen   registration.Namespaces // the limit by which all were chosen last; used by the loop only
+	chosen   uint64                              // by which limits all were chosen last, see [Member.limitsChanged]; used by the loop only
+	chosenBy []*mirror.Store[*mcs.ServiceExport] // likewise the exports
 	reads    reads
 	pages    chan struct{}
 	ctx      context.Context
@@ -186,9 +187,8 @@ func (c *connection) step(ctx context.Context) {
 	if err == nil {
 		err = c.follow(ctx, served)
 	}
-	if c.exports.Promote(c.live) {
-		c.chooseAll()
-	}
+	c.exports.Promote(c.live)
+	c.chooseAnew()
 	c.imports.Promote(c.live)
 	if err == nil {
 		c.startServices(ctx, served)

@@ -53,20 +53,30 @@ func (c *connection) choose(name types.NamespacedName) {
 	c.sources.Store.Unpick(name)
 }
 
-// chooseAll is [connection.choose] for every export, after a store of them was replaced or took others over.
+// chooseAll is [connection.choose] for every export, and for every name that is selected, which may have been exported by a store
+// only that is no longer read: nobody tells of such a name again.
 func (c *connection) chooseAll() {
+	c.choosing.Lock() // what chooses by stores that were there before is done
+	names := c.services.Store.Picked()
+	c.choosing.Unlock()
 	for _, exports := range c.exports.Stores() {
 		for name := range exports.All() {
-			c.choose(name)
+			names[name] = true
 		}
+	}
+	for name := range names {
+		c.choose(name)
 	}
 }
 
-// chooseAnew is [connection.chooseAll] if the member may export from other namespaces than before. It is called by the loop only.
-// A name that becomes allowed is not known until it was read, which tells the handler.
+// chooseAnew is [connection.chooseAll] if the member's limits changed since it was last called, or other stores hold its exports. It
+// is called by the loop only. A name that becomes allowed is not known until it was read, which tells the handler.
+//
+// Limits are told apart by how often they changed: they may be what they were, and have been others while names were chosen.
 func (c *connection) chooseAnew() {
-	if exports := c.member.Registration().Limits.Exports; !slices.Equal(exports, c.chosen) {
-		c.chosen = exports
+	limited, stores := c.member.limitsChanged(), c.exports.Stores()
+	if limited != c.chosen || !slices.Equal(stores, c.chosenBy) {
+		c.chosen, c.chosenBy = limited, stores
 		c.chooseAll()
 	}
 }

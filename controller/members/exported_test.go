@@ -2,6 +2,9 @@ package members
 
 import (
 	"context"
+	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,7 +25,7 @@ import (
 // then on is read, and not taken for known before, and of what it may no longer export everything goes.
 func TestChosenWithinLimits_X3(t *testing.T) {
 	m := &Member{}
-	limit := func(namespaces ...string) { m.mu.Lock(); m.reg.Limits.Exports = namespaces; m.mu.Unlock() }
+	limit := func(namespaces ...string) { m.mu.Lock(); m.reg.Limits.Exports = namespaces; m.limited++; m.mu.Unlock() }
 	limit("shop")
 	c, err := newConnection(m, registration.Registration{Config: &rest.Config{Host: "https://127.0.0.1:1"}, Provider: true}, Options{})
 	if err != nil {
@@ -87,3 +90,100 @@ func TestChosenWithinLimits_X3(t *testing.T) {
 		t.Error("what is no longer allowed is kept")
 	}
 }
+
+// exporting returns a connection that starts a version of ServiceExports at a store of the test's.
+func exporting(t *testing.T, m *Member) (c *connection, start func(version string, exported ...string) *mirror.Version[*mcs.ServiceExport]) {
+	t.Helper()
+	c, err := newConnection(m, registration.Registration{Config: &rest.Config{Host: "https://127.0.0.1:1"}, Provider: true}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, func(version string, exported ...string) *mirror.Version[*mcs.ServiceExport] {
+		store := c.exportStore()
+		v := &mirror.Version[*mcs.ServiceExport]{Name: version, Feed: mirror.NewFeed(mirror.Kind[*mcs.ServiceExport]{}, store, func() {}), Stop: func() {}}
+		follow := func(string) (*mirror.Version[*mcs.ServiceExport], error) { return v, nil }
+		if err := c.exports.Follow(version, follow); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range exported {
+			store.Put(&mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, ResourceVersion: "5"}})
+		}
+		return v
+	}
+}
+
+func picked(c *connection) string {
+	var names []string
+	for name := range c.sources.Store.Picked() {
+		names = append(names, name.Name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// TestReplacedStoresSelectNothing_X6: names that only a store held which is no longer read are not selected for ever: neither those
+// of a version that gave way to another, nor of one that went away while it was read, nor of other credentials.
+func TestReplacedStoresSelectNothing_X6(t *testing.T) {
+	c, start := exporting(t, &Member{handler: nobody{}})
+	old := start("v1alpha1", "cart", "old")
+	c.exports.Next.Store(nil)
+	c.exports.Current.Store(old)
+	c.chooseAnew()
+	start("v1beta1", "cart", "young")
+	c.chooseAnew()
+	if got := picked(c); got != "cart old young" {
+		t.Fatalf("while a version is read: %s", got)
+	}
+	if err := c.exports.Follow("v1alpha1", nil); err != nil { // it went away again
+		t.Fatal(err)
+	}
+	c.chooseAnew()
+	if got := picked(c); got != "cart old" {
+		t.Errorf("after it went away: %s", got)
+	}
+	next := start("v1beta1", "cart", "new")
+	c.exports.Next.Store(nil)
+	c.exports.Current.Store(next)
+	c.chooseAnew()
+	if got := picked(c); got != "cart new" {
+		t.Errorf("after it came in place of the other: %s", got)
+	}
+	old.Feed.Store.Put(&mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "late", ResourceVersion: "6"}})
+	if got := picked(c); got != "cart new" {
+		t.Errorf("after a late event of a version that is no longer read: %s", got)
+	}
+	again, start := exporting(t, &Member{handler: nobody{}})
+	other := start("v1beta1", "cart")
+	again.exports.Next.Store(nil)
+	again.exports.Current.Store(other)
+	again.replace(c, func() {})
+	if got := picked(again); got != "cart" {
+		t.Errorf("by other credentials: %s", got)
+	}
+}
+
+// TestLimitsThatChangeBack_X3: what is chosen while the limits are others for a moment is chosen anew, although they are what they were.
+func TestLimitsThatChangeBack_X3(t *testing.T) {
+	m := &Member{log: slog.New(slog.DiscardHandler), handler: nobody{}}
+	c, start := exporting(t, m)
+	limit := func(namespaces ...string) {
+		m.limit(registration.Registration{Limits: registration.Limits{Exports: namespaces}})
+	}
+	limit("shop")
+	v := start("v1beta1", "cart")
+	c.chooseAnew()
+	limit("other")
+	v.Feed.Store.Put(&mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "cart", ResourceVersion: "6", UID: "2"}})
+	c.choose(types.NamespacedName{Namespace: "shop", Name: "cart"}) // as a step does that has not come to its end
+	limit("shop")
+	c.chooseAnew()
+	if got := picked(c); got != "cart" {
+		t.Errorf("chosen: %q", got)
+	}
+}
+
+// nobody is told nothing.
+type nobody struct{ Handler }
+
+func (nobody) Synced(*Member)                        {}
+func (nobody) Changed(*Member, types.NamespacedName) {}

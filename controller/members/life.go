@@ -335,6 +335,7 @@ func (m *Member) limit(reg registration.Registration) {
 	differ := reg.Err == nil && !reg.Limits.Equal(&m.reg.Limits)
 	if differ {
 		m.reg.Limits = reg.Limits
+		m.limited++
 	}
 	candidate := m.candidate
 	m.mu.Unlock()

@@ -45,6 +45,7 @@ type Member struct {
 
 	mu        sync.Mutex
 	reg       registration.Registration
+	limited   uint64          // counts changes of reg.Limits
 	ctx       context.Context // ends when the member leaves
 	leave     context.CancelFunc
 	running   sync.WaitGroup
@@ -66,6 +67,13 @@ func (m *Member) Registration() registration.Registration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.reg
+}
+
+// limitsChanged returns how often the limits of the member have changed.
+func (m *Member) limitsChanged() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.limited
 }
 
 // mayExport says whether the member may export from a namespace.

@@ -86,6 +86,17 @@ func (s *Store[T]) Unpick(name types.NamespacedName) {
 	delete(s.Budget.left, name)
 }
 
+// Picked returns the names that are selected.
+func (s *Store[T]) Picked() map[types.NamespacedName]bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	names := make(map[types.NamespacedName]bool, len(s.Selection.names))
+	for name := range s.Selection.names {
+		names[name] = true
+	}
+	return names
+}
+
 // Knows says whether the store holds all that there is of a selected name.
 func (s *Store[T]) Knows(name types.NamespacedName) bool {
 	s.mu.RLock()

@@ -63,12 +63,11 @@ func (t *Track[T]) drop() {
 	}
 }
 
-// Promote lets the next version replace the current one if it has synced, and says whether it did. With live, readers are
-// told what differs.
-func (t *Track[T]) Promote(live bool) bool {
+// Promote lets the next version replace the current one if it has synced. With live, readers are told what differs.
+func (t *Track[T]) Promote(live bool) {
 	next, old := t.Next.Load(), t.Current.Load()
 	if next == nil || !next.Feed.State().Synced {
-		return false
+		return
 	}
 	t.Next.Store(nil)
 	if old != nil {
@@ -82,7 +81,6 @@ func (t *Track[T]) Promote(live bool) bool {
 			next.Feed.Store.TellDifference(old.Feed.Store)
 		}
 	}
-	return true
 }
 
 // Stores are those of the current version and of the one that syncs, as far as there are any.
