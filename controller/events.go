@@ -35,7 +35,8 @@ const (
 
 // An importing cluster has so many in a row, and then one in so much time, whatever they are about: a member has as many names as it
 // likes, each Event stays in etcd for an hour, and the recorder keeps those of the last minutes to count equal ones (SPEC X6). The
-// broadcaster queues as many; what they would say is in the conditions of the import.
+// broadcaster queues as many; what they would say is in the conditions of the import. What no condition has, see
+// [plan.Event.Announces], has a budget of the same size of its own, so that it is not lost among what else members cause.
 const (
 	clusterEventsInARow = 1000
 	clusterEventEvery   = time.Second
@@ -45,10 +46,20 @@ const (
 type recorder struct {
 	broadcaster events.EventBroadcaster
 	events      events.EventRecorder
-	rates       *lru.Cache // of [rate.Limiter], by object
-	all         *rate.Limiter
+	changes     eventBudget // Events that tell what conditions have
+	announced   eventBudget // those that no condition has
 	log         *slog.Logger
 	leftOut     rate.Sometimes // for log
+}
+
+// eventBudget is how many Events there may be.
+type eventBudget struct {
+	rates *lru.Cache // of [rate.Limiter], by object
+	all   *rate.Limiter
+}
+
+func newEventBudget() eventBudget {
+	return eventBudget{lru.New(eventObjects), rate.NewLimiter(rate.Every(clusterEventEvery), clusterEventsInARow)}
 }
 
 func newRecorder(ctx context.Context, kube func() kubernetes.Interface, log *slog.Logger) *recorder {
@@ -64,8 +75,8 @@ func newRecorder(ctx context.Context, kube func() kubernetes.Interface, log *slo
 // recorderTo returns a recorder that has had no Events.
 func recorderTo(to events.EventRecorder, log *slog.Logger) *recorder {
 	return &recorder{
-		events: to, log: log, rates: lru.New(eventObjects), leftOut: rate.Sometimes{Interval: eventEvery},
-		all: rate.NewLimiter(rate.Every(clusterEventEvery), clusterEventsInARow),
+		events: to, log: log, leftOut: rate.Sometimes{Interval: eventEvery},
+		changes: newEventBudget(), announced: newEventBudget(),
 	}
 }
 
@@ -76,7 +87,11 @@ func (r *recorder) stop() { r.broadcaster.Shutdown() }
 // text, too, as its resourceVersion, until [eventSink] writes it.
 func (r *recorder) record(about *corev1.ObjectReference, what []plan.Event) {
 	for _, e := range what {
-		if !r.allows(about.UID) {
+		budget := &r.changes
+		if e.Announces {
+			budget = &r.announced
+		}
+		if !r.allows(budget, about.UID) {
 			continue
 		}
 		note, series := excerpt.Of(e.Message, maxNote), *about
@@ -89,21 +104,22 @@ func (r *recorder) record(about *corev1.ObjectReference, what []plan.Event) {
 	}
 }
 
-// allows says whether there may be one more Event about an object now. What the object's own bound stops takes nothing from others.
-func (r *recorder) allows(about types.UID) bool {
-	limit, ok := r.rates.Get(about)
+// allows says whether there may be one more Event of a budget about an object now. What the object's own bound stops takes nothing
+// from others.
+func (r *recorder) allows(of *eventBudget, about types.UID) bool {
+	limit, ok := of.rates.Get(about)
 	if !ok {
 		limit = rate.NewLimiter(rate.Every(eventEvery), eventsInARow)
-		r.rates.Add(about, limit)
+		of.rates.Add(about, limit)
 	}
 	if !limit.(*rate.Limiter).Allow() {
 		return false
 	}
-	if r.all.Allow() {
+	if of.all.Allow() {
 		return true
 	}
 	r.leftOut.Do(func() {
-		r.log.Warn("too many Events for one cluster: some are left out; conditions have what they would say", "in a row", clusterEventsInARow, "then one in", clusterEventEvery.String())
+		r.log.Warn("too many Events for one cluster: some are left out; conditions have what most of them would say", "in a row", clusterEventsInARow, "then one in", clusterEventEvery.String())
 	})
 	return false
 }

@@ -74,3 +74,38 @@ func TestEventsOfAClusterAreBounded_X6(t *testing.T) {
 		}
 	})
 }
+
+// TestAnnouncementsAreNotLost_M1_X6: what no condition has is recorded however many other Events members cause, of the same import and
+// of all; such Events are as few themselves.
+func TestAnnouncementsAreNotLost_M1_X6(t *testing.T) {
+	got := recorded{}
+	r := recorderTo(got, slog.New(slog.DiscardHandler))
+	record := func(name string, e plan.Event) {
+		r.record(&corev1.ObjectReference{Name: name + "/" + e.Reason, UID: types.UID(name)}, []plan.Event{e})
+	}
+	for i := range eventObjects {
+		for range eventsInARow {
+			record(fmt.Sprint("name-", i), plan.Event{Reason: "Refused", Message: fmt.Sprint("address ", i)})
+		}
+	}
+	announced := plan.Event{Announces: true, Reason: plan.PrecedenceChanged, Message: "the export of west is older"}
+	record("name-0", announced)
+	record("other", announced)
+	if got["name-0/PrecedenceChanged"] != 1 || got["other/PrecedenceChanged"] != 1 {
+		t.Errorf("announced %d and %d times, want once each", got["name-0/PrecedenceChanged"], got["other/PrecedenceChanged"])
+	}
+	total := 0
+	for i := range eventObjects {
+		for range eventsInARow + 1 {
+			record(fmt.Sprint("name-", i), announced)
+		}
+		of := got[fmt.Sprint("name-", i, "/PrecedenceChanged")]
+		if of > eventsInARow {
+			t.Errorf("name %d: announced %d times", i, of)
+		}
+		total += of
+	}
+	if total > clusterEventsInARow+2 {
+		t.Errorf("announced %d times in all", total)
+	}
+}

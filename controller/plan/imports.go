@@ -196,9 +196,8 @@ func (p *pass) precedence() []Event {
 	if !winner.Since.IsZero() {
 		counts = "first seen"
 	}
-	return []Event{{Warning: true, Reason: PrecedenceChanged, Message: fmt.Sprintf(
-		"the export of %s, %s %s, is older than that of %s: its properties win from now on",
-		is, counts, winner.Age().Format("2006-01-02 15:04:05 MST"), was)}}
+	return announce(PrecedenceChanged, "the export of %s, %s %s, is older than that of %s: its properties win from now on",
+		is, counts, winner.Age().Format("2006-01-02 15:04:05 MST"), was)
 }
 
 // replacement announces that the derived Service is made anew, which costs the import its addresses.
@@ -206,7 +205,7 @@ func (p *pass) replacement() []Event {
 	if !p.shape.served || p.replaces() == "" {
 		return nil
 	}
-	return []Event{{Warning: true, Reason: DerivedServiceReplaced, Message: fmt.Sprintf("Service %s is made anew: %s", p.derived, p.replaces())}}
+	return announce(DerivedServiceReplaced, "Service %s is made anew: %s", p.derived, p.replaces())
 }
 
 // otherAddress announces that the import loses its address to something else, which took it while the derived Service was
@@ -215,8 +214,13 @@ func (p *pass) otherAddress() []Event {
 	if !p.AddressLost || len(p.Import.Spec.IPs) == 0 || len(p.addresses()) > 0 {
 		return nil
 	}
-	return []Event{{Warning: true, Reason: AddressLost, Message: fmt.Sprintf("address %s was taken by something else while Service %s was away, which gets another",
-		strings.Join(p.Import.Spec.IPs, ", "), p.derived)}}
+	return announce(AddressLost, "address %s was taken by something else while Service %s was away, which gets another",
+		strings.Join(p.Import.Spec.IPs, ", "), p.derived)
+}
+
+// announce is the Event of what no condition has.
+func announce(reason EventReason, format string, args ...any) []Event {
+	return []Event{{Warning: true, Announces: true, Reason: reason, Message: fmt.Sprintf(format, args...)}}
 }
 
 // changed says for people what a patch of an import is about.

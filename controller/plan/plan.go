@@ -146,7 +146,9 @@ type Action struct {
 
 // Event is a Kubernetes Event to record.
 type Event struct {
-	Warning         bool
+	Warning bool
+	// Announces says that no condition has what the Event says: where it is lost, nobody learns of it.
+	Announces       bool
 	Reason, Message string
 }
 

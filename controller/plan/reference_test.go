@@ -86,6 +86,25 @@ func TestEventsOfTheReference(t *testing.T) {
 	equal(t, "Events", documented, known)
 }
 
+// TestAnnounced_X6: each reason that only Events have is that of an Event which says so, and so is not counted among the others.
+func TestAnnounced_X6(t *testing.T) {
+	var announced []string
+	for _, file := range sources(t, ".") {
+		ast.Inspect(file, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				if f, ok := call.Fun.(*ast.Ident); ok && f.Name == "announce" {
+					announced = append(announced, call.Args[0].(*ast.Ident).Name)
+				}
+			}
+			return true
+		})
+	}
+	equal(t, "announced", announced, constantsOf(t, "EventReason"))
+	if e := announce(AddressLost, "gone"); len(e) != 1 || !e[0].Announces {
+		t.Errorf("%+v", e)
+	}
+}
+
 // TestReasonsAreConstants: no reason is written but as a constant, where the tests of this file would not find it.
 func TestReasonsAreConstants(t *testing.T) {
 	name := regexp.MustCompile(`^"[A-Z][a-z]+([A-Z][a-z]+)*"$`)
