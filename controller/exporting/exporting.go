@@ -103,7 +103,7 @@ func (x *Exporter) Left(m *members.Member) {
 func (x *Exporter) Changed(m *members.Member, key types.NamespacedName) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if l := x.lanes[m]; l != nil && (l.service(key) != nil || x.rules.Made(m.Export(key))) {
+	if l := x.lanes[m]; l != nil && (l.selected(key) || x.rules.Made(m.Export(key))) {
 		l.queue.Add(key)
 	}
 }

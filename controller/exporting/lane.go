@@ -31,9 +31,10 @@ type lane struct {
 
 	denied map[string]time.Time // by namespace: until when no export is made after one was refused; the worker's
 
-	mu   sync.Mutex
-	own  map[string]*watched[*corev1.Service] // by namespace: those that a rule of its own selects
-	seen map[string]string                    // by namespace: what of it bears on exports, as last looked at
+	mu     sync.Mutex
+	own    map[string]*watched[*corev1.Service] // by namespace: those that a rule of its own selects
+	parsed map[string]parsed                    // by namespace: rules of their own
+	seen   map[string]string                    // by namespace: what of it bears on exports, as last looked at
 }
 
 // The first retry of a name comes after retryFirst; each further one waits twice as long, up to retryMost.
@@ -45,7 +46,7 @@ const (
 func newLane(ctx context.Context, x *Exporter, m *members.Member, kube kubernetes.Interface) *lane {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &lane{
-		x: x, member: m, kube: kube, ctx: ctx, cancel: cancel, own: map[string]*watched[*corev1.Service]{}, seen: map[string]string{},
+		x: x, member: m, kube: kube, ctx: ctx, cancel: cancel, own: map[string]*watched[*corev1.Service]{}, seen: map[string]string{}, parsed: map[string]parsed{},
 		denied: map[string]time.Time{},
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](retryFirst, retryMost)),
@@ -143,9 +144,10 @@ func (l *lane) followRule(name string) {
 	ns := l.namespaces.get(types.NamespacedName{Name: name})
 	if ns == nil {
 		l.end(name)
+		delete(l.parsed, name)
 		return
 	}
-	selector, err := l.x.rules.For(ns)
+	selector, err := l.parse(ns)
 	if err != nil {
 		l.x.log.Warn("nothing is exported or withdrawn by rule", "cluster", l.member.ID(), "err", err)
 		return
@@ -167,19 +169,6 @@ func (l *lane) end(namespace string) {
 		w.stop()
 		delete(l.own, namespace)
 	}
-}
-
-// service returns a Service that some rule's watch shows, or nil.
-func (l *lane) service(key types.NamespacedName) *corev1.Service {
-	l.mu.Lock()
-	w := l.own[key.Namespace]
-	l.mu.Unlock()
-	if w != nil {
-		if s := w.get(key); s != nil {
-			return s
-		}
-	}
-	return l.everywhere.get(key)
 }
 
 func (l *lane) work() {

@@ -28,21 +28,27 @@ func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) error {
 	if l.x.rules.Made(export) && l.member.ExportDoubted(key) {
 		export = nil // it went with its CRD, say, and is to come back before anybody takes it for withdrawn; if it is there, it stays
 	}
-	ns, service := l.namespaces.get(types.NamespacedName{Name: key.Namespace}), l.service(key)
-	verdict, why, err := l.x.rules.Decide(ns, service, export)
+	ns := l.namespaces.get(types.NamespacedName{Name: key.Namespace})
+	if ns == nil {
+		return nil // its event will come
+	}
+	rule, err := l.rule(ns)
 	if err != nil {
 		return nil // told when the namespace was seen
 	}
+	service := l.service(key, rule)
+	verdict, why := l.x.rules.Decide(ns, rule, service, export)
 	if l.x.rules.Made(export) && (service == nil || verdict == rules.Delete) {
 		if !l.settled(key.Namespace) {
 			return nil // it is looked at again when that is so
 		}
-		if ns, service, err = l.look(ctx, key); err != nil {
+		if ns, service, err = l.look(ctx, key); err != nil || ns == nil {
 			return err
 		}
-		if verdict, why, err = l.x.rules.Decide(ns, service, export); err != nil {
+		if rule, err = l.rule(ns); err != nil {
 			return nil // likewise
 		}
+		verdict, why = l.x.rules.Decide(ns, rule, service, export)
 	}
 	switch verdict {
 	case rules.Create:

@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/clusterset/multicluster/controller/keep"
+	"github.com/clusterset/multicluster/controller/rules"
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
@@ -52,7 +54,7 @@ func watchNamespaces(kube kubernetes.Interface, changed func(*corev1.Namespace))
 			return wellformed(false)(client.Watch(ctx, o))
 		},
 	}, &corev1.Namespace{}, func(n *corev1.Namespace) {
-		n.ManagedFields, n.Labels, n.Spec = nil, nil, corev1.NamespaceSpec{}
+		*n = *keep.Ruled(n)
 	}, changed)
 }
 
@@ -62,7 +64,7 @@ func watchServices(kube kubernetes.Interface, namespace string, selector labels.
 	if nothing(selector) {
 		return &watched[*corev1.Service]{selector: selector.String(), stop: func() {}}
 	}
-	client := kube.CoreV1().Services(namespace)
+	client, asked := kube.CoreV1().Services(namespace), rules.Labels(selector)
 	return newWatched(selector.String(), &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = selector.String()
@@ -82,8 +84,7 @@ func watchServices(kube kubernetes.Interface, namespace string, selector labels.
 			return wellformed(true)(client.Watch(ctx, o))
 		},
 	}, &corev1.Service{}, func(s *corev1.Service) {
-		s.ManagedFields, s.Annotations, s.OwnerReferences = nil, nil, nil
-		s.Spec, s.Status = corev1.ServiceSpec{Type: s.Spec.Type}, corev1.ServiceStatus{}
+		*s = *keep.Selected(s, asked)
 	}, changed)
 }
 

@@ -9,6 +9,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,19 +17,35 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/keep"
+	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // Parse returns the selector that a flag or annotation holds; an empty one selects nothing, as no rule does.
 func Parse(text string) (labels.Selector, error) {
+	if len(text) > keep.MaxSelector {
+		return nil, fmt.Errorf("a label selector of more than %d bytes", keep.MaxSelector) // how long it was is not kept
+	}
 	if strings.TrimSpace(text) == "" {
 		return labels.Nothing(), nil
 	}
 	selector, err := labels.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not a label selector, such as app=web,tier!=test: %w", text, err)
+		return nil, fmt.Errorf("%q is not a label selector, such as app=web,tier!=test: %s", excerpt.Of(text, 200), excerpt.Of(err.Error(), 200))
 	}
 	return selector, nil
+}
+
+// Labels returns the labels that a selector asks for, sorted.
+func Labels(selector labels.Selector) []string {
+	var keys []string
+	requirements, _ := selector.Requirements()
+	for i := range requirements {
+		keys = append(keys, requirements[i].Key())
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // Rules are those of one clusterset.
@@ -65,43 +82,40 @@ const (
 	Delete Verdict = "delete"
 )
 
-// Decide says what is to be done about a name, and why: whether its Service, nil if there is none, in a namespace is to be
-// exported, while export, nil if there is none, is what there is. That a Service is not there is no reason to delete its
+// Decide says what is to be done about a name, and why: whether its Service, nil if there is none, in a namespace whose rule is
+// selector is to be exported, while export, nil if there is none, is what there is. That a Service is not there is no reason to delete its
 // export, which goes with it by its owner reference.
-func (r Rules) Decide(ns *corev1.Namespace, service *corev1.Service, export *mcs.ServiceExport) (Verdict, string, error) {
+func (r Rules) Decide(ns *corev1.Namespace, selector labels.Selector, service *corev1.Service, export *mcs.ServiceExport) (Verdict, string) {
 	if ns == nil || service == nil || export != nil && !r.Made(export) {
-		return Leave, "", nil
+		return Leave, ""
 	}
-	why, err := r.excludes(ns, service)
+	why := excludes(ns, selector, service)
 	gone := ns.DeletionTimestamp != nil || service.DeletionTimestamp != nil
 	switch {
-	case err != nil || gone:
-		return Leave, "", err
+	case gone:
+		return Leave, ""
 	case why == "" && export == nil:
-		return Create, "the rule selects Service " + service.Name, nil
+		return Create, "the rule selects Service " + service.Name
 	case why != "" && export != nil && export.DeletionTimestamp == nil:
-		return Delete, why, nil
+		return Delete, why
 	}
-	return Leave, "", nil
+	return Leave, ""
 }
 
 // excludes says why the Service is not exported by rule; "" if it is.
-func (r Rules) excludes(ns *corev1.Namespace, service *corev1.Service) (string, error) {
-	selector, err := r.For(ns)
+func excludes(ns *corev1.Namespace, selector labels.Selector, service *corev1.Service) string {
 	_, derived := service.Labels[mcsapi.LabelClusterSet]
 	switch {
-	case err != nil:
-		return "", err
 	case service.Spec.Type == corev1.ServiceTypeExternalName:
-		return "a Service of type ExternalName has no endpoints to export", nil
+		return "a Service of type ExternalName has no endpoints to export"
 	case derived:
-		return "the Service is itself derived from an import", nil
+		return "the Service is itself derived from an import"
 	case ns.Name == metav1.NamespaceDefault && service.Name == "kubernetes":
-		return "Service default/kubernetes is the API server of its own cluster", nil
+		return "Service default/kubernetes is the API server of its own cluster"
 	case !selector.Matches(labels.Set(service.Labels)):
-		return "the rule does not select Service " + service.Name, nil
+		return "the rule does not select Service " + service.Name
 	}
-	return "", nil
+	return ""
 }
 
 // Made says whether the export was made by a rule of this clusterset, and is not a person's since.

@@ -81,7 +81,15 @@ func TestDecide_P1(t *testing.T) {
 		"a namespace that goes":          {terminating, service("web"), nil, Leave, false},
 		"a namespace that goes, exports": {terminating, service("web", other), ours, Leave, false},
 	} {
-		got, why, err := r.Decide(c.ns, c.service, c.export)
+		got, why := Leave, ""
+		var err error
+		selector := labels.Nothing()
+		if c.ns != nil {
+			selector, err = r.For(c.ns)
+		}
+		if err == nil {
+			got, why = r.Decide(c.ns, selector, c.service, c.export)
+		}
 		if got != c.want || (got != Leave) != (why != "") || (err != nil) != c.wrong {
 			t.Errorf("%s: %s %q, %v; want %s", name, got, why, err, c.want)
 		}

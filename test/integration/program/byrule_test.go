@@ -221,7 +221,8 @@ func TestExportByRule_P1(t *testing.T) {
 		b.awaitImport("shop", "web", "a")
 	})
 	t.Run("follows the namespace's rule", func(t *testing.T) {
-		a.annotate("team", "app=web")
+		a.service("team", "back", "web", func(s *corev1.Service) { s.Labels["tier"] = "back" })
+		a.annotate("team", "app=web,tier!=back") // of what the flag selects, too, not all labels are kept
 		a.awaitExports("team", "web*")
 		a.annotate("quiet", "app=web")
 		a.awaitExports("quiet", "web*")
