@@ -125,6 +125,20 @@ func newWaiting(t *testing.T) *waiting {
 	return w
 }
 
+// state is what the test looks at of a backlog.
+type state struct {
+	waits         int
+	timer, warned bool
+}
+
+// now returns the state of a member's backlog at present.
+func (w *waiting) now(m *members.Member) state {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := w.backlogs[m]
+	return state{waits: len(b.order), timer: b.timer != nil, warned: b.warned}
+}
+
 // pass takes what is due.
 func (w *waiting) pass() {
 	for w.lane.queue.Len() > 0 {
@@ -175,7 +189,7 @@ func TestBacklog_X6(t *testing.T) {
 						}
 					}
 					w.pass()
-					if n := len(w.backlogs[w.member].order); n > mostWaiting {
+					if n := w.now(w.member).waits; n > mostWaiting {
 						t.Fatalf("%d names wait", n)
 					}
 					time.Sleep(10 * time.Millisecond)
@@ -196,7 +210,7 @@ func TestBacklog_X6(t *testing.T) {
 				if looked := !w.seen[everything].IsZero(); looked != tc.all {
 					t.Errorf("all names were looked at: %v", looked)
 				}
-				if tc.names <= 5000 && w.backlogs[w.member].warned != (tc.perTick == 100) {
+				if tc.names <= 5000 && w.now(w.member).warned != (tc.perTick == 100) {
 					t.Errorf("a delay was reported: %v", !(tc.perTick == 100))
 				}
 			})
@@ -215,14 +229,13 @@ func TestBacklogEnds_X6(t *testing.T) {
 			}
 			w.pass()
 		}
-		timer := func() bool { return w.backlogs[w.member].timer != nil }
 		flood()
-		if !timer() {
+		if !w.now(w.member).timer {
 			t.Fatal("nothing waits")
 		}
 		for range 3 { // also where the timer fires at that moment
 			w.Synced(w.member)
-			if timer() || len(w.backlogs[w.member].changes) > 0 {
+			if is := w.now(w.member); is.timer || is.waits > 0 {
 				t.Error("names wait though all are looked at")
 			}
 			w.pass()

@@ -252,7 +252,7 @@ func TestWeights_X6(t *testing.T) {
 		"a namespace":             {namespaces, `{}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			const copies = 64
+			const copies = 16
 			list, counted := make([]any, copies), 0
 			var before, after runtime.MemStats
 			runtime.GC()
