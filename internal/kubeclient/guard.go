@@ -37,6 +37,7 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, excerpt.Error(err)
 	}
+	progressOf(r.Context())()
 	resp.Status = strconv.Itoa(resp.StatusCode) + " " + http.StatusText(resp.StatusCode)
 	switch code := resp.StatusCode; {
 	case code == http.StatusSwitchingProtocols && r.Header.Get(httpstream.HeaderProtocolVersion) != "":
@@ -64,7 +65,7 @@ func (g *guard) bound(r *http.Request, resp *http.Response) error {
 	if err != nil && resp.Header.Get("Content-Type") != "" {
 		media = "unknown"
 	}
-	b := &body{ReadCloser: resp.Body, request: named(r)}
+	b := &body{ReadCloser: resp.Body, request: named(r), came: progressOf(r.Context())}
 	b.meter, _ = r.Context().Value(measure{}).(*int64)
 	query := r.URL.Query()
 	watch := query.Get("watch") == "true" || query.Get("watch") == "1"
@@ -110,6 +111,7 @@ type body struct {
 	most    int64
 	check   check
 	meter   *int64
+	came    func() // is called when something came
 	err     error
 }
 
@@ -127,6 +129,9 @@ func (b *body) Read(p []byte) (int, error) {
 		p = p[:b.left+1]
 	}
 	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.came()
+	}
 	if b.meter != nil {
 		*b.meter += int64(n)
 	}

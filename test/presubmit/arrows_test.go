@@ -12,6 +12,7 @@ import (
 // stands for everything below it, and has effect for packages that are not named themselves.
 var mayImport = map[string][]string{
 	"internal/excerpt":            {},
+	"internal/follow":             {"internal/excerpt", "internal/kubeclient"},
 	"internal/ranges":             {},
 	"internal/kubeclient":         {"internal/excerpt"},
 	"internal/kubeclient/forward": {"internal/excerpt", "internal/kubeclient"},

@@ -1,0 +1,37 @@
+package kubeclient
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Stalled is why a request ended of whose answer nothing came for so long.
+type Stalled struct{ For time.Duration }
+
+func (e *Stalled) Error() string {
+	return fmt.Sprintf("nothing came from the API server for %v", e.For)
+}
+
+// progress is the context key of a function that is called whenever something of an answer came.
+type progress struct{}
+
+// UntilStalled returns a context for one request, which ends with the cause [Stalled] when nothing of the answer came for that long:
+// an answer may take its time, as long as it goes on (SPEC L11).
+func UntilStalled(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(patience, func() { cancel(&Stalled{patience}) })
+	ctx = context.WithValue(ctx, progress{}, func() { timer.Reset(patience) })
+	return ctx, func() {
+		cancel(nil) // first: a byte that comes now only sets the timer anew, which does nothing then
+		timer.Stop()
+	}
+}
+
+// progressOf returns what to call when something of the answer to a request came; it may do nothing.
+func progressOf(ctx context.Context) func() {
+	if came, ok := ctx.Value(progress{}).(func()); ok {
+		return came
+	}
+	return func() {}
+}
