@@ -1,66 +1,76 @@
 package multicluster
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"math/rand/v2"
 	"time"
 
+	"github.com/clusterset/multicluster/internal/follow"
 	"github.com/clusterset/multicluster/internal/kubeclient"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/plugin/decode"
 
-	"golang.org/x/time/rate"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/utils/ptr"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
 )
 
 const (
 	firstBackoff = 200 * time.Millisecond
 	maxBackoff   = 5 * time.Second
-	minWatch     = 5 * time.Minute  // the server ends a watch after this to twice this
-	briefWatch   = time.Second      // a watch that ends earlier without an event is a failure
-	maxSilence   = 90 * time.Second // of a watch, before another one takes its place
-	// triesInARow and tryEvery bound how often a stream reads or watches, whatever the server answers: one that is broken or
-	// hostile may send an event, or lose the place, with every watch. A restart takes a few tries.
-	triesInARow = 10
-	tryEvery    = maxBackoff
+	maxSilence   = follow.Silence // of a watch, before another one takes its place
+	// tryEvery is the time between two tries of a stream once it has tried several times in a row.
+	tryEvery = maxBackoff
 )
 
-// errShortWatch says that watches end soon after they began, too often for another one at once.
-var errShortWatch = errors.New("the API server ends watches soon after they began")
+// discoveryTimeout is how long an API server may take to say what it serves.
+const discoveryTimeout = 10 * time.Second
 
-// errSilent is why a watch was given up: a server sends a bookmark every minute, so that a connection that has been silent for
-// longer may be dead without either end knowing.
-var errSilent = errors.New("nothing comes from the API server")
+// Selectors of EndpointSlices: those of our controller, in use and in reserve, and those that others made for ServiceImports. A
+// slice of ours that comes into use or goes into reserve is changed within one stream, so that no answer misses it in between;
+// were it to leave one stream for another, nothing would say in which order the two are heard of (SPEC G1, P3).
+const (
+	oursSelector   = mcsapi.LabelClusterSet
+	othersSelector = mcsapi.LabelServiceName + ",!" + mcsapi.LabelClusterSet
+)
 
-// sink takes the objects of one kind as they come.
-type sink interface {
-	set(runtime.Object)    // an object that is there, new or not
-	remove(runtime.Object) // an object that is gone
-	begin()                // all objects will be set once, beginning now
-	end()                  // what was not set since begin is gone
+// newStreams returns what a source follows: ServiceImports, and EndpointSlices unless they are not wanted. What the view holds
+// already goes once everything was read that is there now.
+func newStreams(s *source, cfg *rest.Config) []*stream {
+	cfg = clientConfig(cfg)
+	wanted := newWanted(s.key.namespaces)
+	streams := []*stream{{
+		kind:    "serviceimports." + mcsapi.Group,
+		connect: importClient(cfg, s.key.labels),
+		sink:    &importSink{view: s.view, zone: &s.zone, wanted: wanted, told: told{}, dirty: s.inherited},
+	}}
+	if s.key.noEndpoints {
+		return streams
+	}
+	client := sliceClient(cfg)
+	for _, part := range []struct{ name, selector string }{{"ours/", oursSelector}, {"others/", othersSelector}} {
+		streams = append(streams, &stream{
+			kind:    "endpointslices." + discoveryv1.GroupName,
+			part:    part.name,
+			connect: client(part.selector),
+			sink:    &sliceSink{part: part.name, view: s.view, zone: &s.zone, wanted: wanted, told: told{}, dirty: s.inherited},
+		})
+	}
+	return streams
 }
 
-// stream follows one kind of objects: it reads all of them once, then their changes, and starts over where the server
-// forgot since when. It converts each object on arrival and keeps none. While the server is away it keeps trying.
+// stream is one kind of objects, or a part of it, on its way from the API server into a sink: it converts each object on arrival and
+// keeps none.
 type stream struct {
-	kind     string // the resource and its group, for people
-	part     string // tells the streams of one kind apart; "" where there is one
-	selector string // label selector
-	connect  func(context.Context) (*api, error)
-	sink     sink
-	health   *health
-	silence  time.Duration // after which a watch is given up
+	kind    string // the resource and its group, for people
+	part    string // tells the streams of one kind apart; "" where there is one
+	connect func(context.Context) (follow.Source, error)
+	sink    sink
+	health  *health
+	silence time.Duration // after which a watch is given up; 0 for maxSilence
 
-	version string // resourceVersion seen last; empty: everything has to be read
-	doubt   bool   // whether the server still counts from there
-	paged   bool   // the server can't stream what exists, this time
-	tries   *rate.Limiter
+	all bool // what comes is not a change, but what there is
 }
 
 // name tells a stream from the others of its source.
@@ -68,210 +78,109 @@ func (s *stream) name() string { return s.part + s.kind }
 
 // run follows the objects until ctx ends.
 func (s *stream) run(ctx context.Context) {
-	backoff := firstBackoff
-	s.tries = rate.NewLimiter(rate.Every(tryEvery), triesInARow)
-	for {
-		began := time.Now()
-		err := s.follow(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		s.health.failed(s.name(), err)
-		s.doubt = true
-		if time.Since(began) > maxBackoff {
-			backoff = firstBackoff
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(backoff/2 + rand.N(backoff)):
-		}
-		backoff = min(2*backoff, maxBackoff)
+	f := &follow.Follower{
+		Connect: s.connect, Sink: s, Told: s.told, Initial: true, Silence: cmp.Or(s.silence, maxSilence),
+		Tries: follow.NewTries(tryEvery), Wait: follow.Backoff{First: firstBackoff, Most: maxBackoff},
 	}
+	f.Run(ctx)
 }
 
-// follow connects and follows the objects until something goes wrong.
-func (s *stream) follow(ctx context.Context) error {
-	client, err := s.connect(ctx)
-	for err == nil {
-		if err := s.awaitTry(ctx); err != nil {
-			return err
-		}
-		switch {
-		case s.version != "" && s.doubt:
-			err = s.checkPlace(ctx, client)
-		case s.version != "":
-			err = s.watch(ctx, client)
-		case s.paged:
-			err = s.list(ctx, client)
-		default:
-			err = s.streamAll(ctx, client)
-		}
-		if forgotten(err) && s.version != "" {
-			s.version, err = "", nil
-		}
+func (s *stream) told(state follow.State) {
+	if state.Err != nil {
+		s.health.failed(s.name(), state.Err)
+		return
 	}
-	return err
-}
-
-// awaitTry waits until the stream may ask its server again.
-func (s *stream) awaitTry(ctx context.Context) error {
-	if s.tries.Allow() {
-		return nil
-	}
-	s.health.failed(s.name(), errShortWatch)
-	return s.tries.Wait(ctx)
-}
-
-// forgotten reports whether the server doesn't know the resourceVersion that it was asked for, any more or yet.
-func forgotten(err error) bool {
-	return err != nil && (apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsInvalid(err) ||
-		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge))
-}
-
-// checkPlace looks whether the server still knows the version to go on from. One that was restored from a backup counts from an
-// earlier version; it would accept the watch, and keep silent until it had counted up to there.
-func (s *stream) checkPlace(ctx context.Context, client *api) error {
-	page, err := client.page(ctx, &metav1.ListOptions{LabelSelector: s.selector, Limit: 1})
-	if err != nil {
-		return err
-	}
-	list, err := meta.ListAccessor(page)
-	if err != nil {
-		return err
-	}
-	if ahead, err := resourceversion.CompareResourceVersion(s.version, list.GetResourceVersion()); err == nil && ahead > 0 {
-		s.version = ""
-	}
-	s.doubt = false
-	return nil
-}
-
-// list reads all objects page by page. Next time they are streamed again: what kept a server from it may have passed.
-func (s *stream) list(ctx context.Context, client *api) error {
-	s.sink.begin()
-	all, err := kubeclient.Pages(ctx, metav1.ListOptions{LabelSelector: s.selector}, func(ctx context.Context, opts metav1.ListOptions) (int, metav1.ListMeta, error) {
-		page, err := client.page(ctx, &opts)
-		if err != nil {
-			return 0, metav1.ListMeta{}, err
-		}
-		list, err := meta.ListAccessor(page)
-		if err != nil {
-			return 0, metav1.ListMeta{}, err
-		}
-		objects := 0
-		err = meta.EachListItem(page, func(o runtime.Object) error {
-			objects++
-			s.sink.set(o)
-			return nil
-		})
-		return objects, metav1.ListMeta{ResourceVersion: list.GetResourceVersion(), Continue: list.GetContinue()}, err
-	})
-	if err != nil {
-		return err
-	}
-	s.paged = false
-	s.complete(all.ResourceVersion)
-	return nil
-}
-
-// streamAll reads all objects as events of a watch, then their changes (KEP-3157), if the server can do that.
-func (s *stream) streamAll(ctx context.Context, client *api) error {
-	opts := metav1.ListOptions{
-		SendInitialEvents:    ptr.To(true),
-		ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
-	}
-	err := s.events(ctx, client, opts, s.sink.begin)
-	if s.version == "" && unstreamable(err) {
-		s.paged, err = true, nil
-	}
-	return err
-}
-
-// unstreamable reports whether a server refused to stream what exists, as the answer or as the first event: those that don't
-// know how call the request bad, those whose etcd can't tell its progress have an internal error, and one whose cache does not
-// catch up times out.
-func unstreamable(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsInternalError(err) ||
-		apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err)
-}
-
-// watch follows the changes since the version seen last.
-func (s *stream) watch(ctx context.Context, client *api) error {
-	return s.events(ctx, client, metav1.ListOptions{ResourceVersion: s.version}, func() { s.health.fine(s.name()) })
-}
-
-// events starts a watch, says when it is open, and hands its events to the sink. It returns nil when the watch ended in the
-// ordinary way, or fell silent.
-func (s *stream) events(ctx context.Context, client *api, opts metav1.ListOptions, opened func()) error {
-	opts.Watch = true
-	opts.AllowWatchBookmarks = true
-	opts.LabelSelector = s.selector
-	opts.TimeoutSeconds = ptr.To(int64((minWatch + rand.N(minWatch)).Seconds()))
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	silence := time.AfterFunc(s.silence, func() { cancel(errSilent) })
-	defer silence.Stop()
-	feed, err := client.watch(ctx, &opts)
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		return err
-	}
-	defer feed.Close()
-	opened()
-	began := time.Now()
-	for events := 0; ; events++ {
-		kind, object, err := feed.Next()
-		if err != nil {
-			s.doubt = true // the end of a watch whose server was killed looks like that of one whose time is over
-			brief := events == 0 && time.Since(began) < briefWatch && !errors.Is(context.Cause(ctx), errSilent)
-			if s.version == "" || brief {
-				return fmt.Errorf("the API server ended the watch early: %w", err)
-			}
-			return nil
-		}
-		silence.Reset(s.silence)
-		if err := s.take(kind, object); err != nil {
-			return err
-		}
-	}
-}
-
-func (s *stream) take(event watch.EventType, o runtime.Object) error {
-	switch event {
-	case watch.Error:
-		return apierrors.FromObject(o)
-	case watch.Added, watch.Modified:
-		s.sink.set(o)
-		s.health.event(s.name())
-	case watch.Deleted:
-		s.sink.remove(o)
-		s.health.event(s.name())
-	case watch.Bookmark:
-	default:
-		return fmt.Errorf("unknown event %q from the API server", event)
-	}
-	object, err := meta.Accessor(o)
-	if err != nil {
-		return err
-	}
-	if s.version != "" && (event == watch.Added || event == watch.Modified) {
-		observe(s.kind, object)
-	}
-	if s.version != "" {
-		s.version = object.GetResourceVersion()
-	} else if object.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" && event == watch.Bookmark {
-		s.complete(object.GetResourceVersion())
-	}
-	return nil
-}
-
-// complete notes that everything was read, as of a version.
-func (s *stream) complete(version string) {
-	s.sink.end()
-	s.version = version
 	s.health.fine(s.name())
+}
+
+// Begin implements [follow.Sink].
+func (s *stream) Begin() {
+	s.all = true
+	s.sink.begin()
+}
+
+// End implements [follow.Sink].
+func (s *stream) End(string) {
+	s.all = false
+	s.sink.end()
 	s.health.loaded(s.name())
+}
+
+// Set implements [follow.Sink].
+func (s *stream) Set(o follow.Object) error {
+	s.sink.set(o)
+	s.health.event(s.name())
+	if !s.all {
+		observe(s.kind, o)
+	}
+	return nil
+}
+
+// Remove implements [follow.Sink].
+func (s *stream) Remove(o follow.Object) error {
+	s.sink.remove(o)
+	s.health.event(s.name())
+	return nil
+}
+
+// clientConfig returns a configuration for one stream of events, or two, that say little and should say it soon.
+func clientConfig(cfg *rest.Config) *rest.Config {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1 // requests are few, and failures have a back-off of their own
+	cfg.UserAgent = "coredns-" + pluginName
+	cfg.DisableCompression = true // it costs either side more than it saves on the way between them, for each event anew
+	// HTTP/2 shares a connection between many streams, at the price of a goroutine that hands each event over and of messages
+	// to tell the server that it may go on. That a connection is dead is noticed by its silence ([follow.Silence]).
+	cfg.NextProtos = []string{"http/1.1"}
+	return cfg
+}
+
+// importClient returns a function that asks which version of the API is served, each time, and returns a source of its ServiceImports.
+func importClient(cfg *rest.Config, selector string) func(context.Context) (follow.Source, error) {
+	const resource = "serviceimports"
+	sources := map[string]follow.Source{}
+	c, failed := kubeclient.New(cfg)
+	return func(ctx context.Context) (follow.Source, error) {
+		if failed != nil {
+			return nil, failed
+		}
+		d, err := discovery.NewDiscoveryClientForConfigAndClient(c.Config, c.HTTP)
+		if err != nil {
+			return nil, err
+		}
+		version, err := mcsapi.ServedVersion(ctx, d, discoveryTimeout, resource)
+		if err != nil {
+			return nil, err
+		}
+		if sources[version] == nil {
+			cfg := mcsapi.Config(c.Config, version)
+			cfg.NegotiatedSerializer = decode.ImportCodecs(cfg.NegotiatedSerializer)
+			client, err := rest.RESTClientForConfigAndClient(cfg, c.HTTP)
+			if err != nil {
+				return nil, err
+			}
+			sources[version] = &follow.REST{Client: client, Resource: resource, Selector: selector, Feed: decode.NewImportFeed}
+		}
+		return sources[version], nil
+	}
+}
+
+// sliceClient returns a function that returns a source of the EndpointSlices that a selector selects. All share their connections.
+func sliceClient(cfg *rest.Config) func(selector string) func(context.Context) (follow.Source, error) {
+	c, err := kubeclient.New(cfg)
+	var client rest.Interface
+	codecs := decode.SliceCodecs()
+	if err == nil {
+		cfg = rest.CopyConfig(c.Config)
+		cfg.APIPath = "/apis"
+		cfg.GroupVersion = &discoveryv1.SchemeGroupVersion
+		cfg.ContentType = runtime.ContentTypeProtobuf
+		cfg.AcceptContentTypes = runtime.ContentTypeProtobuf
+		cfg.NegotiatedSerializer = codecs
+		client, err = rest.RESTClientForConfigAndClient(cfg, c.HTTP)
+	}
+	return func(selector string) func(context.Context) (follow.Source, error) {
+		source := &follow.REST{Client: client, Resource: "endpointslices", Selector: selector, Feed: decode.NewSliceFeed(codecs)}
+		return func(context.Context) (follow.Source, error) { return source, err }
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clusterset/multicluster/internal/follow"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/plugin/decode"
 	"github.com/clusterset/multicluster/plugin/view"
@@ -31,10 +32,13 @@ func TestSilence(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	s, client := importServer(t, func(w http.ResponseWriter, r *http.Request) {
-		watches.Add(1)
+	s := importServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("watch") == "" {
+			fmt.Fprint(w, listOfOne)
+			return
+		}
 		versions <- r.URL.Query().Get("resourceVersion")
-		if watches.Load() == 1 {
+		if watches.Add(1) == 1 {
 			event(w, "ADDED", nil, "5")
 			event(w, "BOOKMARK", map[string]string{"k8s.io/initial-events-end": "true"}, "7")
 		}
@@ -42,17 +46,17 @@ func TestSilence(t *testing.T) {
 		<-r.Context().Done() // silence
 	})
 	s.silence = time.Second
-	if err := s.streamAll(t.Context(), client); err != nil {
-		t.Fatalf("a silent watch is an outage: %v", err)
-	}
-	if s.version != "7" || s.sink.(*importSink).view.Service("web.ns") == nil {
-		t.Fatalf("read up to version %q", s.version)
-	}
-	if err := s.watch(t.Context(), client); err != nil {
-		t.Fatalf("a silent watch is an outage: %v", err)
-	}
+	runStream(t, s)
 	if got := fmt.Sprintf("%q, %q", <-versions, <-versions); got != `"", "7"` {
 		t.Errorf("watched from versions %s", got)
+	}
+	if s.sink.(*importSink).view.Service("web.ns") == nil || !s.health.synced.Load() {
+		t.Error("not all was read")
+	}
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	if len(s.health.trouble) > 0 {
+		t.Error("a silent watch is an outage")
 	}
 }
 
@@ -67,7 +71,7 @@ func TestStopsWhileAsking_D10(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := importClient(&rest.Config{Host: server.URL})(ctx)
+		_, err := importClient(&rest.Config{Host: server.URL}, "")(ctx)
 		ended <- err
 	}()
 	<-asked
@@ -83,7 +87,7 @@ func TestStopsWhileAsking_D10(t *testing.T) {
 }
 
 // importServer is an API server that answers about ServiceImports as respond says, and a stream that asks it.
-func importServer(t *testing.T, respond http.HandlerFunc) (*stream, *api) {
+func importServer(t *testing.T, respond http.HandlerFunc) *stream {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -96,32 +100,48 @@ func importServer(t *testing.T, respond http.HandlerFunc) (*stream, *api) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &api{rc, "serviceimports", decode.NewImportFeed}
-	s := &stream{kind: "imports", silence: maxSilence, sink: &importSink{view: view.New(), zone: &zoneLength{}, told: told{}}}
-	s.connect = func(context.Context) (*api, error) { return client, nil }
+	s := &stream{kind: "imports", sink: &importSink{view: view.New(), zone: &zoneLength{}, told: told{}}}
+	s.connect = follow.To(&follow.REST{Client: rc, Resource: "serviceimports", Feed: decode.NewImportFeed})
 	s.health = newHealth([]*stream{s})
-	return s, client
+	return s
+}
+
+// runStream runs a stream until the test ends.
+func runStream(t *testing.T, s *stream) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended })
 }
 
 const listOfOne = `{"kind": "ServiceImportList", "apiVersion": "multicluster.x-k8s.io/v1beta1", "metadata": {"resourceVersion": "8"}, "items": [
 	{"metadata": {"name": "web", "namespace": "ns", "resourceVersion": "5"}, "spec": {"type": "Headless"}}]}`
 
+// allTold is the event after all that there is, of a version.
+const allTold = `{"type":"BOOKMARK","object":{"kind":"ServiceImport","apiVersion":"multicluster.x-k8s.io/v1beta1",
+	"metadata":{"resourceVersion":%q,"annotations":{"k8s.io/initial-events-end":"true"}}}}`
+
 // TestStreamingRefused_D8: a server whose etcd can't tell its progress opens the watch that was to begin with all that there is,
 // and refuses it by an event. What there is is then read in pages.
 func TestStreamingRefused_D8(t *testing.T) {
-	s, client := importServer(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("watch") == "" {
+	watched := make(chan string, 10)
+	s := importServer(t, func(w http.ResponseWriter, r *http.Request) {
+		switch version := r.URL.Query().Get("resourceVersion"); {
+		case r.URL.Query().Get("watch") == "":
 			fmt.Fprint(w, listOfOne)
-			return
+		case version != "":
+			watched <- version
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		default:
+			fmt.Fprint(w, `{"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "InternalError", "code": 500,
+				"message": "a watch stream was requested by the client but the required storage feature RequestWatchProgress is disabled"}}`)
 		}
-		fmt.Fprint(w, `{"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "InternalError", "code": 500,
-			"message": "a watch stream was requested by the client but the required storage feature RequestWatchProgress is disabled"}}`)
 	})
-	if err := s.streamAll(t.Context(), client); err != nil || !s.paged {
-		t.Fatalf("streaming: %v, in pages from here on: %t", err, s.paged)
-	}
-	if err := s.list(t.Context(), client); err != nil || s.version != "8" || s.sink.(*importSink).view.Service("web.ns") == nil {
-		t.Errorf("listing: %v, read up to version %q", err, s.version)
+	runStream(t, s)
+	if version := <-watched; version != "8" || s.sink.(*importSink).view.Service("web.ns") == nil || !s.health.synced.Load() {
+		t.Errorf("read up to version %q", version)
 	}
 }
 
@@ -131,24 +151,23 @@ func TestRestoredServer_D8(t *testing.T) {
 	for seen, want := range map[string]string{"7": "7", "8": "8", "1000": ""} {
 		watched := make(chan string, 10)
 		var watches atomic.Int32
-		s, _ := importServer(t, func(w http.ResponseWriter, r *http.Request) {
+		s := importServer(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Query().Get("watch") == "" {
 				fmt.Fprint(w, listOfOne)
 				return
 			}
 			watched <- r.URL.Query().Get("resourceVersion")
 			if watches.Add(1) == 1 {
-				fmt.Fprintf(w, `{"type":"BOOKMARK","object":{"kind":"ServiceImport","apiVersion":"multicluster.x-k8s.io/v1beta1","metadata":{"resourceVersion":%q}}}`, seen)
+				fmt.Fprintf(w, allTold, seen)
 				return
 			}
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 		})
-		s.version = seen
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); s.run(ctx) }()
-		if first, second := <-watched, <-watched; first != seen || second != want {
+		if first, second := <-watched, <-watched; first != "" || second != want {
 			t.Errorf("seen up to %s: watched from %q, then from %q, want %q", seen, first, second, want)
 		}
 		stop()
@@ -165,10 +184,10 @@ func TestTriesWait_X6(t *testing.T) {
 	for name, answer := range map[string]string{"ends after an event": event, "loses the place": gone, "loses it after an event": event + gone, "ends at once": ""} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const outage = 3 * time.Second
+			const outage, most = 3 * time.Second, 12
 			var requests atomic.Int32 // during the outage
 			began, followed := time.Now(), make(chan struct{}, 100)
-			s, _ := importServer(t, func(w http.ResponseWriter, r *http.Request) {
+			s := importServer(t, func(w http.ResponseWriter, r *http.Request) {
 				out := time.Since(began) < outage
 				if out {
 					requests.Add(1)
@@ -176,6 +195,15 @@ func TestTriesWait_X6(t *testing.T) {
 				switch {
 				case r.URL.Query().Get("watch") == "":
 					fmt.Fprint(w, listOfOne)
+				case r.URL.Query().Get("sendInitialEvents") != "":
+					fmt.Fprintf(w, allTold, "8")
+					if out {
+						fmt.Fprint(w, answer)
+						return
+					}
+					w.(http.Flusher).Flush()
+					followed <- struct{}{}
+					<-r.Context().Done()
 				case out:
 					fmt.Fprint(w, answer)
 				default:
@@ -184,18 +212,14 @@ func TestTriesWait_X6(t *testing.T) {
 					<-r.Context().Done()
 				}
 			})
-			s.version = "8"
-			ctx, stop := context.WithCancel(t.Context())
-			ended := make(chan struct{})
-			go func() { defer close(ended); s.run(ctx) }()
-			defer func() { stop(); <-ended }()
+			runStream(t, s)
 			select {
 			case <-followed:
 			case <-time.After(outage + 3*tryEvery):
 				t.Error("it is not followed again")
 			}
-			if got := requests.Load(); got < 1 || got > triesInARow+2 {
-				t.Errorf("%d requests in %s, want at most %d", got, outage, triesInARow+2)
+			if got := requests.Load(); got < 1 || got > most {
+				t.Errorf("%d requests in %s, want at most %d", got, outage, most)
 			}
 		})
 	}

@@ -92,13 +92,13 @@ type Feed interface {
 type State struct {
 	// Synced is true from the time at which all objects were read once, and a watch of their changes was open.
 	Synced bool
-	// Err is why objects are not followed now, and names the stream; nil while they are, and before the first try.
+	// Err is why objects are not followed now, after the name of the stream; nil while they are, and before the first try.
 	Err error
 }
 
-// Follower follows one stream of objects. Only Name, Connect and Sink have to be set, before [Follower.Run].
+// Follower follows one stream of objects. Only Connect and Sink have to be set, before [Follower.Run].
 type Follower struct {
-	// Name of the stream, for people.
+	// Name of the stream, for people, with which its errors begin; "" where who is told adds it.
 	Name string
 	// Connect returns the source. It is called again after each failure.
 	Connect func(context.Context) (Source, error)
@@ -144,7 +144,7 @@ func (f *Follower) State() State {
 
 // tell notes a failure, or with nil that objects are followed.
 func (f *Follower) tell(err error) {
-	if err != nil {
+	if err != nil && f.Name != "" {
 		err = fmt.Errorf("%s: %w", f.Name, err)
 	}
 	f.mu.Lock()

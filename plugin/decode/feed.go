@@ -5,28 +5,23 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/clusterset/multicluster/internal/follow"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/streaming"
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// Feed is a watch. Its events are decoded where they are asked for, on the goroutine that takes them.
-type Feed interface {
-	// Next waits for the next event, and returns its kind and its object, which is a *metav1.Status where the kind is ERROR. It
-	// returns an error where the watch ended, or what came can't be decoded; no event comes after that.
-	Next() (watch.EventType, runtime.Object, error)
-	Close()
-}
-
-// importFeed is a watch of ServiceImports, whose events are read off the connection in one go.
+// importFeed is a watch of ServiceImports, whose events are read off the connection in one go. As with every feed here they are decoded
+// where they are asked for, on the goroutine that takes them.
 type importFeed struct {
 	body    io.Closer
 	decoder *json.Decoder
 }
 
 // NewImportFeed returns the feed of what a server sends as the answer to a watch of ServiceImports, as JSON.
-func NewImportFeed(body io.ReadCloser) Feed { return &importFeed{body, json.NewDecoder(body)} }
+func NewImportFeed(body io.ReadCloser) follow.Feed { return &importFeed{body, json.NewDecoder(body)} }
 
 func (f *importFeed) Close() { f.body.Close() }
 
@@ -64,9 +59,9 @@ type sliceFeed struct {
 }
 
 // NewSliceFeed returns a function that makes the feed of an answer to a watch of EndpointSlices, as the protobuf of these codecs.
-func NewSliceFeed(codecs runtime.NegotiatedSerializer) func(io.ReadCloser) Feed {
+func NewSliceFeed(codecs runtime.NegotiatedSerializer) func(io.ReadCloser) follow.Feed {
 	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
-	return func(body io.ReadCloser) Feed {
+	return func(body io.ReadCloser) follow.Feed {
 		stream := info.StreamSerializer
 		return &sliceFeed{streaming.NewDecoder(stream.Framer.NewFrameReader(body), stream.Serializer), info.Serializer}
 	}

@@ -1,11 +1,7 @@
 package multicluster
 
 import (
-	"context"
-	"time"
-
 	"github.com/clusterset/multicluster/internal/excerpt"
-	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/plugin/decode"
 	"github.com/clusterset/multicluster/plugin/view"
@@ -13,96 +9,15 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/rest"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 )
 
-// discoveryTimeout is how long an API server may take to say what it serves.
-const discoveryTimeout = 10 * time.Second
-
-// Selectors of EndpointSlices: those of our controller, in use and in reserve, and those that others made for ServiceImports. A
-// slice of ours that comes into use or goes into reserve is changed within one stream, so that no answer misses it in between;
-// were it to leave one stream for another, nothing would say in which order the two are heard of (SPEC G1, P3).
-const (
-	oursSelector   = mcsapi.LabelClusterSet
-	othersSelector = mcsapi.LabelServiceName + ",!" + mcsapi.LabelClusterSet
-)
-
-// newStreams returns what a source follows: ServiceImports, and EndpointSlices unless they are not wanted. What the view holds
-// already goes once everything was read that is there now.
-func newStreams(s *source, cfg *rest.Config) []*stream {
-	cfg = clientConfig(cfg)
-	wanted := newWanted(s.key.namespaces)
-	streams := []*stream{{
-		silence:  maxSilence,
-		kind:     "serviceimports." + mcsapi.Group,
-		selector: s.key.labels,
-		connect:  importClient(cfg),
-		sink:     &importSink{view: s.view, zone: &s.zone, wanted: wanted, told: told{}, dirty: s.inherited},
-	}}
-	if s.key.noEndpoints {
-		return streams
-	}
-	client := sliceClient(cfg)
-	for _, part := range []struct{ name, selector string }{{"ours/", oursSelector}, {"others/", othersSelector}} {
-		streams = append(streams, &stream{
-			silence:  maxSilence,
-			kind:     "endpointslices." + discoveryv1.GroupName,
-			part:     part.name,
-			selector: part.selector,
-			connect:  client,
-			sink:     &sliceSink{part: part.name, view: s.view, zone: &s.zone, wanted: wanted, told: told{}, dirty: s.inherited},
-		})
-	}
-	return streams
-}
-
-// importClient returns a function that asks which version of the API is served, each time, and returns a client for it.
-func importClient(cfg *rest.Config) func(context.Context) (*api, error) {
-	const resource = "serviceimports"
-	clients := map[string]*api{}
-	c, failed := kubeclient.New(cfg)
-	return func(ctx context.Context) (*api, error) {
-		if failed != nil {
-			return nil, failed
-		}
-		d, err := discovery.NewDiscoveryClientForConfigAndClient(c.Config, c.HTTP)
-		if err != nil {
-			return nil, err
-		}
-		version, err := mcsapi.ServedVersion(ctx, d, discoveryTimeout, resource)
-		if err != nil {
-			return nil, err
-		}
-		if clients[version] == nil {
-			cfg := mcsapi.Config(c.Config, version)
-			cfg.NegotiatedSerializer = decode.ImportCodecs(cfg.NegotiatedSerializer)
-			client, err := rest.RESTClientForConfigAndClient(cfg, c.HTTP)
-			if err != nil {
-				return nil, err
-			}
-			clients[version] = &api{client, resource, decode.NewImportFeed}
-		}
-		return clients[version], nil
-	}
-}
-
-// sliceClient returns a function that returns a client for EndpointSlices.
-func sliceClient(cfg *rest.Config) func(context.Context) (*api, error) {
-	c, err := kubeclient.New(cfg)
-	if err != nil {
-		return func(context.Context) (*api, error) { return nil, err }
-	}
-	cfg = rest.CopyConfig(c.Config)
-	cfg.APIPath = "/apis"
-	cfg.GroupVersion = &discoveryv1.SchemeGroupVersion
-	cfg.ContentType = runtime.ContentTypeProtobuf
-	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf
-	cfg.NegotiatedSerializer = decode.SliceCodecs()
-	client, err := rest.RESTClientForConfigAndClient(cfg, c.HTTP)
-	a := &api{client, "endpointslices", decode.NewSliceFeed(cfg.NegotiatedSerializer)}
-	return func(context.Context) (*api, error) { return a, err }
+// sink takes the objects of one kind as they come.
+type sink interface {
+	set(runtime.Object)    // an object that is there, new or not
+	remove(runtime.Object) // an object that is gone
+	begin()                // all objects will be set once, beginning now
+	end()                  // what was not set since begin is gone
 }
 
 // importSink puts ServiceImports into the view.
