@@ -299,6 +299,7 @@ func (c *connection) settleDoubts(asked time.Time) {
 func startOnce[T mirror.Object](ctx context.Context, c *connection, f *mirror.Feed[T]) {
 	if !f.Started {
 		f.Started, f.Malformed, f.Share = true, c.member.malformed, c.pages
+		f.Silence, f.Patience = c.member.opts.Silence, c.member.opts.Patience
 		c.feeds.Go(func() { f.Run(ctx) })
 	}
 }

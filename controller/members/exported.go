@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/clusterset/multicluster/controller/mirror"
+	"github.com/clusterset/multicluster/internal/follow"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -88,7 +89,7 @@ func (c *connection) knows(name types.NamespacedName) bool {
 
 // readUnknown has a name read anew, in the background, until it is known or not exported any more.
 func readUnknown[T mirror.Object](c *connection, f *mirror.Feed[T], name types.NamespacedName) {
-	delay, logged := mirror.NewBackoff(), false
+	delay, logged := &follow.Backoff{}, false
 	type read struct {
 		feed *mirror.Feed[T]
 		name types.NamespacedName

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/mirror"
 	"github.com/clusterset/multicluster/controller/registration"
+	"github.com/clusterset/multicluster/internal/follow"
 )
 
 // TestChosenWithinLimits_X3: of names that a member may not export nothing is kept; when its limits change, what it may export from
@@ -46,23 +48,24 @@ func TestChosenWithinLimits_X3(t *testing.T) {
 	t.Cleanup(func() { cancel(); running.Wait() })
 	c.ctx, c.reads = ctx, reads{ctx: ctx, start: running.Go, most: 2, sooner: make(chan struct{}, 1)}
 	answer := make(chan struct{}) // closed when reads of one name are answered
-	c.services.Kind.List = func(ctx context.Context, namespace string, _ metav1.ListOptions) ([]*corev1.Service, metav1.ListMeta, error) {
-		list := []*corev1.Service{}
-		if namespace != "" {
-			select {
-			case <-answer:
-			case <-ctx.Done():
-				return nil, metav1.ListMeta{}, ctx.Err()
+	c.services.Kind.Source = func(namespace string) follow.Source {
+		return fakeServices(func(ctx context.Context) (*corev1.ServiceList, error) {
+			list := &corev1.ServiceList{ListMeta: metav1.ListMeta{ResourceVersion: "5"}}
+			if namespace != "" {
+				select {
+				case <-answer:
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
 			}
-		}
-		for _, of := range []string{"shop", "other"} {
-			if namespace == "" || namespace == of {
-				list = append(list, &corev1.Service{ObjectMeta: meta(of)})
+			for _, of := range []string{"shop", "other"} {
+				if namespace == "" || namespace == of {
+					list.Items = append(list.Items, corev1.Service{ObjectMeta: meta(of)})
+				}
 			}
-		}
-		return list, metav1.ListMeta{ResourceVersion: "5"}, nil
+			return list, nil
+		})
 	}
-	c.services.Kind.Watch = func(context.Context, metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil }
 	running.Go(func() { c.services.Run(ctx) })
 	until := func(what string, done func() bool) {
 		t.Helper()
@@ -187,3 +190,15 @@ type nobody struct{ Handler }
 
 func (nobody) Synced(*Member)                        {}
 func (nobody) Changed(*Member, types.NamespacedName) {}
+
+// fakeServices is a source of Services in which nothing changes.
+type fakeServices func(context.Context) (*corev1.ServiceList, error)
+
+func (s fakeServices) Page(ctx context.Context, _ metav1.ListOptions) (follow.Page, error) {
+	list, err := s(ctx)
+	return func() (runtime.Object, error) { return list, nil }, err
+}
+
+func (s fakeServices) Watch(ctx context.Context, _ metav1.ListOptions) (follow.Feed, error) {
+	return follow.Events(ctx, watch.NewFake()), nil
+}

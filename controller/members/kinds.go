@@ -1,20 +1,17 @@
 package members
 
 import (
-	"context"
-
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/mirror"
+	"github.com/clusterset/multicluster/internal/follow"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -34,26 +31,16 @@ const (
 func exportKind(c rest.Interface, version string) mirror.Kind[*mcs.ServiceExport] {
 	return mirror.Kind[*mcs.ServiceExport]{
 		Resource: exportResource + "." + mcsapi.Group + "/" + version,
-		List: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*mcs.ServiceExport, metav1.ListMeta, error) {
-			list := &mcs.ServiceExportList{}
-			err := listInto(ctx, c, exportResource, namespace, opts, list)
-			return mirror.Own(list.Items), list.ListMeta, err
-		},
-		Watch: watchOf(c, exportResource),
-		Trim:  func(e *mcs.ServiceExport) { *e = *keep.Export(e) },
+		Source:   resource(c, exportResource, ""),
+		Trim:     func(e *mcs.ServiceExport) { *e = *keep.Export(e) },
 	}
 }
 
 func importKind(c rest.Interface, version string) mirror.Kind[*mcs.ServiceImport] {
 	return mirror.Kind[*mcs.ServiceImport]{
 		Resource: importResource + "." + mcsapi.Group + "/" + version,
-		List: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*mcs.ServiceImport, metav1.ListMeta, error) {
-			list := &mcs.ServiceImportList{}
-			err := listInto(ctx, c, importResource, namespace, opts, list)
-			return mirror.Own(list.Items), list.ListMeta, err
-		},
-		Watch: watchOf(c, importResource),
-		Trim:  func(i *mcs.ServiceImport) { *i = *keep.Import(i) },
+		Source:   resource(c, importResource, ""),
+		Trim:     func(i *mcs.ServiceImport) { *i = *keep.Import(i) },
 	}
 }
 
@@ -67,16 +54,9 @@ func serviceKind(kube kubernetes.Interface, consumer bool) mirror.Kind[*corev1.S
 	}
 	return mirror.Kind[*corev1.Service]{
 		Resource: "services",
-		List: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*corev1.Service, metav1.ListMeta, error) {
-			list, err := kube.CoreV1().Services(namespace).List(ctx, opts)
-			if err != nil {
-				return nil, metav1.ListMeta{}, err
-			}
-			return mirror.Own(list.Items), list.ListMeta, nil
-		},
-		Watch: kube.CoreV1().Services("").Watch,
-		About: func(opts *metav1.ListOptions, name string) { opts.FieldSelector = "metadata.name=" + name },
-		Trim:  func(s *corev1.Service) { *s = *kept(s) },
+		Source:   resource(kube.CoreV1().RESTClient(), "services", ""),
+		About:    func(opts *metav1.ListOptions, name string) { opts.FieldSelector = "metadata.name=" + name },
+		Trim:     func(s *corev1.Service) { *s = *kept(s) },
 	}
 }
 
@@ -91,28 +71,17 @@ func sourceKind(kube kubernetes.Interface, consumer bool) mirror.Kind[*discovery
 // importedKind watches the slices that we manage in a consumer; those are compared and updated as a whole.
 func importedKind(kube kubernetes.Interface) mirror.Kind[*discoveryv1.EndpointSlice] {
 	k := sliceKind(kube, importedSelector)
+	k.Resource = "imported " + k.Resource
 	k.Trim = func(s *discoveryv1.EndpointSlice) { *s = *keep.ImportedSlice(s) }
 	return k
 }
 
 func sliceKind(kube kubernetes.Interface, selector string) mirror.Kind[*discoveryv1.EndpointSlice] {
-	client := kube.DiscoveryV1().EndpointSlices
 	return mirror.Kind[*discoveryv1.EndpointSlice]{
 		Resource: "endpointslices.discovery.k8s.io",
-		List: func(ctx context.Context, namespace string, opts metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
-			opts.LabelSelector = selector + opts.LabelSelector
-			list, err := client(namespace).List(ctx, opts)
-			if err != nil {
-				return nil, metav1.ListMeta{}, err
-			}
-			return mirror.Own(list.Items), list.ListMeta, nil
-		},
-		Watch: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
-			opts.LabelSelector = selector
-			return client("").Watch(ctx, opts)
-		},
+		Source:   resource(kube.DiscoveryV1().RESTClient(), "endpointslices", selector),
 		About: func(opts *metav1.ListOptions, name string) {
-			opts.LabelSelector = "," + discoveryv1.LabelServiceName + "=" + name // beside the selector of all
+			opts.LabelSelector = discoveryv1.LabelServiceName + "=" + name // besides the selector of all
 		},
 	}
 }
@@ -120,27 +89,15 @@ func sliceKind(kube kubernetes.Interface, selector string) mirror.Kind[*discover
 func namespaceKind(kube kubernetes.Interface) mirror.Kind[*corev1.Namespace] {
 	return mirror.Kind[*corev1.Namespace]{
 		Resource: "namespaces", ClusterWide: true,
-		List: func(ctx context.Context, _ string, opts metav1.ListOptions) ([]*corev1.Namespace, metav1.ListMeta, error) {
-			list, err := kube.CoreV1().Namespaces().List(ctx, opts)
-			if err != nil {
-				return nil, metav1.ListMeta{}, err
-			}
-			return mirror.Own(list.Items), list.ListMeta, nil
-		},
-		Watch: kube.CoreV1().Namespaces().Watch,
-		Trim:  func(n *corev1.Namespace) { *n = *keep.Namespace(n) },
+		Source: resource(kube.CoreV1().RESTClient(), "namespaces", ""),
+		Trim:   func(n *corev1.Namespace) { *n = *keep.Namespace(n) },
 	}
 }
 
-// listInto and watchOf are what a typed client does, for resources that have none here.
-func listInto(ctx context.Context, c rest.Interface, resource, namespace string, opts metav1.ListOptions, into runtime.Object) error {
-	return c.Get().NamespaceIfScoped(namespace, namespace != "").Resource(resource).VersionedParams(&opts, metav1.ParameterCodec).Do(ctx).Into(into)
-}
-
-func watchOf(c rest.Interface, resource string) func(context.Context, metav1.ListOptions) (watch.Interface, error) {
-	return func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
-		opts.Watch = true
-		return c.Get().Resource(resource).VersionedParams(&opts, metav1.ParameterCodec).Watch(ctx)
+// resource returns the sources of a resource, of what of it a selector selects.
+func resource(c rest.Interface, name, selector string) func(namespace string) follow.Source {
+	return func(namespace string) follow.Source {
+		return &follow.REST{Client: c, Resource: name, Namespace: namespace, Selector: selector}
 	}
 }
 

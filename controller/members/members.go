@@ -51,6 +51,9 @@ type Options struct {
 	Liveness liveness.Periods
 	// LeaseNamespace is the namespace of the Leases in each consumer, where it exists. Empty means mcs-system.
 	LeaseNamespace string
+	// Silence is how long a watch of a member may say nothing before another takes its place, Patience how long an API server may take
+	// to open one, or to send more of a list. 0 means 90 s and 30 s.
+	Silence, Patience time.Duration
 	// UserAgent is sent with every request.
 	UserAgent string
 }

@@ -1,14 +1,12 @@
 package members
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
@@ -21,15 +19,8 @@ import (
 func nodeKind(kube kubernetes.Interface) mirror.Kind[*corev1.Node] {
 	return mirror.Kind[*corev1.Node]{
 		Resource: "nodes", ClusterWide: true,
-		List: func(ctx context.Context, _ string, opts metav1.ListOptions) ([]*corev1.Node, metav1.ListMeta, error) {
-			list, err := kube.CoreV1().Nodes().List(ctx, opts)
-			if err != nil {
-				return nil, metav1.ListMeta{}, err
-			}
-			return mirror.Own(list.Items), list.ListMeta, nil
-		},
-		Watch: kube.CoreV1().Nodes().Watch,
-		Trim:  func(n *corev1.Node) { *n = *keep.Node(n) },
+		Source: resource(kube.CoreV1().RESTClient(), "nodes", ""),
+		Trim:   func(n *corev1.Node) { *n = *keep.Node(n) },
 	}
 }
 

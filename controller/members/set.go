@@ -14,8 +14,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/clusterset/multicluster/controller/mirror"
 	"github.com/clusterset/multicluster/controller/registration"
+	"github.com/clusterset/multicluster/internal/follow"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -268,7 +268,7 @@ func (s *Set) ask(all []registration.Registration) {
 
 // learn asks a cluster for its id until it gives one that can be used, pins it, and lets the cluster join.
 func (s *Set) learn(ctx context.Context, reg registration.Registration) {
-	delay, logged := mirror.NewBackoff(), ""
+	delay, logged := &follow.Backoff{}, ""
 	for {
 		id, err := firstContact(ctx, reg, s.opts)
 		if err == nil {

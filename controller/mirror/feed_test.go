@@ -5,24 +5,30 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/clusterset/multicluster/internal/follow"
 )
 
 // TestPagesTakeTurns_L5 holds that clusters which don't answer keep others from reading a page for a moment only.
 func TestPagesTakeTurns_L5(t *testing.T) {
 	for range pagesAtOnce {
-		done, err := takeTurn(t.Context(), nil)
+		turn, err := takeTurn(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer done()
+		defer turn.Leave()
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -32,64 +38,147 @@ func TestPagesTakeTurns_L5(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*pageTurn)
 	defer cancel()
 	began := time.Now()
-	done, err := takeTurn(ctx, nil)
+	turn, err := takeTurn(ctx, nil)
 	if err != nil {
 		t.Fatalf("after %s: %v", time.Since(began), err)
 	}
-	done()
+	turn.Leave()
 	for range pagesAtOnce { // and none is lost
-		if done, err = takeTurn(ctx, nil); err != nil {
+		if turn, err = takeTurn(ctx, nil); err != nil {
 			t.Fatal(err)
 		}
-		defer done()
+		defer turn.Leave()
 	}
 }
 
-// TestDoor_X2: objects with names that none can have do not come in, by a list or by a watch, and what has no version, which
-// would mean that nothing was read yet, breaks the feed instead.
+// TestDecodingTakesTurns_L5: however slowly pages come, no more of them are decoded at once than there are turns, of one cluster no more
+// than its share, and a page that is decoded loses its turn to nobody.
+func TestDecodingTakesTurns_L5(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		share := make(chan struct{}, PagesOfOne)
+		var decoding, most atomic.Int32
+		var pages sync.WaitGroup
+		for range 4 * PagesOfOne {
+			pages.Go(func() {
+				turn, err := gate{share}.Enter(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer turn.Leave()
+				time.Sleep(10 * pageTurn) // all of them come late, and together
+				if err := turn.Decode(t.Context()); err != nil {
+					t.Error(err)
+				}
+				now := decoding.Add(1)
+				defer decoding.Add(-1)
+				for m := most.Load(); now > m && !most.CompareAndSwap(m, now); m = most.Load() {
+				}
+				time.Sleep(3 * pageTurn)
+			})
+		}
+		pages.Wait()
+		if got := most.Load(); got != PagesOfOne {
+			t.Errorf("%d pages were decoded at once, want %d", got, PagesOfOne)
+		}
+		if len(share) != 0 || len(turns) != 0 {
+			t.Errorf("%d of the share and %d turns are still taken", len(share), len(turns))
+		}
+	})
+}
+
+// TestDoor_X2: objects with names that none can have do not come in, by a list or by a watch, nor do objects of another kind. What has
+// no version breaks the feed instead (internal/follow).
 func TestDoor_X2(t *testing.T) {
 	named := func(namespace, name, version string) *discoveryv1.EndpointSlice {
 		return &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, ResourceVersion: version}}
 	}
 	lies := []*discoveryv1.EndpointSlice{named("", "", "3"), named("n", "", "3"), named("", "x", "3"), named("n", "A", "3"), named("n", "a/b", "3"), named("N", "x", "3")}
-	version := "2"
-	k := Kind[*discoveryv1.EndpointSlice]{
-		Resource: "lies",
-		List: func(context.Context, string, metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
-			return append(slices.Clone(lies), named("n", "listed", "1")), metav1.ListMeta{ResourceVersion: version}, nil
-		},
-		Trim: func(*discoveryv1.EndpointSlice) {},
-	}
 	s := newTestStore()
-	f := NewFeed(k, s.Store, func() {})
+	f := NewFeed(Kind[*discoveryv1.EndpointSlice]{Resource: "lies", Trim: func(*discoveryv1.EndpointSlice) {}}, s.Store, func() {})
 	refused := 0
 	f.Malformed = func(string, error) { refused++ }
-	listed, at, err := f.listAll(t.Context())
-	if err != nil || at != "2" || len(listed) != 1 {
-		t.Fatalf("listed %v at %q: %v", listed, at, err)
+	f.Begin()
+	for _, o := range append(slices.Clone(lies), named("n", "listed", "1")) {
+		if err := f.Set(o); err != nil {
+			t.Error(err)
+		}
 	}
-	s.replace(listed, at)
+	if len(f.list) != 1 || len(s.All()) != 0 {
+		t.Errorf("listed %v, holds %v", f.list, s.All())
+	}
+	f.End("2")
 	for _, o := range append(slices.Clone(lies), named("n", "watched", "4")) {
-		for _, verb := range []watch.EventType{watch.Deleted, watch.Added, watch.Modified} {
-			if err := f.take(watch.Event{Type: verb, Object: o}); err != nil {
+		for _, take := range []func(follow.Object) error{f.Remove, f.Set, f.Set} {
+			if err := take(o); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	if all := s.All(); len(all) != 2 || f.version != "4" || refused != 4*len(lies) {
-		t.Errorf("holds %v at %s, %d refused", all, f.version, refused)
+	if all := s.All(); len(all) != 2 || refused != 4*len(lies) {
+		t.Errorf("holds %v, %d refused", all, refused)
 	}
-	if err := f.take(watch.Event{Type: watch.Added, Object: named("n", "y", "")}); !errors.Is(err, errNoVersion) || f.version != "4" {
-		t.Errorf("an object without a version: %v, now at %q", err, f.version)
-	}
-	if err := f.take(watch.Event{Type: watch.Bookmark, Object: named("", "", "")}); err != nil || f.version != "4" {
-		t.Errorf("a bookmark without a version: %v, now at %q", err, f.version)
-	}
-	version = ""
-	if _, _, err := f.listAll(t.Context()); !errors.Is(err, errNoVersion) {
-		t.Errorf("a list without a version: %v", err)
+	for _, take := range []func(follow.Object) error{f.Remove, f.Set} {
+		if err := take(&corev1.Node{}); err == nil {
+			t.Error("a node is taken for a slice")
+		}
 	}
 }
+
+// TestListAnew_L6: what came of a list that broke off does not count, and the store stays as it was until one is whole.
+func TestListAnew_L6(t *testing.T) {
+	s := newTestStore()
+	f := NewFeed(Kind[*discoveryv1.EndpointSlice]{Resource: "slices", Trim: func(*discoveryv1.EndpointSlice) {}}, s.Store, func() {})
+	for _, names := range []string{"a", "bc"} {
+		f.Begin()
+		for _, name := range names {
+			if err := f.Set(slice(string(name), "s", "a", "1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(s.All()) != 0 {
+		t.Errorf("holds %v before a list is whole", s.All())
+	}
+	f.End("2")
+	if all := s.All(); len(all) != 2 {
+		t.Errorf("holds %v", all)
+	}
+}
+
+// fakeSource is a source whose answers a test makes.
+type fakeSource struct {
+	list  func() ([]discoveryv1.EndpointSlice, metav1.ListMeta, error)
+	watch func(context.Context) (watch.Interface, error)
+}
+
+func (s fakeSource) Page(context.Context, metav1.ListOptions) (follow.Page, error) {
+	items, meta, err := s.list()
+	return func() (runtime.Object, error) {
+		return &discoveryv1.EndpointSliceList{ListMeta: meta, Items: items}, nil
+	}, err
+}
+
+func (s fakeSource) Watch(ctx context.Context, _ metav1.ListOptions) (follow.Feed, error) {
+	w, err := s.watch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return follow.Events(ctx, w), nil
+}
+
+// from makes a kind of a source.
+func from(s fakeSource) Kind[*discoveryv1.EndpointSlice] {
+	return Kind[*discoveryv1.EndpointSlice]{
+		Resource: "slices", Trim: func(*discoveryv1.EndpointSlice) {}, Source: func(string) follow.Source { return s },
+	}
+}
+
+// triesInARow and tryEvery are those of [NewTries].
+const (
+	triesInARow = 10
+	tryEvery    = 15 * time.Second
+)
 
 // TestTriesWait_X6: however a server ends watches, it is not asked more often than the bound of tries allows: an event, an opened
 // watch or a lost place is no reason to ask again and again. One whose watches last is asked again at once, when its watch ends
@@ -100,6 +189,7 @@ func TestTriesWait_X6(t *testing.T) {
 	added := watch.Event{Type: watch.Added, Object: &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "x", ResourceVersion: "2"}}}
 	expired := watch.Event{Type: watch.Error, Object: &status}
 	const most = 2 * (int(time.Hour/tryEvery) + triesInARow + 1) // a try lists, or looks at its place, and watches
+	const bookmarks = time.Minute                                // from one to the next
 	for name, c := range map[string]struct {
 		life    time.Duration // of each watch
 		events  []watch.Event
@@ -121,13 +211,12 @@ func TestTriesWait_X6(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began, requests := time.Now(), 0
 				var ended time.Time
-				k := Kind[*discoveryv1.EndpointSlice]{
-					Resource: "slices",
-					List: func(context.Context, string, metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
+				k := from(fakeSource{
+					list: func() ([]discoveryv1.EndpointSlice, metav1.ListMeta, error) {
 						requests++
 						return nil, metav1.ListMeta{ResourceVersion: "2"}, nil
 					},
-					Watch: func(ctx context.Context, _ metav1.ListOptions) (watch.Interface, error) {
+					watch: func(ctx context.Context) (watch.Interface, error) {
 						requests++
 						if gap := time.Since(ended); c.longest > 0 && !ended.IsZero() && gap > c.longest {
 							t.Errorf("nothing was followed for %s", gap)
@@ -138,10 +227,13 @@ func TestTriesWait_X6(t *testing.T) {
 						w := watch.NewRaceFreeFake()
 						go func() {
 							defer w.Stop()
-							select {
-							case <-ctx.Done():
-								return
-							case <-time.After(c.life):
+							for left := c.life; left > 0; left -= bookmarks {
+								select {
+								case <-ctx.Done():
+									return
+								case <-time.After(min(left, bookmarks)):
+								}
+								w.Action(watch.Bookmark, added.Object.DeepCopyObject())
 							}
 							ended = time.Now() // before the event that ends it, for who looks at it then
 							for _, e := range c.events {
@@ -150,8 +242,7 @@ func TestTriesWait_X6(t *testing.T) {
 						}()
 						return w, nil
 					},
-					Trim: func(*discoveryv1.EndpointSlice) {},
-				}
+				})
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				NewFeed(k, newTestStore().Store, func() {}).Run(ctx)
@@ -176,12 +267,12 @@ func TestPagesOfOne_L5(t *testing.T) {
 		if err != nil || time.Since(began) != 0 {
 			t.Errorf("another cluster waited %s: %v", time.Since(began), err)
 		}
-		done, err := takeTurn(t.Context(), share)
+		turn, err := takeTurn(t.Context(), share)
 		if err != nil || time.Since(began) != pageTurn {
 			t.Errorf("one page more took its turn after %s: %v", time.Since(began), err)
 		}
-		done()
-		other()
+		turn.Leave()
+		other.Leave()
 		synctest.Wait()
 		if len(share) != 0 {
 			t.Errorf("%d of the share are still taken", len(share))
@@ -189,31 +280,17 @@ func TestPagesOfOne_L5(t *testing.T) {
 	})
 }
 
-// TestLongVersions_X6: events with a version that no honest server has are not taken, and no watch begins at one; a list with one is
-// refused.
+// TestLongVersions_X6: objects with a version that no honest server has are not taken.
 func TestLongVersions_X6(t *testing.T) {
-	long := strings.Repeat("1", 1000)
 	s := newTestStore()
 	reported := 0
-	kind := Kind[*discoveryv1.EndpointSlice]{Trim: func(*discoveryv1.EndpointSlice) {}}
-	kind.List = func(context.Context, string, metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
-		return nil, metav1.ListMeta{ResourceVersion: long}, nil
+	f := NewFeed(Kind[*discoveryv1.EndpointSlice]{Trim: func(*discoveryv1.EndpointSlice) {}}, s.Store, func() {})
+	f.Malformed = func(string, error) { reported++ }
+	if err := f.Set(slice("x", "s", "a", strings.Repeat("1", 1000))); err != nil || len(s.All()) != 0 || reported != 1 {
+		t.Errorf("%v, %d objects, %d were reported", err, len(s.All()), reported)
 	}
-	f := NewFeed(kind, s.Store, func() {})
-	f.Malformed, f.version = func(string, error) { reported++ }, "5"
-	for _, e := range []watch.Event{{Type: watch.Added, Object: slice("x", "s", "a", long)}, {Type: watch.Bookmark, Object: slice("", "", "", long)}} {
-		if err := f.take(e); err != nil || f.version != "5" || len(s.All()) != 0 {
-			t.Errorf("%s: %v, at %.20s, %d objects", e.Type, err, f.version, len(s.All()))
-		}
-	}
-	if reported != 1 {
-		t.Errorf("%d were reported", reported)
-	}
-	if err := f.take(watch.Event{Type: watch.Added, Object: slice("x", "s", "a", "6")}); err != nil || f.version != "6" || len(s.All()) != 1 {
-		t.Errorf("after that: %v, at %s, %d objects", err, f.version, len(s.All()))
-	}
-	if _, _, err := f.listAll(t.Context()); !errors.Is(err, errLongVersion) {
-		t.Errorf("the list: %v", err)
+	if err := f.Set(slice("x", "s", "a", "6")); err != nil || len(s.All()) != 1 {
+		t.Errorf("after that: %v, %d objects", err, len(s.All()))
 	}
 }
 
@@ -222,13 +299,10 @@ func TestLongVersions_X6(t *testing.T) {
 func TestTriesOutliveFeeds_X6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests := 0
-		k := Kind[*discoveryv1.EndpointSlice]{
-			Resource: "slices",
-			List: func(context.Context, string, metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
-				requests++
-				return nil, metav1.ListMeta{}, errors.New("no")
-			},
-		}
+		k := from(fakeSource{list: func() ([]discoveryv1.EndpointSlice, metav1.ListMeta, error) {
+			requests++
+			return nil, metav1.ListMeta{}, errors.New("no")
+		}})
 		tries := NewTries()
 		for range 720 {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

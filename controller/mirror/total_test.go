@@ -99,17 +99,16 @@ func TestEndlessObjects_X6(t *testing.T) {
 		var there atomic.Int64 // objects of one endpoint in the list
 		var lists atomic.Int64
 		there.Store(5)
-		k := Kind[*discoveryv1.EndpointSlice]{
-			Resource: "slices", Trim: func(*discoveryv1.EndpointSlice) {},
-			List: func(_ context.Context, _ string, opts metav1.ListOptions) ([]*discoveryv1.EndpointSlice, metav1.ListMeta, error) {
+		k := from(fakeSource{
+			list: func() ([]discoveryv1.EndpointSlice, metav1.ListMeta, error) {
 				lists.Add(1)
-				var list []*discoveryv1.EndpointSlice
+				var list []discoveryv1.EndpointSlice
 				for n := range there.Load() {
-					list = append(list, sized(fmt.Sprint("o", n), 10, 1))
+					list = append(list, *sized(fmt.Sprint("o", n), 10, 1))
 				}
 				return list, metav1.ListMeta{ResourceVersion: "10"}, nil
 			},
-			Watch: func(ctx context.Context, _ metav1.ListOptions) (watch.Interface, error) {
+			watch: func(ctx context.Context) (watch.Interface, error) {
 				events := make(chan watch.Event)
 				go func() {
 					defer close(events)
@@ -130,7 +129,7 @@ func TestEndlessObjects_X6(t *testing.T) {
 				}()
 				return watch.NewProxyWatcher(events), nil
 			},
-		}
+		})
 		s := totalled()
 		f := NewFeed(k, s.Store, func() {})
 		done := make(chan struct{})
@@ -143,7 +142,7 @@ func TestEndlessObjects_X6(t *testing.T) {
 		if n := len(s.All()); n != 20 {
 			t.Errorf("%d are kept, want 20", n)
 		}
-		if most := int64(time.Hour/tryEvery) + 2*triesInARow; lists.Load() > most {
+		if most := int64(time.Hour/(15*time.Second)) + 20; lists.Load() > most {
 			t.Errorf("%d lists in an hour, want at most %d", lists.Load(), most)
 		}
 		there.Store(3)

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/clusterset/multicluster/internal/follow"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -94,10 +95,10 @@ func (t *Track[T]) Stores() (stores []*Store[T]) {
 }
 
 // State returns the state of the current version; unsynced while the resource is not served.
-func (t *Track[T]) State() feedState {
+func (t *Track[T]) State() follow.State {
 	current := t.Current.Load()
 	if current == nil {
-		return feedState{}
+		return follow.State{}
 	}
 	s := current.Feed.State()
 	s.Synced = s.Synced && t.Served.Load()

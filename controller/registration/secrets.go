@@ -17,10 +17,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/clusterset/multicluster/controller/mirror"
+	"github.com/clusterset/multicluster/internal/follow"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -171,20 +171,10 @@ func (h *homeNamespace) stays(ctx context.Context) error {
 const namespaceTimeout = 5 * time.Second
 
 func (s Secrets) kind() mirror.Kind[*corev1.Secret] {
-	client := s.Client.CoreV1().Secrets(s.Namespace)
 	return mirror.Kind[*corev1.Secret]{
 		Resource: "secrets",
-		List: func(ctx context.Context, _ string, opts metav1.ListOptions) ([]*corev1.Secret, metav1.ListMeta, error) {
-			opts.LabelSelector = LabelMember
-			list, err := client.List(ctx, opts)
-			if err != nil {
-				return nil, metav1.ListMeta{}, err
-			}
-			return mirror.Own(list.Items), list.ListMeta, nil
-		},
-		Watch: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
-			opts.LabelSelector = LabelMember
-			return client.Watch(ctx, opts)
+		Source: func(string) follow.Source {
+			return &follow.REST{Client: s.Client.CoreV1().RESTClient(), Resource: "secrets", Namespace: s.Namespace, Selector: LabelMember}
 		},
 		Trim: func(o *corev1.Secret) {
 			o.ManagedFields = nil

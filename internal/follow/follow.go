@@ -55,6 +55,10 @@ var (
 	errLongVersion = fmt.Errorf("a resourceVersion of more than %d bytes came with it", kubeclient.VersionBytes)
 )
 
+// ErrDropped, in an error of [Sink.Set], says that the sink has no room for an object of a watch. What makes room again, such as a
+// deletion, comes after it, so all objects are read once more.
+var ErrDropped = errors.New("an event was dropped")
+
 // Object is an object of an API server.
 type Object interface {
 	metav1.Object
@@ -211,8 +215,8 @@ func (f *Follower) untilFailure(ctx context.Context) error {
 
 // awaitTry waits until the server may be asked again.
 func (f *Follower) awaitTry(ctx context.Context) error {
-	if f.Tries.Allow() {
-		return nil
+	if ctx.Err() != nil || f.Tries.Allow() {
+		return ctx.Err()
 	}
 	if f.State().Err == nil {
 		f.tell(errShortWatch)
@@ -236,7 +240,7 @@ func (f *Follower) step(ctx context.Context, s Source) error {
 // lostPlace reports whether the server can't go on from where the follower was: neither with a watch, nor with the next page of a list.
 func (f *Follower) lostPlace(err error) bool {
 	return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || f.version != "" && apierrors.IsInvalid(err) ||
-		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge)
+		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge) || errors.Is(err, ErrDropped)
 }
 
 // checkPlace looks whether the server still knows the version to go on from.
@@ -291,7 +295,7 @@ func (f *Follower) events(ctx context.Context, s Source, opts metav1.ListOptions
 	defer giveUp(nil)
 	f.doubt = true // of the next one: the end of a watch whose server was killed looks like that of one whose time is over
 	late := &kubeclient.Stalled{For: f.patience()}
-	opening := time.AfterFunc(late.For, func() { giveUp(late) })
+	opening := deadline(late, giveUp)
 	feed, err := s.Watch(ctx, opts)
 	if err == nil {
 		defer feed.Close()
@@ -305,7 +309,7 @@ func (f *Follower) events(ctx context.Context, s Source, opts metav1.ListOptions
 	opened()
 	f.opened = true
 	silent := &kubeclient.Stalled{For: or(f.Silence, Silence)}
-	silence := time.AfterFunc(silent.For, func() { giveUp(silent) })
+	silence := deadline(silent, giveUp)
 	defer silence.Stop()
 	for {
 		kind, object, err := feed.Next()
@@ -323,6 +327,11 @@ func (f *Follower) events(ctx context.Context, s Source, opts metav1.ListOptions
 			return fmt.Errorf("watching: %w", err)
 		}
 	}
+}
+
+// deadline returns a timer that gives up what nothing came of.
+func deadline(s *kubeclient.Stalled, giveUp context.CancelCauseFunc) *time.Timer {
+	return time.AfterFunc(s.For, func() { giveUp(s) })
 }
 
 // inOrder reports whether a watch ended as one does whose time is over, or whose connection broke.

@@ -12,6 +12,7 @@ type guard struct {
 
 const (
 	unitLiveness     = "controller/liveness"
+	unitFollow       = "internal/follow"
 	unitMembers      = "controller/members"
 	unitMirror       = "controller/mirror"
 	unitKeep         = "controller/keep"
@@ -27,6 +28,7 @@ const (
 )
 
 func inLiveness(name string) place     { return place{"controller/liveness", name} }
+func inFollow(name string) place       { return place{"internal/follow", name} }
 func inMembers(name string) place      { return place{"controller/members", name} }
 func inMirror(name string) place       { return place{"controller/mirror", name} }
 func inRegistration(name string) place { return place{"controller/registration", name} }
@@ -94,6 +96,16 @@ var guards = []guard{
 		inMembers("connection.atLeast"), returns("true"), realClusters, "TestRotation_L8"},
 	{"L9", "the export of a cluster that is away counts",
 		inEngine("facts.recalling"), returns("$0"), realFleet, "TestAbsentProvider_L3_L9"},
+	{"L10", "a watch that says nothing, or is not opened, is given up",
+		inFollow("deadline"), returns("time.NewTimer(1 << 62)"), unitFollow, "TestServers_L10_L6_X6"},
+	{"L10", "what a silent watch does not say is learnt",
+		inFollow("deadline"), returns("time.NewTimer(1 << 62)"), realClusters, "TestSilentWatch_L10"},
+	{"L10", "who can't be watched is not reached",
+		inMembers("connection.providerProblem"), returns("nil"), realClusters, "TestWatchesNeverOpen_L10_L2"},
+	{"L5", "no more pages are decoded at once than there are turns",
+		inMirror("turn.Decode"), returns("nil"), unitMirror, "TestDecodingTakesTurns_L5"},
+	{"L11", "a page that stops coming is given up",
+		place{"internal/kubeclient", "UntilStalled"}, returns("ctx", "func() {}"), unitFollow, "TestServers_L10_L6_X6"},
 	{"M1", "a known member's word about its age is not believed",
 		inMerge("unseenAge"), is("1 << 62"), realFleet, "TestLyingAge_M1"},
 	{"M1", "what appeared while no controller ran is new",
