@@ -2,58 +2,53 @@ package exporting
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
-	"time"
 
-	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/rules"
-	"github.com/clusterset/multicluster/internal/kubeclient"
+	"github.com/clusterset/multicluster/internal/follow"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
-// watched is what one watch shows, kept in memory.
-type watched[T runtime.Object] struct {
-	selector string
-	informer cache.SharedIndexInformer // nil for a selector of nothing
-	told     cache.ResourceEventHandlerRegistration
-	stop     func()
-	ended    context.Context
-	failed   atomic.Bool // told of since it last worked
+// object is what can be watched: a pointer.
+type object interface {
+	follow.Object
+	comparable
+}
+
+// watched is what one watch shows, kept in memory. It implements [follow.Sink].
+type watched[T object] struct {
+	selector   string
+	source     follow.Source // nil for a selector of nothing
+	name       string        // of what is watched, for people
+	namespaced bool
+	trim       func(T)
+	changed    func(T)
+	stop       func()
+	ended      context.Context
+	told       func() // is told, once, that all is known
+
+	// list is what of a full list came so far; nil while there is none.
+	list map[types.NamespacedName]T
+
+	mu      sync.RWMutex
+	objects map[types.NamespacedName]T
+	known   bool // all that was there at first, and it was told
 }
 
 // watchNamespaces keeps of namespaces what rules are made of.
 func watchNamespaces(kube kubernetes.Interface, changed func(*corev1.Namespace)) *watched[*corev1.Namespace] {
-	client := kube.CoreV1().Namespaces()
-	return newWatched("", &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			all := &corev1.NamespaceList{}
-			return all, inPages(ctx, o, &all.ListMeta, func(ctx context.Context, o metav1.ListOptions) (int, metav1.ListMeta, error) {
-				list, err := client.List(ctx, o)
-				if err != nil {
-					return 0, metav1.ListMeta{}, err
-				}
-				got := len(list.Items)
-				all.Items = append(all.Items, slices.DeleteFunc(list.Items, func(o corev1.Namespace) bool { return mcsapi.Wellformed(&o, false) != nil })...)
-				return got, list.ListMeta, nil
-			})
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return wellformed(false)(client.Watch(ctx, o))
-		},
-	}, &corev1.Namespace{}, func(n *corev1.Namespace) {
+	source := &follow.REST{Client: kube.CoreV1().RESTClient(), Resource: "namespaces"}
+	return newWatched("namespaces", source, false, func(n *corev1.Namespace) {
 		*n = *keep.Ruled(n)
 	}, changed)
 }
@@ -64,54 +59,16 @@ func watchServices(kube kubernetes.Interface, namespace string, selector labels.
 	if nothing(selector) {
 		return &watched[*corev1.Service]{selector: selector.String(), stop: func() {}}
 	}
-	client, asked := kube.CoreV1().Services(namespace), rules.Labels(selector)
-	return newWatched(selector.String(), &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.LabelSelector = selector.String()
-			all := &corev1.ServiceList{}
-			return all, inPages(ctx, o, &all.ListMeta, func(ctx context.Context, o metav1.ListOptions) (int, metav1.ListMeta, error) {
-				list, err := client.List(ctx, o)
-				if err != nil {
-					return 0, metav1.ListMeta{}, err
-				}
-				got := len(list.Items)
-				all.Items = append(all.Items, slices.DeleteFunc(list.Items, func(o corev1.Service) bool { return mcsapi.Wellformed(&o, true) != nil })...)
-				return got, list.ListMeta, nil
-			})
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.LabelSelector = selector.String()
-			return wellformed(true)(client.Watch(ctx, o))
-		},
-	}, &corev1.Service{}, func(s *corev1.Service) {
+	name, asked := "services", rules.Labels(selector)
+	if namespace != "" {
+		name += " in " + namespace
+	}
+	source := &follow.REST{Client: kube.CoreV1().RESTClient(), Resource: "services", Namespace: namespace, Selector: selector.String()}
+	w := newWatched(name, source, true, func(s *corev1.Service) {
 		*s = *keep.Selected(s, asked)
 	}, changed)
-}
-
-// inPages reads a list that an informer asks for, page by page. What the informer accepts from the server's memory, any version,
-// is not served so: a server ignores the limit there.
-func inPages(ctx context.Context, o metav1.ListOptions, of *metav1.ListMeta, page kubeclient.Page) error {
-	o.ResourceVersion, o.ResourceVersionMatch, o.Continue = "", "", ""
-	list, err := kubeclient.Pages(ctx, o, page)
-	of.ResourceVersion = list.ResourceVersion
-	return err
-}
-
-// wellformed leaves the events of objects out whose names none can have: the informer's keys are made of them. Package
-// clusters, which sees the same in its own watches, reports them.
-func wellformed(namespaced bool) func(watch.Interface, error) (watch.Interface, error) {
-	return func(w watch.Interface, err error) (watch.Interface, error) {
-		if err != nil {
-			return nil, err
-		}
-		return watch.Filter(w, func(e watch.Event) (watch.Event, bool) {
-			if e.Type == watch.Error || e.Type == watch.Bookmark {
-				return e, true
-			}
-			o, ok := e.Object.(metav1.Object)
-			return e, !ok || mcsapi.Wellformed(o, namespaced) == nil
-		}), nil
-	}
+	w.selector = selector.String()
+	return w
 }
 
 // nothing says whether a selector selects nothing.
@@ -120,118 +77,140 @@ func nothing(selector labels.Selector) bool {
 	return !selectable
 }
 
-// A server is watched so many times in a row, and then once in so much time. The informer waits before the next watch only
-// where one ends within a second and without an event, and a server that is broken or hostile may send one with each (SPEC X6).
-const (
-	watchesInARow = 10
-	watchEvery    = 15 * time.Second
-)
-
-// seldom bounds how often lw watches.
-func seldom(lw *cache.ListWatch) {
-	watches, open := rate.NewLimiter(rate.Every(watchEvery), watchesInARow), lw.WatchFuncWithContext
-	lw.WatchFuncWithContext = func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-		if err := watches.Wait(ctx); err != nil {
-			return nil, err
-		}
-		return open(ctx, o)
-	}
-}
-
-func newWatched[T runtime.Object](selector string, lw *cache.ListWatch, of T, trim, changed func(T)) *watched[T] {
-	seldom(lw)
+func newWatched[T object](name string, source follow.Source, namespaced bool, trim, changed func(T)) *watched[T] {
 	ended, end := context.WithCancel(context.Background())
-	w := &watched[T]{selector: selector, stop: end, ended: ended}
-	w.informer = cache.NewSharedIndexInformer(lw, of, 0, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
-	// Both are refused by an informer that runs, which this one does not yet.
-	_ = w.informer.SetTransform(func(o any) (any, error) {
-		if object, ok := o.(T); ok {
-			trim(object)
-		}
-		return o, nil
-	})
-	w.told, _ = w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { w.tell(o, changed) },
-		UpdateFunc: func(_, o any) { w.tell(o, changed) },
-		DeleteFunc: func(o any) {
-			if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
-				o = last.Obj
-			}
-			w.tell(o, changed)
-		},
-	})
-	return w
-}
-
-func (w *watched[T]) tell(o any, changed func(T)) {
-	w.failed.Store(false)
-	if object, ok := o.(T); ok && w.ended.Err() == nil {
-		changed(object)
+	return &watched[T]{
+		name: name, source: source, namespaced: namespaced, trim: trim, changed: changed, stop: end, ended: ended,
+		objects: map[types.NamespacedName]T{},
 	}
 }
 
 // run watches until ctx ends or stop is called, and calls synced once all is known. A failure is told once.
 func (w *watched[T]) run(ctx context.Context, log *slog.Logger, synced func()) {
-	if w.informer == nil {
+	if w.source == nil {
 		synced()
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(w.ended, cancel)()
-	_ = w.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-		if !w.failed.Swap(true) && ctx.Err() == nil {
-			log.Warn("a watch for exporting by rule failed, will be tried again", "err", err)
+	w.told = synced
+	failed := false
+	f := &follow.Follower{Name: w.name, Connect: follow.To(w.source), Sink: w, Reader: follow.Reader{Keep: true}}
+	f.Told = func(s follow.State) {
+		if s.Err != nil && !failed && ctx.Err() == nil {
+			log.Warn("a watch for exporting by rule failed, will be tried again", "err", s.Err)
 		}
-	})
-	var waits sync.WaitGroup
-	defer waits.Wait()
-	waits.Go(func() {
-		if cache.WaitForCacheSync(ctx.Done(), w.told.HasSynced) {
-			synced()
+		failed = s.Err != nil
+	}
+	f.Run(ctx)
+}
+
+// Begin implements [follow.Sink].
+func (w *watched[T]) Begin() { w.list = map[types.NamespacedName]T{} }
+
+// End implements [follow.Sink].
+func (w *watched[T]) End(string) {
+	w.mu.Lock()
+	before, first := w.objects, !w.known
+	w.objects, w.list = w.list, nil
+	now := maps.Clone(w.objects)
+	w.mu.Unlock()
+	for key, o := range before {
+		if _, still := now[key]; !still {
+			w.tell(o)
 		}
-	})
-	w.informer.RunWithContext(ctx)
+	}
+	for key, o := range now {
+		if was, there := before[key]; !there || was.GetResourceVersion() != o.GetResourceVersion() {
+			w.tell(o)
+		}
+	}
+	if !first {
+		return
+	}
+	w.mu.Lock()
+	w.known = true
+	w.mu.Unlock()
+	w.told()
+}
+
+// Set implements [follow.Sink].
+func (w *watched[T]) Set(object follow.Object) error {
+	o, ok := object.(T)
+	if !ok {
+		return fmt.Errorf("got a %T", object)
+	}
+	if mcsapi.Wellformed(o, w.namespaced) != nil { // package members, which sees the same in its own watches, reports them
+		return nil
+	}
+	w.trim(o)
+	if w.list != nil {
+		w.list[keyOf(o)] = o
+		return nil
+	}
+	w.mu.Lock()
+	w.objects[keyOf(o)] = o
+	w.mu.Unlock()
+	w.tell(o)
+	return nil
+}
+
+// Remove implements [follow.Sink].
+func (w *watched[T]) Remove(object follow.Object) error {
+	o, ok := object.(T)
+	if !ok {
+		return fmt.Errorf("got a %T", object)
+	}
+	if mcsapi.Wellformed(o, w.namespaced) != nil {
+		return nil
+	}
+	w.trim(o)
+	w.mu.Lock()
+	delete(w.objects, keyOf(o))
+	w.mu.Unlock()
+	w.tell(o)
+	return nil
+}
+
+func (w *watched[T]) tell(o T) {
+	if w.ended.Err() == nil {
+		w.changed(o)
+	}
+}
+
+func keyOf(o follow.Object) types.NamespacedName {
+	return types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
 // synced says whether all that was there at first is known, and was told of.
-func (w *watched[T]) synced() bool { return w.informer == nil || w.told.HasSynced() }
+func (w *watched[T]) synced() bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.source == nil || w.known
+}
 
 // get returns an object, or the zero T.
 func (w *watched[T]) get(key types.NamespacedName) (object T) {
-	if w.informer == nil {
-		return object
-	}
-	name := key.Name
-	if key.Namespace != "" {
-		name = key.String()
-	}
-	o, _, _ := w.informer.GetStore().GetByKey(name)
-	object, _ = o.(T)
-	return object
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.objects[key]
 }
 
 // all returns all objects.
 func (w *watched[T]) all() []T {
-	if w.informer == nil {
-		return nil
-	}
-	return typed[T](w.informer.GetStore().List())
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return slices.Collect(maps.Values(w.objects))
 }
 
 // in returns the objects of a namespace.
-func (w *watched[T]) in(namespace string) []T {
-	if w.informer == nil {
-		return nil
-	}
-	objects, _ := w.informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace) // there is such an index
-	return typed[T](objects)
-}
-
-func typed[T runtime.Object](objects []any) (list []T) {
-	for _, o := range objects {
-		if object, ok := o.(T); ok {
-			list = append(list, object)
+func (w *watched[T]) in(namespace string) (list []T) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for key, o := range w.objects {
+		if key.Namespace == namespace {
+			list = append(list, o)
 		}
 	}
 	return list

@@ -16,14 +16,14 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
+
+	"github.com/clusterset/multicluster/internal/follow"
 )
 
 // TestNamesOfALyingServer_X2: namespaces and Services with names that no object can have, in a list or a watch, are not seen:
@@ -94,6 +94,10 @@ func TestNamesOfALyingServer_X2(t *testing.T) {
 // TestWatchesWait_X6: a server that ends each watch after an event is not watched again and again at once, and one whose watches
 // last is watched again when one ends.
 func TestWatchesWait_X6(t *testing.T) {
+	const (
+		watchesInARow, watchEvery = 10, 15 * time.Second
+		bookmarks                 = time.Minute // from one to the next
+	)
 	for name, c := range map[string]struct {
 		life    time.Duration // of each watch
 		most    int           // watches in an hour
@@ -108,43 +112,79 @@ func TestWatchesWait_X6(t *testing.T) {
 				var watches atomic.Int32
 				var mu sync.Mutex
 				var ended time.Time
-				lw := &cache.ListWatch{
-					ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
-						return &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}, nil
-					},
-					WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-						if o.SendInitialEvents != nil {
-							return nil, apierrors.NewBadRequest("no such parameter")
-						}
-						watches.Add(1)
-						mu.Lock()
-						defer mu.Unlock()
-						if gap := time.Since(ended); c.longest > 0 && !ended.IsZero() && gap > c.longest {
-							t.Errorf("nothing was watched for %s", gap)
-						}
-						w := watch.NewRaceFreeFake()
-						go func() {
-							defer w.Stop()
-							w.Add(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", ResourceVersion: "2"}})
+				source := fakeNamespaces(func(ctx context.Context) watch.Interface {
+					watches.Add(1)
+					mu.Lock()
+					defer mu.Unlock()
+					if gap := time.Since(ended); c.longest > 0 && !ended.IsZero() && gap > c.longest {
+						t.Errorf("nothing was watched for %s", gap)
+					}
+					w := watch.NewRaceFreeFake()
+					shop := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", ResourceVersion: "2"}}
+					go func() {
+						defer w.Stop()
+						w.Add(shop)
+						for left := c.life; left > 0; left -= bookmarks {
 							select {
 							case <-ctx.Done():
-							case <-time.After(c.life):
+							case <-time.After(min(left, bookmarks)):
 							}
-							mu.Lock()
-							defer mu.Unlock()
-							ended = time.Now()
-						}()
-						return w, nil
-					},
-				}
+							w.Action(watch.Bookmark, shop)
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						ended = time.Now()
+					}()
+					return w
+				})
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
-				w := newWatched("", lw, &corev1.Namespace{}, func(*corev1.Namespace) {}, func(*corev1.Namespace) {})
+				w := newWatched("namespaces", source, false, func(*corev1.Namespace) {}, func(*corev1.Namespace) {})
 				w.run(ctx, slog.New(slog.DiscardHandler), func() {})
 				if got := int(watches.Load()); got > c.most || got < 10 {
 					t.Errorf("%d watches in an hour, want at most %d", got, c.most)
 				}
 			})
 		})
+	}
+}
+
+// fakeNamespaces is a source of no namespaces, until it is watched.
+type fakeNamespaces func(context.Context) watch.Interface
+
+func (fakeNamespaces) Page(context.Context, metav1.ListOptions) (follow.Page, error) {
+	return func() (runtime.Object, error) {
+		return &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}, nil
+	}, nil
+}
+
+func (watch fakeNamespaces) Watch(ctx context.Context, _ metav1.ListOptions) (follow.Feed, error) {
+	return follow.Events(ctx, watch(ctx)), nil
+}
+
+// TestAbsent_P1: what a new list lacks is told of, and is no longer there; what it has as before is not told again.
+func TestAbsent_P1(t *testing.T) {
+	var told []string
+	all := 0
+	w := newWatched("services", nil, true, func(*corev1.Service) {}, func(s *corev1.Service) { told = append(told, s.Name+"@"+s.ResourceVersion) })
+	w.told = func() { all++ }
+	for _, list := range []string{"a1 b1 c1", "a1 c2 d2"} {
+		w.Begin()
+		for _, s := range strings.Fields(list) {
+			if err := w.Set(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: s[:1], ResourceVersion: s[1:]}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(told) > 3 || len(told) == 0 && w.known {
+			t.Errorf("told of %v before the list was whole", told)
+		}
+		w.End("9")
+	}
+	slices.Sort(told)
+	if got := strings.Join(told, " "); got != "a@1 b@1 b@1 c@1 c@2 d@2" || len(w.all()) != 3 || all != 1 {
+		t.Errorf("told of %s, %d are there, all known %d times", got, len(w.all()), all)
+	}
+	if err := w.Set(&corev1.Namespace{}); err == nil {
+		t.Error("a namespace is taken for a Service")
 	}
 }

@@ -15,7 +15,8 @@ import (
 // there already.
 var clientMakers = regexp.MustCompile(`^(New\w*ForConfig(OrDie)?|HTTPClientFor|TransportFor|\w*RESTClientFor|RoundTripperFor|HTTPWrappersForConfig|NewSPDYOverWebsocketDialer)$`)
 
-// TestOneClient_X6: packages internal/kubeclient make all clients, and nobody else does: what they bound is bounded everywhere.
+// TestOneClient_X6: packages internal/kubeclient make all clients, and nobody else does: what they bound is bounded everywhere. Nor does
+// anybody follow objects but by internal/follow (SPEC L10).
 func TestOneClient_X6(t *testing.T) {
 	looked := 0
 	for _, name := range strings.Fields(run(t, "git", "ls-files", "--cached", "--others", "--exclude-standard", "*.go")) {
@@ -28,6 +29,11 @@ func TestOneClient_X6(t *testing.T) {
 			continue // removed in the work tree; or the compiler says it
 		}
 		looked++
+		for _, i := range file.Imports {
+			if path, _ := strconv.Unquote(i.Path.Value); strings.HasPrefix(path+"/", "k8s.io/client-go/tools/cache/") || strings.HasPrefix(path, "k8s.io/client-go/informers") {
+				t.Errorf("%s imports %s; want internal/follow, the one list-and-watch", name, path)
+			}
+		}
 		for at, what := range madeClients(file) {
 			t.Errorf("%s:%d uses %s; want a client of internal/kubeclient", name, fset.Position(at).Line, what)
 		}
