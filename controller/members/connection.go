@@ -85,6 +85,12 @@ type contact struct {
 	Err error
 }
 
+// within reports whether the API server answered the last probe, no longer ago than that: one that is still waited for, or was never
+// sent, is no answer.
+func (c *contact) within(now time.Time, long time.Duration) bool {
+	return c.Err == nil && !c.At.IsZero() && now.Sub(c.At) <= long
+}
+
 // newConnection returns a connection that does nothing yet.
 func newConnection(m *Member, reg registration.Registration, opts Options) (*connection, error) {
 	cfg := rest.CopyConfig(reg.Config)

@@ -1,6 +1,7 @@
 package members
 
 import (
+	"errors"
 	"testing"
 	"time"
 )
@@ -23,6 +24,25 @@ func TestPause(t *testing.T) {
 		}
 		if len(beats) < 3 {
 			t.Errorf("with an interval of %s all wait alike", interval)
+		}
+	}
+}
+
+// TestOldAnswer_L10: a probe's answer counts for the interval to the next one, and for the time that this may take.
+func TestOldAnswer_L10(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		contact contact
+		want    bool
+	}{
+		"never":                 {contact{}, false},
+		"just now":              {contact{At: now}, true},
+		"before the last probe": {contact{At: now.Add(-10 * time.Second)}, true},
+		"too long ago":          {contact{At: now.Add(-11 * time.Second)}, false},
+		"failed since":          {contact{At: now.Add(-time.Second), Err: errors.New("no")}, false},
+	} {
+		if got := c.contact.within(now, 10*time.Second); got != c.want {
+			t.Errorf("%s: counts: %t", name, got)
 		}
 	}
 }

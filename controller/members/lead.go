@@ -87,14 +87,15 @@ func (m *Member) remoteProvider() bool {
 	return reg.Provider && (m.opts.Self == "" || reg.ID != m.opts.Self)
 }
 
-// sighting returns what is known of the member as a provider: it is reached if its API answers, the kinds are served, and
-// no watch is broken. One that comes and goes is not reached: what consumers hold of it grows old (SPEC L6).
+// sighting returns what is known of the member as a provider: it is reached if its API answered the last probe, not long ago, the kinds
+// are served, and each of its streams is followed or could be opened again (SPEC L10). One that comes and goes is not reached: what consumers hold of it grows old (SPEC L6).
 func (m *Member) sighting() liveness.Observation {
 	s := liveness.Observation{Joined: m.joined}
 	if c := m.conn.Load(); c != nil {
 		heard := c.heard.Load()
 		s.At, s.Met = heard.At, c.providerSynced()
-		s.OK = heard.Err == nil && !heard.At.IsZero() && c.providerProblem() == nil && m.asProvider.problem(time.Now()) == nil
+		now := time.Now()
+		s.OK = heard.within(now, c.interval+m.opts.patience()) && c.providerProblem() == nil && m.asProvider.problem(now) == nil
 	}
 	return s
 }
