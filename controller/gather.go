@@ -86,6 +86,16 @@ func gather(key types.NamespacedName, from []*members.Member, ids []string) fact
 // could have it of which nothing is known is true of every name, for as long as that lasts.
 func (f *facts) empty() bool { return len(f.exports)+len(f.invalid) == 0 }
 
+// exporters returns the clusters that have an export of the name, sorted.
+func (f *facts) exporters() []string {
+	ids := slices.Collect(maps.Keys(f.invalid))
+	for i := range f.exports {
+		ids = append(ids, f.exports[i].Cluster)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // provider adds what one provider has of the name.
 func (f *facts) provider(key types.NamespacedName, m *members.Member) {
 	switch m.Standing() {
@@ -101,8 +111,7 @@ func (f *facts) provider(key types.NamespacedName, m *members.Member) {
 	}
 	if !limits.MayExport(key.Namespace) {
 		if export := m.Export(key); export != nil {
-			f.restrict(m.ID(), merge.Consumers(export))
-			f.invalid[m.ID()] = &merge.Invalid{Reason: merge.NamespaceNotAllowed, Message: limits.NotExported(m.ID(), key.Namespace)}
+			f.refuse(m.ID(), export, &merge.Invalid{Reason: merge.NamespaceNotAllowed, Message: limits.NotExported(m.ID(), key.Namespace)})
 		}
 		return
 	}
@@ -116,8 +125,7 @@ func (f *facts) provider(key types.NamespacedName, m *members.Member) {
 	}
 	e, invalid := merge.Of(m.ID(), export, m.Service(key), limits.MayExportKey)
 	if invalid != nil {
-		f.restrict(m.ID(), merge.Consumers(export))
-		f.invalid[m.ID()] = invalid
+		f.refuse(m.ID(), export, invalid)
 		return
 	}
 	f.exports = append(f.exports, e.FirstSeen(since))
@@ -133,6 +141,12 @@ func (f *facts) provider(key types.NamespacedName, m *members.Member) {
 // nameKnown says whether the provider's side of the name is known: whether it is exported, and all that belongs to the export.
 func nameKnown(m *members.Member, key types.NamespacedName, export *mcs.ServiceExport) bool {
 	return m.ProviderSynced() && (export == nil || m.Knows(key))
+}
+
+// refuse notes an export that takes no part, and why, which is for its consumers.
+func (f *facts) refuse(cluster string, export *mcs.ServiceExport, why *merge.Invalid) {
+	f.restrict(cluster, merge.Named(export))
+	f.invalid[cluster] = why
 }
 
 // restrict notes the clusters that an export names as its consumers, nil for all.

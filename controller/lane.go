@@ -12,6 +12,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/members"
 	"github.com/clusterset/multicluster/controller/plan"
+	"github.com/clusterset/multicluster/internal/excerpt"
 )
 
 // The first retry of a name comes after retryFirst; each further one waits twice as long, up to retryMost.
@@ -121,8 +122,8 @@ func (l *lane) one(ctx context.Context, names scope) {
 		return
 	}
 	tries := l.queue.NumRequeues(names) + 1
-	l.c.opts.Log.Log(ctx, severity(err, tries), "reconcile failed, will be tried again",
-		"cluster", l.member.ID(), "service", key.String(), "tries", tries, "err", err)
+	l.c.opts.Log.Log(ctx, severity(err, tries), "reconcile failed, will be tried again", "cluster", l.member.ID(),
+		"service", key.String(), "tries", tries, "err", err, excerpt.Causes, l.c.look(key).exporters())
 	l.queue.AddRateLimited(names)
 }
 

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
+	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/liveness"
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
@@ -251,5 +252,46 @@ func TestAges_M1(t *testing.T) {
 	}
 	if got := p.toAll(func(map[string]bool) []merge.Export { return []merge.Export{a, late} }).service.Clusters; got[0] != "a" {
 		t.Errorf("the verdict is by %s", got)
+	}
+}
+
+// TestRefusedReadsWhy_P2_X6: an export that is refused reads why in the clusters that it names, and in all where it names too many to
+// be kept; elsewhere it reads that it is not for them.
+func TestRefusedReadsWhy_P2_X6(t *testing.T) {
+	many := strings.Repeat("cluster,", 10) + "d"
+	for name, c := range map[string]struct {
+		consumers string
+		large     bool // by its conditions
+		want      string
+	}{
+		"too large":                        {"", true, "TooLarge"},
+		"too large, for it":                {"c,d", true, "TooLarge"},
+		"too large, for others":            {"d", true, "NotForThisCluster"},
+		"too large, for many":              {many, true, "TooLarge"},
+		"too large, for more than is kept": {strings.Repeat(many+",", 400), true, "TooLarge"},
+		"for more than is kept":            {strings.Repeat(many+",", 400), false, "InvalidChoice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			export := &mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: web.Namespace, Name: web.Name}}
+			if c.consumers != "" {
+				export.Annotations = map[string]string{mcsapi.AnnotationConsumers: c.consumers}
+			}
+			if c.large {
+				export.Status.Conditions = []metav1.Condition{{Type: "Other", Message: strings.Repeat("x", 2*keep.MaxBytes)}}
+			}
+			export = keep.Export(export)
+			service := &corev1.Service{ObjectMeta: export.ObjectMeta, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80, Protocol: corev1.ProtocolTCP}}}}
+			service.Annotations = nil
+			_, invalid := merge.Of("a", export, service, nil)
+			if invalid == nil {
+				t.Fatal("the export is taken")
+			}
+			f := exportedBy()
+			f.members = []string{"a", "c"}
+			f.refuse("a", export, invalid)
+			if got := pictureOf(f).to("c", nil, nil).wanted(web).Refused; len(got) != 1 || !strings.HasPrefix(got[0], "a ("+c.want+":") {
+				t.Errorf("the import reads %.200q, want %s", got, c.want)
+			}
+		})
 	}
 }

@@ -75,7 +75,7 @@ func Export(e *mcs.ServiceExport) *mcs.ServiceExport {
 			mark(&kept.ObjectMeta, choice, upTo(MaxValue, value))
 		}
 	}
-	stub := *kept // names its consumers still, or everybody would be told of it
+	stub := *kept // names its consumers still, if they are few, or everybody would be told of it
 	kept.Spec.ExportedLabels = values(e.Spec.ExportedLabels, maxLabel)
 	kept.Spec.ExportedAnnotations = values(e.Spec.ExportedAnnotations, MaxValue)
 	why := tooLarge("labels and annotations", size(kept.Annotations, MaxValue)+size(kept.Spec.ExportedLabels, maxLabel)+size(kept.Spec.ExportedAnnotations, MaxValue))
@@ -91,7 +91,7 @@ func Export(e *mcs.ServiceExport) *mcs.ServiceExport {
 	}
 	for key, value := range stub.Annotations {
 		if len(value) > maxLabel {
-			stub.Annotations[key] = "" // no cluster
+			stub.Annotations[key] = tooLong // which takes no memory, and names nobody; see merge.Named
 		}
 	}
 	if told == "" {

@@ -22,6 +22,15 @@ func Consumers(export *mcs.ServiceExport) []string {
 	return ids
 }
 
+// Named is [Consumers] for an export that takes no part: nil also where an annotation is too long to tell. Every cluster is then told
+// why it takes none, instead of that it is not for this cluster.
+func Named(export *mcs.ServiceExport) []string {
+	if len(export.Annotations[mcsapi.AnnotationConsumers]) > MaxChoiceBytes {
+		return nil
+	}
+	return Consumers(export)
+}
+
 // chosen returns the clusters that an annotation of the export names. What no cluster can be called is nobody's name, and is not
 // kept in the importing clusters; an annotation that is too long, for which the export is refused, names nobody (SPEC X2).
 func chosen(export *mcs.ServiceExport, annotation string) []string {

@@ -142,11 +142,49 @@ func TestLogRate_X6(t *testing.T) {
 		}
 	}
 	m := &meters{of: map[string]*meter{}}
-	_, _ = m.allow("x", timeAt(0))
+	_, _ = m.allow("x", nil, timeAt(0))
 	m.of["x"].omitted = 7
-	if ok, n := m.allow("x", timeAt(1)); !ok || n != 7 {
+	if ok, n := m.allow("x", nil, timeAt(1)); !ok || n != 7 {
 		t.Errorf("the next line has %d left out, want 7", n)
 	}
 }
 
 func timeAt(seconds int64) time.Time { return time.Unix(1_800_000_000+seconds, 0) }
+
+// TestLogShares_X6: members that are a cause of another one's failures have a share of its lines each, however their names mix; what they
+// use up takes nothing from lines that have other causes, and that some are left out is said.
+func TestLogShares_X6(t *testing.T) {
+	m := &meters{of: map[string]*meter{}}
+	now := timeAt(0)
+	said := func(n int, causes ...string) (lines int) {
+		for range n {
+			if ok, _ := m.allow("cluster=c1", causes, now); ok {
+				lines++
+			}
+		}
+		return lines
+	}
+	if n := said(Burst, "evil"); n != Burst/Share {
+		t.Errorf("%d lines because of one member, want %d", n, Burst/Share)
+	}
+	if n := said(Burst, "c2", "evil"); n != 0 {
+		t.Errorf("%d lines more where others export the name, too", n)
+	}
+	if ok, omitted := m.allow("cluster=c1", []string{"c2"}, now); !ok || omitted != 2*Burst-Burst/Share {
+		t.Errorf("the next line, because of another member: %v, with %d left out", ok, omitted)
+	}
+	for i := range 2 * Share { // all together no more than one source
+		said(Burst, "evil-"+strings.Repeat("x", i))
+	}
+	if n := said(1, "c3"); n != 0 {
+		t.Error("many causes get more lines than a member")
+	}
+	var b bytes.Buffer
+	log := slog.New(NewHandler(slog.NewTextHandler(&b, nil)))
+	for range Burst {
+		log.Error("failed", "cluster", "c1", "err", "refused", Causes, []string{"evil", "c2"})
+	}
+	if n := strings.Count(b.String(), "\n"); n < Burst/Share || n > Burst/Share+PerSecond {
+		t.Errorf("%d lines are written, want %d", n, Burst/Share)
+	}
+}

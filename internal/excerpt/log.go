@@ -18,14 +18,20 @@ const (
 	// Burst is the number of lines that one source writes at once, and PerSecond how many it gets back each second.
 	Burst     = 300
 	PerSecond = 2
+	// Share is the part of it that lines have of which one other member is a cause: one in so many.
+	Share = 10
 )
+
+// Causes is the attribute that names members, as []string, which may be the cause of a line besides its source.
+const Causes = "exporters"
 
 // sources are the attributes that name who causes a line.
 var sources = []string{"cluster", "logger"}
 
 // NewHandler returns a handler of log records that hands excerpts of their texts to next. Lines of one member (attribute
 // "cluster") or one library ("logger") beyond the budget are left out, unless they are for debugging; the next one that is
-// written has their number.
+// written has their number. So are lines of a member beyond the share of one of their [Causes], so that one that makes another's
+// objects fail does not take all of that one's lines.
 func NewHandler(next slog.Handler) slog.Handler {
 	return &handler{next: next, meters: &meters{of: map[string]*meter{}}}
 }
@@ -46,7 +52,11 @@ func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	out := slog.NewRecord(r.Time, r.Level, Of(r.Message, Value), r.PC)
 	source := h.source
+	var causes []string
 	r.Attrs(func(a slog.Attr) bool {
+		if of, ok := a.Value.Any().([]string); ok && a.Key == Causes {
+			causes = of
+		}
 		a = attribute(a)
 		if source == "" && !h.group {
 			source = sourceOf(a)
@@ -55,7 +65,7 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 		return true
 	})
 	if source != "" && r.Level >= slog.LevelInfo { // who asks for more gets all of it
-		ok, omitted := h.meters.allow(source, r.Time)
+		ok, omitted := h.meters.allow(source, causes, r.Time)
 		if !ok {
 			return nil
 		}
@@ -135,24 +145,40 @@ type meter struct {
 // manyMeters is more than there are members; beyond, those that have their whole budget are forgotten.
 const manyMeters = 2000
 
-// allow reports whether a source may write a line at a time, and how many it could not write before.
-func (m *meters) allow(source string, now time.Time) (ok bool, omitted int) {
+// allow reports whether a source may write a line at a time, for some causes, and how many it could not write before. A line that
+// the share of one cause stops takes nothing of the others, nor of the source.
+func (m *meters) allow(source string, causes []string, now time.Time) (ok bool, omitted int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	all := m.get(source, Burst, PerSecond, now)
+	of := make([]*meter, 0, len(causes)+1)
+	for _, cause := range causes {
+		of = append(of, m.get(source+" "+Causes+"="+cause, Burst/Share, rate.Limit(PerSecond)/Share, now))
+	}
+	for _, meter := range append(of, all) {
+		if meter.limit.TokensAt(now) < 1 {
+			all.omitted++
+			return false, 0
+		}
+	}
+	for _, meter := range append(of, all) {
+		meter.limit.AllowN(now, 1)
+	}
+	omitted, all.omitted = all.omitted, 0
+	return true, omitted
+}
+
+// get returns the meter of a source. m.mu is held.
+func (m *meters) get(source string, burst int, perSecond rate.Limit, now time.Time) *meter {
 	of := m.of[source]
 	if of == nil {
 		for other, o := range m.of {
-			if len(m.of) >= manyMeters && o.limit.TokensAt(now) >= Burst {
+			if len(m.of) >= manyMeters && o.limit.TokensAt(now) >= float64(o.limit.Burst()) {
 				delete(m.of, other)
 			}
 		}
-		of = &meter{limit: rate.NewLimiter(PerSecond, Burst)}
+		of = &meter{limit: rate.NewLimiter(perSecond, burst)}
 		m.of[source] = of
 	}
-	if !of.limit.AllowN(now, 1) {
-		of.omitted++
-		return false, 0
-	}
-	omitted, of.omitted = of.omitted, 0
-	return true, omitted
+	return of
 }
