@@ -28,7 +28,8 @@ type Budget[T Object] struct {
 	used    map[types.NamespacedName]Weight
 	weights map[types.NamespacedName]weighed
 	left    map[types.NamespacedName]*leftOut
-	listed  map[types.NamespacedName]Weight // of the full list that is under way
+	firsts  map[types.NamespacedName]types.NamespacedName // of each in left, by the object's key
+	listed  map[types.NamespacedName]Weight               // of the full list that is under way
 	tell    []types.NamespacedName
 }
 
@@ -94,14 +95,14 @@ func (s *Store[T]) ration(key types.NamespacedName) {
 	}
 	if b.used == nil {
 		b.used, b.weights = map[types.NamespacedName]Weight{}, map[types.NamespacedName]weighed{}
-		b.left = map[types.NamespacedName]*leftOut{}
+		b.left, b.firsts = map[types.NamespacedName]*leftOut{}, map[types.NamespacedName]types.NamespacedName{}
 	}
 	weight := b.Weigh(o)
 	b.weights[key] = weighed{group, weight}
 	b.used[group] = b.used[group].plus(weight)
 	if left := b.left[group]; left != nil && key.Name >= left.first {
 		if key.Name == left.first {
-			left.weight = weight
+			left.weight, b.firsts[key] = weight, group
 		}
 		s.drop(key)
 		return
@@ -112,6 +113,8 @@ func (s *Store[T]) ration(key types.NamespacedName) {
 			return
 		}
 		last := s.last(group)
+		b.unleave(group)
+		b.firsts[last] = group
 		b.left[group] = &leftOut{first: last.Name, weight: b.weights[last].weight, by: by, since: s.now()}
 		b.note(group)
 		s.drop(last)
@@ -160,8 +163,30 @@ func (b *Budget[T]) note(group types.NamespacedName) {
 // anew notes that all of a group is about to be known again.
 func (b *Budget[T]) anew(group types.NamespacedName) {
 	if b.left[group] != nil {
-		delete(b.left, group)
+		b.unleave(group)
 		b.note(group)
+	}
+}
+
+// unleave forgets what is left out of a group.
+func (b *Budget[T]) unleave(group types.NamespacedName) {
+	if left := b.left[group]; left != nil {
+		delete(b.left, group)
+		if key := (types.NamespacedName{Namespace: group.Namespace, Name: left.first}); b.firsts[key] == group { // else it moved
+			delete(b.firsts, key)
+		}
+	}
+}
+
+// moved notes that an object is of another group now than that of which it may be the first that is left out. s.mu is held.
+func (s *Store[T]) moved(o T) {
+	was, first := s.Budget.firsts[KeyOf(o)]
+	if !first {
+		return
+	}
+	if group, ok := s.group(o); !ok || group != was {
+		s.Budget.left[was].weight = Weight{}
+		delete(s.Budget.firsts, KeyOf(o))
 	}
 }
 

@@ -202,3 +202,37 @@ func TestMissedIsBounded_X6(t *testing.T) {
 		t.Error("a later reading does not count")
 	}
 }
+
+// TestLeftOutMovesAway_X6: the first object that is left out of a name may be relabelled to another, selected or not; then there is room
+// for the next, and that nothing is left out is said.
+func TestLeftOutMovesAway_X6(t *testing.T) {
+	name, other := types.NamespacedName{Namespace: "n", Name: "s"}, types.NamespacedName{Namespace: "n", Name: "t"}
+	for title, picked := range map[string]bool{"to a name that nobody exports": false, "to a name that is exported": true} {
+		t.Run(title, func(t *testing.T) {
+			s := budgeted()
+			s.Pick(name)
+			if picked {
+				s.Pick(other)
+			}
+			s.begin()
+			s.replace([]*discoveryv1.EndpointSlice{sized("a", 1, 5), sized("b", 1, 16), sized("c", 1, 1)}, "1")
+			if _, some := s.LeftOut(name); !some {
+				t.Fatal("all is kept")
+			}
+			away := slice("b", "t", "b", "2")
+			away.Endpoints = make([]discoveryv1.Endpoint, 20)
+			s.take(change[*discoveryv1.EndpointSlice]{away, false})
+			s.time = s.time.Add(rereadEvery)
+			wanted := false
+			s.Selection.Unknown = func(n types.NamespacedName) { wanted = wanted || n == name }
+			s.release(time.Time{})
+			if !wanted {
+				t.Fatal("the name is not read anew")
+			}
+			s.learn(name, []*discoveryv1.EndpointSlice{sized("a", 1, 5), sized("c", 1, 1)}, "3")
+			if _, some := s.LeftOut(name); some || len(s.Of(name)) != 2 || len(s.Budget.firsts) != 0 {
+				t.Errorf("left out: %v; kept: %d; %v", some, len(s.Of(name)), s.Budget.firsts)
+			}
+		})
+	}
+}

@@ -83,7 +83,7 @@ func (s *Store[T]) Unpick(name types.NamespacedName) {
 		delete(s.Doubt.held, key)
 	}
 	delete(s.Selection.names, name)
-	delete(s.Budget.left, name)
+	s.Budget.unleave(name)
 }
 
 // Picked returns the names that are selected.
@@ -181,6 +181,7 @@ func (s *Store[T]) judge(e change[T]) (change[T], bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Selection.version = e.object.GetResourceVersion()
+	s.moved(e.object)
 	if s.keeps(e.object) {
 		return e, true
 	}
