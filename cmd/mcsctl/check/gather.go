@@ -27,10 +27,14 @@ import (
 type Facts struct {
 	Zone, Namespace string
 	Controller      *members.Controller
-	Leader          *members.Leader
-	SecretsErr      error
-	Clusters        []Cluster
-	Now             time.Time
+	Leases          members.Leases
+	// HomeFlags make kubectl act on the home; Registered counts the members that Secrets there register, Imports the ServiceImports
+	// that were found in clusters that import.
+	HomeFlags           shell.Text
+	Registered, Imports int
+	SecretsErr          error
+	Clusters            []Cluster
+	Now                 time.Time
 }
 
 // Cluster is what is known of one.
@@ -63,17 +67,30 @@ type Cluster struct {
 
 // Gather asks all clusters at once.
 func Gather(ctx context.Context, set *members.Set, zone string) Facts {
-	f := Facts{Zone: zone, Namespace: set.Namespace, Controller: set.Controller, SecretsErr: set.SecretsErr, Clusters: make([]Cluster, len(set.Clusters))}
+	f := Facts{Zone: zone, Namespace: set.Namespace, Controller: set.Controller, SecretsErr: set.SecretsErr,
+		HomeFlags: set.Flags(), Registered: len(set.Secrets), Clusters: make([]Cluster, len(set.Clusters))}
 	var wg sync.WaitGroup
-	if home := set.Home(); home != nil {
-		wg.Go(func() { f.Leader, _ = home.LeaderOf(ctx, set.Namespace, set.ClusterSet()) })
-	}
+	wg.Go(func() { f.Leases = set.Leases(ctx) })
 	for i, c := range set.Clusters {
 		wg.Go(func() { f.Clusters[i] = gather(ctx, set, c, zone) })
 	}
 	wg.Wait()
+	if f.Controller == nil && f.Registered == 0 { // otherwise one is needed anyway
+		f.Imports = imports(ctx, set)
+	}
 	f.Now = time.Now()
 	return f
+}
+
+// imports counts the ServiceImports that can be read.
+func imports(ctx context.Context, set *members.Set) (n int) {
+	for _, c := range set.Clusters {
+		if c.Err == nil && c.Consumer {
+			list, _, _ := c.Imports(ctx, "", metav1.ListOptions{})
+			n += len(list)
+		}
+	}
+	return n
 }
 
 func gather(ctx context.Context, set *members.Set, m *members.Cluster, zone string) Cluster {

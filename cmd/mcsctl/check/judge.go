@@ -50,26 +50,8 @@ func (j *judging) say(c *Cluster, link string, v finding.Verdict, found, do stri
 }
 
 func (j *judging) controller() {
-	if j.Controller == nil {
-		return
-	}
-	logs := string(shell.Command("kubectl logs -n %s deployment/mcs-controller", j.Namespace))
-	if c := j.Controller; c.Replicas == 0 {
-		j.say(nil, "controller", finding.Wrong, "Deployment mcs-controller is scaled to 0",
-			string(shell.Command("kubectl scale -n %s deployment/mcs-controller --replicas 2", j.Namespace)))
-	} else if c.Ready < c.Replicas {
-		j.say(nil, "controller", finding.Wrong, fmt.Sprintf("%d of %d replicas are ready", c.Ready, c.Replicas), logs)
-	} else {
-		j.say(nil, "controller", finding.OK, fmt.Sprintf("%d of %d replicas are ready", c.Ready, c.Replicas), "")
-	}
-	switch l := j.Leader; {
-	case l == nil || l.Holder == "":
-		j.say(nil, "lease", finding.Wrong, "no replica leads", logs)
-	case j.Now.Sub(l.Renewed.Time) > time.Duration(l.Seconds)*time.Second:
-		j.say(nil, "lease", finding.Wrong, fmt.Sprintf("%s leads no more: the lease ran out", l.Holder), logs)
-	default:
-		j.say(nil, "lease", finding.OK, l.Holder+" leads", "")
-	}
+	c := finding.Controller{Deployed: j.Controller, Leases: j.Leases, Registered: j.Registered, Imports: j.Imports, Namespace: j.Namespace, Flags: j.HomeFlags, Now: j.Now}
+	j.steps = append(j.steps, c.Runs()...)
 }
 
 func (j *judging) cluster(c *Cluster) {

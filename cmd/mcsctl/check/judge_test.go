@@ -12,8 +12,6 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -30,7 +28,7 @@ func well() Facts {
 	c2.ID, c2.Pods, c2.Registered, c2.Servers = "c2", []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")}, true, slices.Clone(c.Servers)
 	return Facts{
 		Zone: "clusterset.local", Namespace: "mcs-system", Now: now, Clusters: []Cluster{c1, c2},
-		Controller: &members.Controller{Ready: 2, Replicas: 2}, Leader: &members.Leader{Holder: "x", Renewed: metav1.NewMicroTime(now), Seconds: 15},
+		Controller: &members.Controller{Ready: 2, Replicas: 2}, Leases: members.Leases{Leader: &members.Lease{Name: "mcs-system/mcs-controller-default", Holder: "x", Renewed: now, Lasts: 15 * time.Second}},
 	}
 }
 
@@ -52,8 +50,8 @@ var broken = []struct {
 	{"clocks apart (M1)", func(_ *Facts, c1, _ *Cluster) { c1.Skew = 8 * time.Second }, " clocks warning: the clock of c1 is 8s ahead of that of c2 → synchronise"},
 	{"one range twice", func(_ *Facts, _, c2 *Cluster) { c2.Pods[0] = netip.MustParsePrefix("10.1.128.0/20") }, " pod-ranges wrong: the pods of c1 have 10.1.0.0/16, those of c2 have 10.1.128.0/20"},
 	{"a range that is not known", func(_ *Facts, _, c2 *Cluster) { c2.Pods = nil }, " pod-ranges unknown: not known of c2 → --pod-cidrs"},
-	{"no leader", func(f *Facts, _, _ *Cluster) { f.Leader = nil }, " lease wrong: no replica leads → kubectl logs -n mcs-system"},
-	{"the lease ran out", func(f *Facts, _, _ *Cluster) { f.Now = now.Add(time.Minute) }, " lease wrong: x leads no more"},
+	{"no leader", func(f *Facts, _, _ *Cluster) { f.Leases.Leader = nil }, " lease wrong: no replica of the controller leads → kubectl logs -n mcs-system"},
+	{"the lease ran out", func(f *Facts, _, _ *Cluster) { f.Now = now.Add(time.Minute) }, " lease wrong: no replica of the controller has led since 2026-01-02T03:04:05Z (60s ago, by Lease mcs-system/mcs-controller-default)"},
 	{"a replica is down", func(f *Facts, _, _ *Cluster) { f.Controller.Ready = 1 }, " controller wrong: 1 of 2 replicas"},
 	{"Secrets are hidden", func(f *Facts, _, _ *Cluster) { f.SecretsErr = errors.New("may not be listed") }, " members unknown: may not be listed"},
 	{"a binary without the plugin", func(_ *Facts, c1, _ *Cluster) {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/screen"
 	"github.com/clusterset/multicluster/cmd/mcsctl/survey"
 )
@@ -14,17 +13,15 @@ func (a *app) status() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show the members, the controller and CoreDNS", Args: cobra.NoArgs,
 		Long: `status shows every member: whether it can be reached from here, its version, how much it exports and imports; the
-controller and who leads; and which CoreDNS has the directive.`,
+controller and who leads; and which CoreDNS has the directive. Where members or imports need a controller and none runs, it
+says since when. Controllers show that they run by Leases in the namespace of --namespace, wherever they run.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := a.find(cmd.Context())
 			if err != nil {
 				return err
 			}
-			var leader *members.Leader
-			if home := set.Home(); home != nil {
-				leader, _ = home.LeaderOf(cmd.Context(), set.Namespace, set.ClusterSet())
-			}
-			status := survey.StatusOf(set, survey.Gather(cmd.Context(), set, a.zone), leader, time.Now())
+			clusters, leases := survey.Gather(cmd.Context(), set, a.zone), set.Leases(cmd.Context())
+			status := survey.StatusOf(set, clusters, leases, time.Now())
 			if a.screen.Format != screen.Text {
 				err = a.screen.Data(status)
 			} else {

@@ -116,21 +116,21 @@ func ports(list []merge.Port) string {
 // controller says whether somebody does the work. Things that are in place stay so without, so it is wrong only where
 // something is missing: needed.
 func (d *diagnosis) controller(needed bool) {
-	if d.Controller == nil {
-		return
+	judged := finding.Controller{Deployed: d.Controller, Leases: d.Leases, Registered: d.Registered, Namespace: d.Namespace, Flags: d.HomeFlags, Now: d.Now}
+	for i := range d.Clusters {
+		if d.Clusters[i].Import != nil {
+			judged.Imports++
+		}
 	}
-	bad := finding.Warning
-	if needed {
-		bad = finding.Wrong
-	}
-	do := "look at its log: " + d.logs()
-	switch l := d.Leader; {
-	case l == nil || l.Holder == "":
-		d.look(nil, "controller", bad, fmt.Sprintf("%d of %d replicas are ready, none leads", d.Controller.Ready, d.Controller.Replicas), do)
-	case d.Now.Sub(l.Renewed.Time).Seconds() > float64(l.Seconds):
-		d.look(nil, "controller", bad, fmt.Sprintf("none leads: %s last said so %s ago", l.Holder, ago(d.Now.Sub(l.Renewed.Time))), do)
-	default:
-		d.look(nil, "controller", finding.OK, l.Holder+" leads", "")
+	for _, s := range judged.Runs() {
+		switch {
+		case s.Verdict == finding.Wrong && !needed:
+			s.Verdict = finding.Warning
+		case s.Verdict != finding.Wrong && d.Controller == nil, s.Link == "controller" && s.Verdict == finding.OK:
+			continue // it is not about this name
+		}
+		s.Link = "controller"
+		d.steps = append(d.steps, s)
 	}
 }
 
@@ -139,5 +139,5 @@ func (d *diagnosis) logs() string {
 	if d.Controller == nil {
 		return "look at the controller's log"
 	}
-	return string(shell.Command("kubectl logs -n %s deployment/mcs-controller", d.Namespace))
+	return string(shell.Command("kubectl logs -n %s deployment/mcs-controller%s", d.Namespace, d.HomeFlags))
 }

@@ -94,14 +94,14 @@ func (d *diagnosis) verdict(c *Cluster) {
 	switch {
 	case valid == nil && d.Controller != nil && d.Controller.Self != "" && d.Controller.Self != c.ID:
 		// One writer: the controller here only reads that cluster (DESIGN 3).
-		d.look(c, "export", finding.OK, "valid, exported "+ago(d.Now.Sub(c.Export.CreationTimestamp.Time))+" ago; a controller there would say so in its status", "")
+		d.look(c, "export", finding.OK, "valid, exported "+finding.Ago(d.Now.Sub(c.Export.CreationTimestamp.Time))+" ago; a controller there would say so in its status", "")
 	case valid == nil:
 		d.look(c, "export", finding.Warning, "valid, but no controller has said so in its status",
 			"if that goes on: is the cluster a member (mcsctl status), and may the controller write the status (mcsctl check)?")
 	case ready != nil && ready.Status != metav1.ConditionTrue:
 		d.look(c, "export", finding.Warning, "valid, but not ready: "+ready.Message, "")
 	default:
-		d.look(c, "export", finding.OK, "valid, exported "+ago(d.Now.Sub(c.Export.CreationTimestamp.Time))+" ago", "")
+		d.look(c, "export", finding.OK, "valid, exported "+finding.Ago(d.Now.Sub(c.Export.CreationTimestamp.Time))+" ago", "")
 	}
 }
 
@@ -268,19 +268,4 @@ func condition(list []metav1.Condition, typ string) *metav1.Condition {
 		}
 	}
 	return nil
-}
-
-// ago is a duration as people say it: "3s", "5m", "2d".
-func ago(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "0s"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }

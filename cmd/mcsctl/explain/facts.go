@@ -25,11 +25,14 @@ import (
 type Facts struct {
 	Key  types.NamespacedName
 	Zone string
-	// Controller is that at home, nil if it was not found; Leader is who leads its replicas, nil if nobody ever did.
+	// Controller is that at home, nil if it was not found; Leases are those that a controller keeps, wherever it runs.
 	Controller *members.Controller
-	Leader     *members.Leader
-	// Namespace is that of the controller.
+	Leases     members.Leases
+	// Registered counts the members that Secrets at home register.
+	Registered int
+	// Namespace is that of the controller; HomeFlags make kubectl act on its cluster.
 	Namespace string
+	HomeFlags shell.Text
 	Clusters  []Cluster
 	Now       time.Time
 }

@@ -37,11 +37,10 @@ type Options struct {
 // Gather reads what bears the name in every cluster, all at once: single objects and the slices of one Service, never a
 // whole kind.
 func Gather(ctx context.Context, set *members.Set, o Options) Facts {
-	f := Facts{Key: o.Key, Zone: o.Zone, Controller: set.Controller, Namespace: set.Namespace, Clusters: make([]Cluster, len(set.Clusters))}
+	f := Facts{Key: o.Key, Zone: o.Zone, Controller: set.Controller, Namespace: set.Namespace, Registered: len(set.Secrets), HomeFlags: set.Flags(),
+		Clusters: make([]Cluster, len(set.Clusters))}
 	var wg sync.WaitGroup
-	if home := set.Home(); home != nil && set.Controller != nil {
-		wg.Go(func() { f.Leader, _ = home.LeaderOf(ctx, set.Namespace, set.ClusterSet()) })
-	}
+	wg.Go(func() { f.Leases = set.Leases(ctx) })
 	for i, c := range set.Clusters {
 		wg.Go(func() {
 			g := &gathering{cluster: c, key: o.Key, out: Cluster{

@@ -22,6 +22,7 @@ import (
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // Options say which clusters a command is about.
@@ -60,6 +61,14 @@ func (s *Set) Home() *Cluster {
 		}
 	}
 	return nil
+}
+
+// Flags make mcsctl and kubectl act on the home; "" where no cluster is that.
+func (s *Set) Flags() shell.Text {
+	if home := s.Home(); home != nil {
+		return home.Flags()
+	}
+	return ""
 }
 
 // ClusterSet is the name of the clusterset, as far as it is known.

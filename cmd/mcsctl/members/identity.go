@@ -10,7 +10,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/controller/registration"
@@ -135,34 +134,4 @@ func expand(value string, env []corev1.EnvVar, lookup func(*corev1.ConfigMapKeyS
 		}
 		return excerpt.Cut(is, maxArg)
 	})
-}
-
-// Leader is who holds the lead among the controller's replicas.
-type Leader struct {
-	Holder  string
-	Renewed metav1.MicroTime
-	// Seconds is for how long a renewal is good.
-	Seconds int32
-}
-
-// LeaderOf reads the leader's Lease of the controllers of a clusterset; nil if there is none.
-func (c *Cluster) LeaderOf(ctx context.Context, ns, clusterSet string) (*Leader, error) {
-	lease, err := c.Kube.CoordinationV1().Leases(ns).Get(ctx, "mcs-controller-"+clusterSet, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	leader := &Leader{}
-	if lease.Spec.HolderIdentity != nil {
-		leader.Holder = *lease.Spec.HolderIdentity
-	}
-	if lease.Spec.RenewTime != nil {
-		leader.Renewed = *lease.Spec.RenewTime
-	}
-	if lease.Spec.LeaseDurationSeconds != nil {
-		leader.Seconds = *lease.Spec.LeaseDurationSeconds
-	}
-	return leader, nil
 }

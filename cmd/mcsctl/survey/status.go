@@ -1,11 +1,13 @@
 package survey
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
 	"github.com/clusterset/multicluster/cmd/mcsctl/screen"
@@ -20,9 +22,9 @@ type Status struct {
 	Problems []string `json:"problems"`
 }
 
-// Controller is the one at home.
+// Controller is the one at home, or one that is known by its Leases only.
 type Controller struct {
-	Role    string `json:"role"` // "fleet" or "member"
+	Role    string `json:"role"` // "fleet" or "member", or "elsewhere" where there is no Deployment
 	Image   string `json:"image,omitempty"`
 	Ready   int32  `json:"ready"`
 	Wanted  int32  `json:"wanted"`
@@ -46,13 +48,12 @@ type Member struct {
 	answered  time.Duration
 }
 
-// StatusOf puts together what was read; leader is nil where none is known.
-func StatusOf(set *members.Set, list []Cluster, leader *members.Leader, now time.Time) Status {
+// StatusOf puts together what was read.
+func StatusOf(set *members.Set, list []Cluster, leases members.Leases, now time.Time) Status {
 	s := Status{ClusterSet: set.ClusterSet(), Members: []Member{}, Problems: []string{}}
 	if set.SecretsErr != nil {
 		s.Problems = append(s.Problems, "the members are not known: "+set.SecretsErr.Error())
 	}
-	s.controller(set.Controller, leader, now)
 	for i := range list {
 		c := &list[i]
 		m := Member{
@@ -76,6 +77,7 @@ func StatusOf(set *members.Set, list []Cluster, leader *members.Leader, now time
 		}
 		s.Members = append(s.Members, m)
 	}
+	s.controller(set, leases, now)
 	return s
 }
 
@@ -91,38 +93,42 @@ func role(c *members.Cluster) string {
 	return "hub"
 }
 
-func (s *Status) controller(c *members.Controller, leader *members.Leader, now time.Time) {
-	if c == nil {
-		return
+// controller notes what runs, and what speaks against that one does.
+func (s *Status) controller(set *members.Set, leases members.Leases, now time.Time) {
+	judged := finding.Controller{Deployed: set.Controller, Leases: leases, Registered: len(set.Secrets), Namespace: set.Namespace, Flags: set.Flags(), Now: now}
+	for i := range s.Members {
+		judged.Imports += s.Members[i].Imports
 	}
-	s.Controller = &Controller{Role: "fleet", Image: c.Image, Ready: c.Ready, Wanted: c.Replicas}
-	if c.Self != "" {
-		s.Controller.Role = "member"
+	runs := false
+	for _, step := range judged.Runs() {
+		runs = runs || step.Link == "lease" && step.Verdict == finding.OK
+		if step.Verdict == finding.Wrong {
+			s.Problems = append(s.Problems, step.Found+" → "+step.Do)
+		}
 	}
-	if c.Ready < c.Replicas || c.Replicas == 0 {
-		s.Problems = append(s.Problems, fmt.Sprintf("%d of %d replicas of the controller are ready", c.Ready, c.Replicas))
+	switch c := set.Controller; {
+	case c != nil && c.Self != "":
+		s.Controller = &Controller{Role: "member", Image: c.Image, Ready: c.Ready, Wanted: c.Replicas}
+	case c != nil:
+		s.Controller = &Controller{Role: "fleet", Image: c.Image, Ready: c.Ready, Wanted: c.Replicas}
+	case runs:
+		s.Controller = &Controller{Role: "elsewhere"}
 	}
-	switch {
-	case leader == nil || leader.Holder == "":
-		s.Problems = append(s.Problems, "no replica of the controller leads")
-		return
-	case now.Sub(leader.Renewed.Time) > time.Duration(leader.Seconds)*time.Second:
-		s.Problems = append(s.Problems, fmt.Sprintf("no replica of the controller leads: %s last said so at %s", leader.Holder, leader.Renewed.UTC().Format(time.RFC3339)))
+	if l := leases.Leader; s.Controller != nil && l.Held(now) {
+		s.Controller.Leader, s.Controller.Renewed = l.Holder, l.Renewed.UTC().Format(time.RFC3339)
 	}
-	s.Controller.Leader, s.Controller.Renewed = leader.Holder, leader.Renewed.UTC().Format(time.RFC3339)
 }
 
 // Print shows the status to people.
 func (s *Status) Print(out *screen.Screen) {
 	out.Line("%s %s", out.Bold("clusterset"), s.ClusterSet)
-	if c := s.Controller; c != nil {
-		leader := "none"
-		if c.Leader != "" {
-			leader = c.Leader
-		}
-		out.Line("%s %s, %d/%d ready, leader %s", out.Bold("controller"), c.Role, c.Ready, c.Wanted, leader)
-	} else {
-		out.Line("%s not found here; it may run elsewhere", out.Bold("controller"))
+	switch c := s.Controller; {
+	case c == nil:
+		out.Line("%s none is known to run", out.Bold("controller"))
+	case c.Role == "elsewhere":
+		out.Line("%s runs elsewhere, leader %s", out.Bold("controller"), cmp.Or(c.Leader, "not known here"))
+	default:
+		out.Line("%s %s, %d/%d ready, leader %s", out.Bold("controller"), c.Role, c.Ready, c.Wanted, cmp.Or(c.Leader, "none"))
 	}
 	out.Line("")
 	var rows [][]string

@@ -79,8 +79,17 @@ func run(t *testing.T, home *cluster, automatic bool) {
 	wg.Go(func() {
 		_ = set.Run(ctx, own, registration.Secrets{Client: home.kube, Namespace: system, Registration: both, Log: log})
 	})
-	wg.Go(func() { _ = engine.Run(ctx, set) })
+	wg.Go(func() { _ = set.Lead(ctx, func(ctx context.Context) error { return engine.Run(ctx, set) }) })
 	t.Cleanup(func() { cancel(); wg.Wait() })
+	if _, err := home.kube.CoreV1().Namespaces().Get(t.Context(), system, getOptions); err == nil {
+		eventually(t, "the controller keeps Leases, which show that it runs", func() error {
+			list, err := home.kube.CoordinationV1().Leases(system).List(t.Context(), metav1.ListOptions{})
+			if err == nil && len(list.Items) == 0 {
+				err = errors.New("there are none")
+			}
+			return err
+		})
+	}
 }
 
 type testLog struct{ t testing.TB }

@@ -16,6 +16,7 @@ var changing = []struct {
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "DNS-SERVER"},
 	{regexp.MustCompile(`10\.9\d\.\d+\.\d+`), "CLUSTER-IP"},
 	{regexp.MustCompile(`\b\d+(\.\d+)?(ms|s|m)( ago)?\b`), "AGE$3"},
+	{regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "TIME"},
 	{regexp.MustCompile(`/tmp/\S+`), "FILE"},
 	{regexp.MustCompile(`(# mcsctl dns: end) [0-9a-f]{8}\b`), "$1 DIGEST"},
 	{regexp.MustCompile(`certificate-authority-data: \S+`), "certificate-authority-data: CA"},

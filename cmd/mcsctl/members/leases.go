@@ -1,0 +1,107 @@
+package members
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/clusterset/multicluster/internal/kubeclient"
+	"github.com/clusterset/multicluster/internal/mcsapi"
+)
+
+// Lease is one that a controller holds, as far as it shows that the controller runs.
+type Lease struct {
+	// Name is namespace/name; Holder is empty where the Lease was released.
+	Name, Holder string
+	Renewed      time.Time
+	// Lasts is for how long a renewal is good.
+	Lasts time.Duration
+}
+
+// Held reports whether somebody holds the Lease at a time.
+func (l *Lease) Held(now time.Time) bool {
+	return l != nil && l.Holder != "" && !now.After(l.Renewed.Add(l.Lasts))
+}
+
+// Leases are what controllers keep wherever they run, so they show whether one runs that has no Deployment here, either.
+type Leases struct {
+	// Leader is the one for which the replicas of a controller compete, in the cluster that has its Secrets; nil if there is none.
+	Leader *Lease
+	// Kept is the one that was renewed last among those that a controller keeps in each importing cluster, one for each exporting
+	// cluster; nil if there is none.
+	Kept *Lease
+	// Hidden says that they may not be read.
+	Hidden bool
+}
+
+// leaderPrefix and the name of the clusterset are the name of the leader's Lease.
+const leaderPrefix = "mcs-controller-"
+
+// Leases reads the Leases of controllers at home, or, where no cluster is the home, in all clusters.
+func (s *Set) Leases(ctx context.Context) (l Leases) {
+	in := s.Clusters
+	if home := s.Home(); home != nil {
+		in = []*Cluster{home}
+	}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, c := range in {
+		if c.Err != nil {
+			continue
+		}
+		wg.Go(func() {
+			found, err := c.leases(ctx, s.Namespace)
+			mu.Lock()
+			defer mu.Unlock()
+			l.Hidden = l.Hidden || apierrors.IsForbidden(err) || Unreachable(err)
+			for i := range found {
+				l.add(&found[i], s)
+			}
+		})
+	}
+	wg.Wait()
+	return l
+}
+
+// add takes a Lease into account if it is a controller's. Without a Deployment the name of the clusterset is not known.
+func (l *Leases) add(lease *coordinationv1.Lease, s *Set) {
+	ours := func(set string) bool { return s.Controller == nil || set == s.ClusterSet() }
+	switch set, leads := strings.CutPrefix(lease.Name, leaderPrefix); {
+	case lease.Labels[mcsapi.LabelSourceCluster] != "" && ours(lease.Labels[mcsapi.LabelClusterSet]):
+		newer(&l.Kept, lease)
+	case lease.Labels[mcsapi.LabelSourceCluster] == "" && leads && ours(set):
+		newer(&l.Leader, lease)
+	}
+}
+
+func newer(than **Lease, lease *coordinationv1.Lease) {
+	l := &Lease{Name: lease.Namespace + "/" + lease.Name}
+	if lease.Spec.HolderIdentity != nil {
+		l.Holder = *lease.Spec.HolderIdentity
+	}
+	if lease.Spec.RenewTime != nil {
+		l.Renewed = lease.Spec.RenewTime.Time
+	}
+	if lease.Spec.LeaseDurationSeconds != nil {
+		l.Lasts = time.Duration(*lease.Spec.LeaseDurationSeconds) * time.Second
+	}
+	if old := *than; old == nil || cmp.Or(l.Renewed.Compare(old.Renewed), strings.Compare(l.Name, old.Name)) > 0 {
+		*than = l
+	}
+}
+
+func (c *Cluster) leases(ctx context.Context, ns string) ([]coordinationv1.Lease, error) {
+	return kubeclient.All(ctx, metav1.ListOptions{}, func(ctx context.Context, opts metav1.ListOptions) ([]coordinationv1.Lease, metav1.ListMeta, error) {
+		list, err := c.Kube.CoordinationV1().Leases(ns).List(ctx, opts)
+		if err != nil {
+			return nil, metav1.ListMeta{}, err
+		}
+		return mcsapi.OnlyWellformed(list.Items, true), list.ListMeta, nil
+	})
+}
