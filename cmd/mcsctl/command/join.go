@@ -68,6 +68,7 @@ configuration alone it declares nothing wider than a /8 (IPv4) or a /32 (IPv6), 
 The controller takes the path of the kubeconfig: its server, proxy-url, CA or insecure-skip-tls-verify, and tls-server-name.
 --server replaces the address; there the cluster's own CA counts, too. Before anything is created, an API server must answer
 there; before the cluster is registered, it must let the new identity in. When something fails, what was created is deleted.
+An address of this machine only, as in the kubeconfigs of kind, k3d and minikube, is refused where the controller runs in pods.
 
 It refuses, and says why: an id that another cluster has, a cluster that is a member already, overlapping ranges of pods
 or Services, a cluster that can't be reached or lacks the CRDs (--crds installs them). Ranges of a member are its own

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -177,11 +175,11 @@ func serviceCIDRs(ctx context.Context, c *members.Cluster) []netip.Prefix {
 
 // Warnings are what does not speak against joining, but may surprise; after [Request.Do].
 func (r *Request) Warnings() (out []string) {
-	if loopback(r.path.Server) {
+	if local(r.path.Server) {
 		out = append(out, fmt.Sprintf("%s is an address of this machine only; a controller in a pod needs --server with one that it reaches", r.path.Server))
 	}
-	if loopback(r.path.ProxyURL) {
-		out = append(out, fmt.Sprintf("proxy-url %s is an address of this machine only; a controller in a pod needs --from-kubeconfig with one that it reaches, or none", r.path.ProxyURL))
+	if local(r.path.ProxyURL) {
+		out = append(out, fmt.Sprintf("proxy-url %s is an address of this machine only; a controller in a pod needs --from-kubeconfig with one that it reaches, or none", redacted(r.path.ProxyURL)))
 	}
 	if proxy, _ := proxyFor(http.ProxyFromEnvironment, r.path.Server); proxy != nil && r.path.ProxyURL == "" {
 		out = append(out, fmt.Sprintf("this machine reaches %s by the proxy of its environment, %s, which is not registered; proxy-url in the kubeconfig is", r.path.Server, proxy.Redacted()))
@@ -199,9 +197,4 @@ func (r *Request) Warnings() (out []string) {
 		out = append(out, fmt.Sprintf("endpoints of %s can have any address: %s; --endpoint-cidrs declares the ranges that they must be in", r.ID, r.undeclared))
 	}
 	return out
-}
-
-func loopback(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback())
 }

@@ -57,6 +57,9 @@ func (r *Request) findPath(ctx context.Context) (err error) {
 	if r.here, err = pathOf(r.From.Config); err != nil {
 		return fmt.Errorf("%s: %w", r.From.Origin, err)
 	}
+	if err := r.refuseLocal(ctx, cmp.Or(r.Server, r.here.Server), r.here.ProxyURL); err != nil {
+		return err
+	}
 	r.path = r.here
 	if r.Server == "" {
 		if err := r.answers(ctx, r.path); err != nil {
