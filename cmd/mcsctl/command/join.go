@@ -72,7 +72,8 @@ An address of this machine only, as in the kubeconfigs of kind, k3d and minikube
 
 It refuses, and says why: an id that another cluster has, a cluster that is a member already, overlapping ranges of pods
 or Services, a cluster that can't be reached or lacks the CRDs (--crds installs them). Ranges of a member are its own
-claim: --ignore-ranges joins in spite of them.`,
+claim: --ignore-ranges joins in spite of them. It also refuses to join a cluster to itself, unless that is a hub, whose controller
+serves all members; and --endpoint-cidrs that have no address of the cluster's pods. If they lack some, it warns.`,
 		Example: `  mcsctl join c2 --from c2 --context c1 --crds
   mcsctl join c2 --from-kubeconfig c2.kubeconfig --kubeconfig c1.kubeconfig --server https://10.0.0.2:6443
   mcsctl join c2 --from c2 --dry-run`,

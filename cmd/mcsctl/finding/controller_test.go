@@ -14,7 +14,9 @@ func TestControllerRuns_X8(t *testing.T) {
 	lease := func(name, holder string, age, lasts time.Duration) *members.Lease {
 		return &members.Lease{Name: "mcs-system/" + name, Holder: holder, Renewed: now.Add(-age), Lasts: lasts}
 	}
-	leader := func(age time.Duration) *members.Lease { return lease("mcs-controller-default", "x", age, 12*time.Second) }
+	leader := func(age time.Duration) *members.Lease {
+		return lease("mcs-controller-default", "x", age, 12*time.Second)
+	}
 	kept := func(age time.Duration) *members.Lease { return lease("default.c1", "c1", age, 40*time.Second) }
 	for _, c := range []struct {
 		name                string

@@ -136,7 +136,9 @@ func (r *Request) declare(ctx context.Context) error {
 	if list, now := r.Said[flagEndpoint]; now && list == "" || limits[flagEndpoint] == AnyEndpoints {
 		delete(limits, flagEndpoint)
 	}
-	switch _, ok := limits[flagEndpoint]; {
+	switch list, ok := limits[flagEndpoint]; {
+	case ok && r.role() != "consumer":
+		return r.fits(ctx, list)
 	case ok || r.said[flagEndpoint] == AnyEndpoints || r.role() == "consumer":
 		return nil
 	}

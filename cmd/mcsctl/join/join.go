@@ -61,6 +61,8 @@ type Request struct {
 	said                 map[string]string // now or earlier
 	limits               map[string]string // of the registration
 	declared, undeclared string            // who told the ranges of endpoints, or why none are declared
+	misfit               string            // what of the cluster lies outside of the ranges that are declared
+	itself               bool              // the cluster is the home
 }
 
 func (r *Request) role() string {
@@ -95,7 +97,7 @@ func (r *Request) Check(ctx context.Context) error {
 		return fmt.Errorf("asking %s for ServiceExports: %w", r.From.Origin, err)
 	}
 	r.services = serviceCIDRs(ctx, r.From)
-	n := Newcomer{Party: Party{ID: r.ID, Origin: r.From.Origin, UID: r.uid, Pods: r.PodCIDRs, Services: r.services}, ServesExports: err == nil || r.CRDs}
+	n := Newcomer{Party: Party{ID: r.ID, Origin: r.From.Origin, UID: r.uid, Server: r.From.Config.Host, Pods: r.PodCIDRs, Services: r.services}, ServesExports: err == nil || r.CRDs}
 	others := r.others(ctx)
 	if err := ignoreRanges(others, r.IgnoreRanges); err != nil {
 		return err
@@ -113,12 +115,17 @@ func (r *Request) Check(ctx context.Context) error {
 // others are the cluster that is joined, and its members, as far as they can be looked at.
 func (r *Request) others(ctx context.Context) []Party {
 	home := r.Set.Home()
-	own := Party{ID: home.ID, Origin: home.Origin}
-	own.UID, _ = home.UID(ctx)
+	own := Party{ID: home.ID, Origin: home.Origin, Server: home.Config.Host, Self: r.Set.Controller != nil && r.Set.Controller.Self != ""}
+	uid, _ := home.UID(ctx)
+	own.UID = uid
 	own.Pods, _ = PodCIDRs(ctx, home)
 	own.Services = serviceCIDRs(ctx, home)
-	if !home.Consumer && !home.Provider {
-		own.UID, own.Services = "", nil // a hub, which is no member, may join as one
+	r.itself = own.is(Party{UID: r.uid, Server: r.From.Config.Host})
+	switch {
+	case r.itself && r.Set.Controller != nil && !own.Self: // a hub may join as a member; the Secrets tell whether it is one
+		own = Party{Origin: home.Origin}
+	case !home.Consumer && !home.Provider:
+		own.UID, own.Server, own.Services = "", "", nil // a hub that is no member
 	}
 	out := make([]Party, len(r.Set.Secrets))
 	var wg sync.WaitGroup
@@ -128,7 +135,9 @@ func (r *Request) others(ctx context.Context) []Party {
 		out[i].Pods, _ = ParseCIDRs(strings.Split(s.Annotations[AnnotationPodCIDRs], ","))
 		wg.Go(func() {
 			reg := registration.Registered(s)
-			if c := (&members.Cluster{Err: reg.Err}); reg.Err == nil && c.Connect(reg.Config, home.Config.Timeout).Err == nil {
+			if reg.Err == nil && reg.Config.Host == members.InHome {
+				out[i].UID = uid
+			} else if c := (&members.Cluster{Err: reg.Err}); reg.Err == nil && c.Connect(reg.Config, home.Config.Timeout).Err == nil {
 				out[i].UID, _ = c.UID(ctx)
 				out[i].Services = serviceCIDRs(ctx, c) // which the identity may read where it imports
 			}
@@ -192,6 +201,12 @@ func (r *Request) Warnings() (out []string) {
 	}
 	if len(r.services) == 0 {
 		out = append(out, fmt.Sprintf("the Service ranges of %s are not known (it has no ServiceCIDRs, which Kubernetes has since 1.33), so whether they overlap with pods was not checked", r.ID))
+	}
+	if r.misfit != "" {
+		out = append(out, r.ID+": "+r.misfit)
+	}
+	if r.itself && r.Set.Controller == nil {
+		out = append(out, fmt.Sprintf("%s registers itself, which is right for a hub, whose controller serves all members; a controller with --self=%s has its own cluster already", r.ID, r.ID))
 	}
 	if r.undeclared != "" {
 		out = append(out, fmt.Sprintf("endpoints of %s can have any address: %s; --endpoint-cidrs declares the ranges that they must be in", r.ID, r.undeclared))

@@ -48,7 +48,7 @@ func localPath(server, proxy, advertised string, own bool) error {
 		return nil
 	case own:
 		return fmt.Errorf("%s is an address of this machine only, and the controller runs in a pod of that cluster; want %s, the API server's name in it",
-			server, shell.Command("--server %s --unchecked", "https://kubernetes.default.svc"))
+			server, shell.Command("--server %s --unchecked", members.InHome))
 	case advertised == "" || local(advertised):
 		return fmt.Errorf("%s is an address of this machine only, and the controller runs in a pod; want --server with the address at which pods of its cluster reach that API server, and --unchecked if this machine does not reach it", server)
 	}

@@ -20,12 +20,24 @@ import (
 type Party struct {
 	ID  string
 	UID types.UID // of namespace kube-system; "" if it is not known
+	// Server is the URL of its API server, where that tells which cluster it is, since the UID is not known.
+	Server string
+	// Self says that a controller there has it as its own cluster (--self), and only reads others.
+	Self bool
 	// Origin says where it was found, for people.
 	Origin string
 	// Pods and Services are the ranges of addresses; empty if not known.
 	Pods, Services []netip.Prefix
 	// Ignored says that a person does not believe those ranges.
 	Ignored bool
+}
+
+// is reports whether two are the same cluster: by their UIDs, and where one is hidden, by their servers.
+func (p Party) is(o Party) bool {
+	if p.UID != "" && o.UID != "" {
+		return p.UID == o.UID
+	}
+	return p.Server != "" && p.Server == o.Server
 }
 
 // ignoreRanges marks the parties with ids as those whose ranges don't count. One without an id goes by its origin.
@@ -58,8 +70,10 @@ func Refuse(n Newcomer, others []Party) error {
 		return err
 	}
 	for _, o := range others {
-		same := n.UID != "" && n.UID == o.UID
+		same := n.is(o)
 		switch {
+		case same && o.Self:
+			return fmt.Errorf("this is the cluster that it would join (%s), whose controller has it as its own, %s, without a registration; join registers other clusters: want another --from, or another --context", o.Origin, o.ID)
 		case same && o.ID != n.ID:
 			return fmt.Errorf("this is the cluster that is a member as %s already (%s); want each cluster once: %s first, or another --from", o.ID, o.Origin, shell.Command("mcsctl leave %s", o.ID))
 		case same:

@@ -31,6 +31,11 @@ func TestRefuse(t *testing.T) {
 		n.Services = ranges(services...)
 		return n
 	}
+	hidden := func(server string) Newcomer {
+		n := newcomer("c1", "")
+		n.Server = server
+		return n
+	}
 	lacking := newcomer("c3", "u3")
 	lacking.ServesExports = false
 	for _, c := range []struct {
@@ -47,6 +52,9 @@ func TestRefuse(t *testing.T) {
 		{"the home's id", newcomer("c1", "u3"), "cluster id c1 is that of another cluster (context c1)"},
 		{"one cluster twice", newcomer("c4", "u2"), "member as c2 already"},
 		{"the home itself under another id", newcomer("c4", "u1"), "member as c1 already"},
+		{"the home itself, whose controller has it", newcomer("c5", "u5"), "this is the cluster that it would join (context c5), whose controller has it as its own, c5, without a registration"},
+		{"under another id", newcomer("c6", "u5"), "this is the cluster that it would join (context c5)"},
+		{"and hides who it is", hidden("https://c5:6443"), "this is the cluster that it would join (context c5)"},
 		{"the pods of the home", newcomer("c3", "u3", "10.1.128.0/17"), "the pods of c3 have 10.1.128.0/17, the pods of c1 have 10.1.0.0/16, which overlap"},
 		{"the pods of a member, IPv6", newcomer("c3", "u3", "10.3.0.0/16", "fd00:2::/64"), "the pods of c2 have fd00:2::/48"},
 		{"the Services of the home", newcomer("c3", "u3", "10.96.4.0/22"), "the Services of c1 have 10.96.0.0/16"},
@@ -56,7 +64,7 @@ func TestRefuse(t *testing.T) {
 		{"no CRDs", lacking, "kubectl apply --server-side -k deploy/crds"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := Refuse(c.n, []Party{home, c2})
+			err := Refuse(c.n, []Party{home, c2, {ID: "c5", UID: "u5", Origin: "context c5", Server: "https://c5:6443", Self: true}})
 			switch {
 			case c.want == "" && err != nil:
 				t.Error(err)

@@ -174,7 +174,7 @@ func (s *Set) fromHome(ctx context.Context, o Options) error {
 		return fmt.Errorf("%s (%s) can't be reached: %s; want another --context, or a working one", home.Origin, home.Config.Host, Brief(err))
 	}
 	home.ID = cmp.Or(s.self(), property, home.ID)
-	others := s.registered(ctx, o.Timeout)
+	others := s.registered(ctx, o.Timeout, ownUID)
 	registered := slices.IndexFunc(others, func(m found) bool { return m.uid != "" && m.uid == ownUID })
 	if registered >= 0 { // the person's credentials may see more than those of the registration
 		home.ID, home.Provider, home.Consumer = others[registered].cluster.ID, others[registered].cluster.Provider, others[registered].cluster.Consumer
@@ -204,8 +204,11 @@ type found struct {
 	uid     types.UID
 }
 
-// registered connects to every member that a Secret registers, all at once.
-func (s *Set) registered(ctx context.Context, timeout time.Duration) []found {
+// InHome is the address of the API server of the controller's own cluster, as pods have it. This machine need not resolve it.
+const InHome = "https://kubernetes.default.svc"
+
+// registered connects to every member that a Secret registers, all at once. The home may be one of them.
+func (s *Set) registered(ctx context.Context, timeout time.Duration, home types.UID) []found {
 	out := make([]found, len(s.Secrets))
 	var wg sync.WaitGroup
 	for i := range s.Secrets {
@@ -216,7 +219,9 @@ func (s *Set) registered(ctx context.Context, timeout time.Duration) []found {
 			}
 			c := &Cluster{ID: reg.ID, Origin: reg.Origin, Provider: reg.Provider, Consumer: reg.Consumer, Limits: reg.Limits, Err: reg.Err}
 			out[i].cluster = c
-			if reg.Err == nil && c.Connect(reg.Config, timeout).Err == nil {
+			if reg.Err == nil && reg.Config.Host == InHome {
+				out[i].uid = home
+			} else if reg.Err == nil && c.Connect(reg.Config, timeout).Err == nil {
 				out[i].uid, _ = c.UID(ctx) // who can't be reached is found out by whoever asks for more
 			}
 		})

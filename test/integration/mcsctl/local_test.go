@@ -44,18 +44,23 @@ func TestJoinLocal(t *testing.T) {
 	}
 }
 
-// controllerInPods makes the Deployment of the controller in the fleet role, without pods.
-func (c *cluster) controllerInPods(t *testing.T) {
+// controllerInPods makes the Deployment of the controller, in the fleet role unless args say otherwise, without pods. It replaces one
+// that is there.
+func (c *cluster) controllerInPods(t *testing.T, args ...string) {
 	t.Helper()
+	err := c.kube.AppsV1().Deployments(system).Delete(t.Context(), "mcs-controller", metav1.DeleteOptions{})
+	if !apierrors.IsNotFound(err) {
+		must(t, err)
+	}
 	namespace(t, system, c)
 	labels := map[string]string{"app.kubernetes.io/name": "mcs-controller"}
-	_, err := c.kube.AppsV1().Deployments(system).Create(t.Context(), &appsv1.Deployment{
+	_, err = c.kube.AppsV1().Deployments(system).Create(t.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "mcs-controller", Labels: labels},
 		Spec: appsv1.DeploymentSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
-				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "mcs-controller", Image: "mcs-controller"}}},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "mcs-controller", Image: "mcs-controller", Args: args}}},
 			},
 		},
 	}, metav1.CreateOptions{})
