@@ -26,6 +26,10 @@ func Command(format string, args ...any) Text {
 	return Text(fmt.Sprintf(format, words...))
 }
 
+// At returns a command line, as [Command] makes it, for kubectl or mcsctl, with the flags that make it act on the cluster that it is
+// about. Without them it would act on whichever cluster happens to be the current one of who copies it.
+func At(flags Text, format string, args ...any) Text { return Command(format, args...) + flags }
+
 // Word returns text as one word, or a part of one, of a command line for a POSIX shell, bash and zsh. Text that means the same
 // with and without quotes stays as it is. What begins with a dash would be an option, quoted or not; no object, cluster or zone
 // has such a name, so it gets a backslash, by which the command fails.

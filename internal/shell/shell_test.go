@@ -50,6 +50,9 @@ func TestCommand(t *testing.T) {
 	if want := Text(`kubectl logs -n mcs-system deployment/'a b' --context 'my c1'`); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+	if got := At(flags, "kubectl get pods -n %s", "a b"); got != "kubectl get pods -n 'a b' --context 'my c1'" {
+		t.Errorf("%q", got)
+	}
 	if got := Command("kubectl get pods -n %s%s", "shop", Text("")); got != "kubectl get pods -n shop" {
 		t.Errorf("%q", got)
 	}

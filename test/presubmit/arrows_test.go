@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"cmd/mcsctl/check": {"cmd/mcsctl/corefile", "cmd/mcsctl/finding", "cmd/mcsctl/join", "cmd/mcsctl/members", "cmd/mcsctl/nameserver",
 		"controller/registration", "internal/"},
 	"cmd/mcsctl/command": {"cmd/mcsctl/check", "cmd/mcsctl/explain", "cmd/mcsctl/finding", "cmd/mcsctl/join", "cmd/mcsctl/members", "cmd/mcsctl/objects",
-		"cmd/mcsctl/screen", "cmd/mcsctl/stub", "cmd/mcsctl/survey", "controller/registration"},
+		"cmd/mcsctl/screen", "cmd/mcsctl/stub", "cmd/mcsctl/survey", "controller/registration", "internal/shell"},
 	"cmd/mcsctl": {"cmd/mcsctl/command"},
 
 	"deploy":               {}, // the manifests, embedded

@@ -72,8 +72,8 @@ func loose(file *ast.File) (found map[token.Pos]string, composed int) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
-			if isCommand(n) && len(n.Args) > 0 {
-				quoted[n.Args[0]] = true
+			if format := formatOf(n); format != nil {
+				quoted[format] = true
 				composed++
 			}
 		case *ast.BasicLit:
@@ -119,5 +119,91 @@ func isCommand(e ast.Node) bool {
 		return false
 	}
 	pkg, ok := s.X.(*ast.Ident)
-	return ok && pkg.Name == "shell" && s.Sel.Name == "Command"
+	return ok && pkg.Name == "shell" && (s.Sel.Name == "Command" || s.Sel.Name == "At")
+}
+
+// formatOf returns the format of a call of shell.Command or shell.At, nil if it is another call.
+func formatOf(call *ast.CallExpr) ast.Expr {
+	if !isCommand(call) {
+		return nil
+	}
+	at := 0
+	if reaches(call) {
+		at = 1
+	}
+	if len(call.Args) <= at {
+		return nil
+	}
+	return call.Args[at]
+}
+
+func reaches(call *ast.CallExpr) bool {
+	s, ok := call.Fun.(*ast.SelectorExpr)
+	return ok && isCommand(call) && s.Sel.Name == "At"
+}
+
+// aimless is a command that acts on a cluster, in advice: kubectl's, and mcsctl's after a colon. Elsewhere a text speaks of mcsctl.
+var aimless = regexp.MustCompile(`kubectl (apply|annotate|create|delete|describe|edit|exec|get|label|logs|patch|rollout|scale)\b|(^|: )mcsctl (check|dns|explain|export|import|join|leave|services|status|unexport)\b`)
+
+// TestCommandsReach: each command that mcsctl advises has the flags by which it acts on the cluster that it is about, since shell.At
+// composes it.
+func TestCommandsReach(t *testing.T) {
+	reached := 0
+	for _, name := range tracked(t, "cmd/mcsctl/*.go") {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, filepath.Join(root(t), name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			continue // removed in the work tree; or the compiler says it
+		}
+		found, made := adrift(file)
+		reached += made
+		for at, text := range found {
+			t.Errorf("%s:%d advises a command without the flags of its cluster: %s; want shell.At", name, fset.Position(at).Line, text)
+		}
+	}
+	if reached < 20 {
+		t.Errorf("only %d commands are composed by shell.At", reached)
+	}
+}
+
+func TestAdriftCommands(t *testing.T) {
+	for body, want := range map[string]int{
+		`_ = "look at it: mcsctl status"`:                            1,
+		`_ = "kubectl apply -k deploy/crds"`:                         1,
+		`shell.Command("kubectl get pods -n %s%s", ns, flags)`:       1,
+		`shell.At(flags, "kubectl get pods -n %s", ns)`:              0,
+		`_ = "install it: " + shell.At(flags, "kubectl apply -k x")`: 0,
+		`_ = "the block that mcsctl dns wrote"`:                      0,
+	} {
+		file, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x\nfunc f() { "+body+" }", parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := adrift(file); len(got) != want {
+			t.Errorf("%s: found %v, want %d", body, got, want)
+		}
+	}
+}
+
+// adrift returns the texts of a file with commands that shell.At does not compose, and how many it composes.
+func adrift(file *ast.File) (found map[token.Pos]string, made int) {
+	found, reached := map[token.Pos]string{}, map[ast.Node]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CallExpr:
+			if reaches(n) && len(n.Args) > 1 {
+				reached[n.Args[1]] = true
+				made++
+			}
+		case *ast.BasicLit:
+			if text, _ := strconv.Unquote(n.Value); n.Kind == token.STRING && !reached[n] && aimless.MatchString(text) && !strings.Contains(text, "\n") {
+				found[n.Pos()] = text
+			}
+		}
+		return true
+	})
+	return found, made
 }

@@ -31,6 +31,7 @@ type Facts struct {
 	// HomeFlags make kubectl act on the home; Registered counts the members that Secrets there register, Imports the ServiceImports
 	// that were found in clusters that import.
 	HomeFlags           shell.Text
+	Look                shell.Text // makes mcsctl look at the same clusters
 	Registered, Imports int
 	SecretsErr          error
 	Clusters            []Cluster
@@ -68,7 +69,7 @@ type Cluster struct {
 // Gather asks all clusters at once.
 func Gather(ctx context.Context, set *members.Set, zone string) Facts {
 	f := Facts{Zone: zone, Namespace: set.Namespace, Controller: set.Controller, SecretsErr: set.SecretsErr,
-		HomeFlags: set.Flags(), Registered: len(set.Secrets), Clusters: make([]Cluster, len(set.Clusters))}
+		HomeFlags: set.Flags(), Look: set.Look(), Registered: len(set.Secrets), Clusters: make([]Cluster, len(set.Clusters))}
 	var wg sync.WaitGroup
 	wg.Go(func() { f.Leases = set.Leases(ctx) })
 	for i, c := range set.Clusters {

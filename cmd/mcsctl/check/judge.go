@@ -56,7 +56,7 @@ func (j *judging) controller() {
 
 func (j *judging) cluster(c *Cluster) {
 	if c.Down != "" {
-		j.say(c, "server", finding.Wrong, "can't be reached from here: "+c.Down, "see to its address and credentials; those of a member are renewed by mcsctl join again")
+		j.say(c, "server", finding.Wrong, "can't be reached from here: "+c.Down, j.reach(c))
 		return
 	}
 	if v, err := version.ParseSemantic(c.Version); err == nil && v.LessThan(oldest) {
@@ -74,8 +74,16 @@ func (j *judging) cluster(c *Cluster) {
 	}
 }
 
+// reach is what to do about a cluster that can't be reached.
+func (j *judging) reach(c *Cluster) string {
+	if !c.Registered {
+		return "correct its address and credentials in the kubeconfig"
+	}
+	return string("correct the address and credentials of its registration: " + shell.At(j.Look, "mcsctl join %s --from CONTEXT", c.ID))
+}
+
 func (j *judging) api(c *Cluster) {
-	install := string(shell.Command("kubectl apply --server-side -k deploy/crds%s", c.Flags))
+	install := string(shell.At(c.Flags, "kubectl apply --server-side -k deploy/crds"))
 	switch {
 	case c.Provider && c.Exports == "":
 		j.say(c, "api", finding.Wrong, "ServiceExport is not served: the CRD is missing", install)
@@ -89,7 +97,7 @@ func (j *judging) api(c *Cluster) {
 }
 
 func (j *judging) rights(c *Cluster) {
-	again := string(shell.Command("mcsctl join %s", c.ID) + " again, with --from")
+	again := string(shell.At(j.Look, "mcsctl join %s --from CONTEXT", c.ID))
 	switch {
 	case len(c.Denied) > 0:
 		j.say(c, "rights", finding.Wrong, "the registered identity may not "+strings.Join(c.Denied, ", "), again)
@@ -122,7 +130,7 @@ func (j *judging) server(c *Cluster, s *nameserver.Server) {
 			"put the image with the plugin back (an upgrade may have reverted it), or take the line out: deploy/README.md, What brings it back")
 		return
 	case s.Crash != "":
-		j.say(c, "dns", finding.Wrong, where+" does not start: "+s.Crash, string(shell.Command("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, c.Flags)))
+		j.say(c, "dns", finding.Wrong, where+" does not start: "+s.Crash, string(shell.At(c.Flags, "kubectl logs -n %s deployment/%s", s.Namespace, s.Name)))
 		return
 	}
 	if do := finding.Advice(s, c.Servers, j.Zone, c.Flags); do != "" {
@@ -134,13 +142,13 @@ func (j *judging) server(c *Cluster, s *nameserver.Server) {
 		return
 	}
 	if s.Wanted > 0 && s.Ready < s.Wanted {
-		j.say(c, "dns", finding.Warning, fmt.Sprintf("%s: %d of %d pods are ready", where, s.Ready, s.Wanted), string(shell.Command("kubectl get pods -n %s%s", s.Namespace, c.Flags)))
+		j.say(c, "dns", finding.Warning, fmt.Sprintf("%s: %d of %d pods are ready", where, s.Ready, s.Wanted), string(shell.At(c.Flags, "kubectl get pods -n %s", s.Namespace)))
 	}
 	for _, caveat := range finding.Caveats(s, c.Servers, j.Zone, c.Flags) {
 		j.say(c, "dns", finding.Warning, caveat.Found, caveat.Do)
 	}
 	if s.Role == nameserver.Stock && s.Answer.State == corefile.Served && len(c.DNSDenied) > 0 {
-		j.say(c, "dns", finding.Wrong, where+" may not "+strings.Join(c.DNSDenied, ", ")+"; the zone is SERVFAIL", string(shell.Command("kubectl apply -k deploy/coredns-stock%s", c.Flags)))
+		j.say(c, "dns", finding.Wrong, where+" may not "+strings.Join(c.DNSDenied, ", ")+"; the zone is SERVFAIL", string(shell.At(c.Flags, "kubectl apply -k deploy/coredns-stock")))
 		return
 	}
 	j.say(c, "dns", finding.OK, finding.Describe(s, j.Zone), "")
@@ -189,7 +197,7 @@ func (j *judging) ranges() {
 	}
 	switch {
 	case len(unknown) > 0:
-		j.say(nil, "pod-ranges", finding.Unknown, "not known of "+strings.Join(unknown, ", ")+": no node tells them", "mcsctl join with --pod-cidrs notes them")
+		j.say(nil, "pod-ranges", finding.Unknown, "not known of "+strings.Join(unknown, ", ")+": no node tells them", string("note them: "+shell.At(j.Look, "mcsctl join %s --from CONTEXT --pod-cidrs RANGES", unknown[0])))
 	case clean:
 		j.say(nil, "pod-ranges", finding.OK, "no two clusters share addresses", "")
 	}

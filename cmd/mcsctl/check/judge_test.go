@@ -27,7 +27,7 @@ func well() Facts {
 	c1.ID, c1.Pods = "c1", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
 	c2.ID, c2.Pods, c2.Registered, c2.Servers = "c2", []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")}, true, slices.Clone(c.Servers)
 	return Facts{
-		Zone: "clusterset.local", Namespace: "mcs-system", Now: now, Clusters: []Cluster{c1, c2},
+		Zone: "clusterset.local", Namespace: "mcs-system", Look: " --context c1", Now: now, Clusters: []Cluster{c1, c2},
 		Controller: &members.Controller{Ready: 2, Replicas: 2}, Leases: members.Leases{Leader: &members.Lease{Name: "mcs-system/mcs-controller-default", Holder: "x", Renewed: now, Lasts: 15 * time.Second}},
 	}
 }
@@ -39,13 +39,13 @@ var broken = []struct {
 	want   string // "cluster link verdict: part of what was found → part of the advice"; "" where all is well
 }{
 	{"all is well", func(*Facts, *Cluster, *Cluster) {}, ""},
-	{"a member is down", func(_ *Facts, _, c2 *Cluster) { c2.Down = "connection refused" }, "c2 server wrong: connection refused → mcsctl join again"},
+	{"a member is down", func(_ *Facts, _, c2 *Cluster) { c2.Down = "connection refused" }, "c2 server wrong: connection refused → mcsctl join c2 --from CONTEXT --context c1"},
 	{"an old server (A7)", func(_ *Facts, _, c2 *Cluster) { c2.Version = "v1.21.14" }, "c2 server wrong: older than 1.22 → upgrade"},
 	{"a vendor's version", func(_ *Facts, _, c2 *Cluster) { c2.Version = "v1.30.5-gke.100" }, ""},
 	{"no ServiceExport", func(_ *Facts, _, c2 *Cluster) { c2.Exports = "" }, "c2 api wrong: ServiceExport is not served → deploy/crds"},
 	{"no ServiceImport", func(_ *Facts, c1, _ *Cluster) { c1.Imports = "" }, "c1 api wrong: ServiceImport is not served → deploy/crds"},
 	{"v1alpha1 only (A7)", func(_ *Facts, _, c2 *Cluster) { c2.Exports, c2.Imports = "v1alpha1", "v1alpha1" }, "c2 api warning: only v1alpha1 → newer CRDs"},
-	{"rights are missing (X1)", func(_ *Facts, _, c2 *Cluster) { c2.Denied = []string{"list services"} }, "c2 rights wrong: may not list services → mcsctl join c2 again"},
+	{"rights are missing (X1)", func(_ *Facts, _, c2 *Cluster) { c2.Denied = []string{"list services"} }, "c2 rights wrong: may not list services → mcsctl join c2 --from CONTEXT --context c1"},
 	{"statuses are withheld (X1)", func(_ *Facts, _, c2 *Cluster) { c2.NoStatus = true }, "c2 rights warning: may not write the status"},
 	{"clocks apart (M1)", func(_ *Facts, c1, _ *Cluster) { c1.Skew = 8 * time.Second }, " clocks warning: the clock of c1 is 8s ahead of that of c2 → synchronise"},
 	{"one range twice", func(_ *Facts, _, c2 *Cluster) { c2.Pods[0] = netip.MustParsePrefix("10.1.128.0/20") }, " pod-ranges wrong: the pods of c1 have 10.1.0.0/16, those of c2 have 10.1.128.0/20"},

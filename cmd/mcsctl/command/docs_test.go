@@ -70,18 +70,20 @@ func TestParseName(t *testing.T) {
 		"Service1.Provider-NS.svc.ClusterSet.Local.":           "provider-ns/service1",
 		"service1.provider-ns.svc":                             "provider-ns/service1",
 		"_http._tcp.service1.provider-ns.svc.clusterset.local": "provider-ns/service1",
-		"web-0.c1.service1.provider-ns.svc.clusterset.local":   "provider-ns/service1",
+		"web-0.c1.service1.provider-ns.svc.clusterset.local":   "provider-ns/service1 web-0.c1",
+		"web-0.a.b.service1.provider-ns.svc.clusterset.local.": "provider-ns/service1 web-0.a.b",
 		"service1": "", "": "", "a.b.c": "", "a/b/c": "", "svc.clusterset.local": "", "x_y.ns": "",
 	} {
-		got, err := parseName(text, "clusterset.local")
+		got, sub, err := parseName(text, "clusterset.local")
 		if want == "" {
 			if err == nil {
 				t.Errorf("%q is taken for %s", text, got)
 			}
 			continue
 		}
+		want, wantSub, _ := strings.Cut(want, " ")
 		ns, name, _ := strings.Cut(want, "/")
-		if err != nil || got != (types.NamespacedName{Namespace: ns, Name: name}) {
+		if err != nil || sub != wantSub || got != (types.NamespacedName{Namespace: ns, Name: name}) {
 			t.Errorf("%q: got %s, %v", text, got, err)
 		}
 	}

@@ -21,15 +21,17 @@ exporting cluster, the endpoints, what the exports amount to and where they disa
 the ServiceImport, the derived Service, the EndpointSlices, CoreDNS's configuration, and what DNS answers. It says the
 first thing that is wrong, and what to do.
 
-NAME is service.namespace, namespace/service, or a full domain name. Only objects of that name are read.
+NAME is service.namespace, namespace/service, or a full domain name. Only objects of that name are read. Of a headless service,
+hostname.cluster-id.service.namespace.svc.clusterset.local is one pod: explain says whether that name exists, and why not.
 
 DNS is asked over a port forwarded to a ready CoreDNS pod, or at --dns.`,
 		Example: `  mcsctl explain service1.provider-ns
   mcsctl explain service1.provider-ns.svc.clusterset.local --contexts c1,c2
+  mcsctl explain web-0.c2.web.provider-ns.svc.clusterset.local
   mcsctl explain service1.provider-ns --dns 10.96.0.10 --connect   # in a pod`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := parseName(args[0], a.zone)
+			key, sub, err := parseName(args[0], a.zone)
 			if err != nil {
 				return err
 			}
@@ -43,7 +45,7 @@ DNS is asked over a port forwarded to a ready CoreDNS pod, or at --dns.`,
 			if err := known(set, o.Importing); err != nil {
 				return fmt.Errorf("--to: %w", err)
 			}
-			o.Key, o.Zone, o.Ask, o.Timeout = key, a.zone, !noAsk, a.members.Timeout
+			o.Key, o.Sub, o.Zone, o.Ask, o.Timeout = key, sub, a.zone, !noAsk, a.members.Timeout
 			report := explain.Diagnose(explain.Gather(cmd.Context(), set, o))
 			if a.screen.Format != screen.Text {
 				err = a.screen.Data(report)

@@ -12,6 +12,7 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/join"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/controller/registration"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // origin is the flags that name the cluster that joins or leaves.
@@ -154,7 +155,7 @@ func (a *app) doJoin(ctx context.Context, r *join.Request, dryRun bool) error {
 	if r.Unchecked {
 		return a.done("%s is registered; whether the controller reaches %s was not checked, its log says so", r.ID, r.Server)
 	}
-	return a.done("%s is a member now; mcsctl status shows it", r.ID)
+	return a.done("%s is a member now; to see it: %s", r.ID, shell.At(r.Set.Look(), "mcsctl status"))
 }
 
 func (a *app) leave() *cobra.Command {

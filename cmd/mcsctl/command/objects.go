@@ -17,7 +17,7 @@ func (a *app) writing(cmd *cobra.Command, done string, do func(context.Context, 
 	cmd.Args = cobra.ExactArgs(1)
 	cmd.Flags().DurationVar(&wait, "wait", 30*time.Second, "how long to wait for the controller; 0 not to wait")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		key, err := parseName(args[0], a.zone)
+		key, _, err := parseName(args[0], a.zone)
 		if err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ the cluster has no controller of its own, it waits for those of others for a few
 
 func (a *app) unexport() *cobra.Command {
 	return a.writing(&cobra.Command{
-		Use: "unexport NAME", Short: "Export a Service no more",
+		Use: "unexport NAME", Short: "Stop exporting a Service",
 		Long: `unexport deletes the ServiceExport, whereupon the controller takes this cluster's endpoints out of all others. One that a
 rule made, which would make it again, stays.`,
 	}, "%s is exported no more", func(ctx context.Context, w *objects.Writer) error { return w.Unexport(ctx) })

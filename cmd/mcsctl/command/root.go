@@ -102,7 +102,7 @@ func (a *app) root(name string, stdout, stderr io.Writer) *cobra.Command {
 	f.StringVar(&a.members.Context, "context", "", "the `context` to begin with (default: the current one)")
 	f.StringSliceVar(&a.members.Contexts, "contexts", nil, "all clusters, as `contexts` of the kubeconfig, each as context or id=context")
 	f.StringArrayVar(&a.members.Clusters, "cluster", nil, "all clusters, each as `id=kubeconfig[:context]`; may be repeated")
-	f.StringVarP(&a.members.Namespace, "namespace", "n", "mcs-system", "the `namespace` of the controller and of the Secrets that register members")
+	f.StringVarP(&a.members.Namespace, "namespace", "n", members.DefaultNamespace, "the `namespace` of the controller and of the Secrets that register members")
 	f.DurationVar(&a.members.Timeout, "timeout", 5*time.Second, "how long one request may take")
 	f.DurationVar(&a.deadline, "deadline", 2*time.Minute, "how long the command may take in all, without what --wait allows; 0 for as long as it takes")
 	f.StringVar(&a.zone, "zone", "clusterset.local", "the DNS `zone` of the clusterset")
@@ -141,8 +141,9 @@ func (a *app) find(ctx context.Context) (*members.Set, error) {
 	return members.Find(ctx, a.members)
 }
 
-// parseName reads a name as people have it: service.namespace, namespace/service, or the full domain name.
-func parseName(text, zone string) (types.NamespacedName, error) {
+// parseName reads a name as people have it: service.namespace, namespace/service, or the full domain name; that of a pod has its
+// hostname and cluster, sub, before the service's.
+func parseName(text, zone string) (key types.NamespacedName, sub string, err error) {
 	name := strings.TrimSuffix(strings.ToLower(text), ".")
 	ns, service, slash := strings.Cut(name, "/")
 	if !slash {
@@ -150,6 +151,9 @@ func parseName(text, zone string) (types.NamespacedName, error) {
 		labels := strings.Split(strings.TrimSuffix(short, ".svc"), ".")
 		// Above the service are the endpoint's and the cluster's names, or a port's; they are of the same service.
 		if short != name && len(labels) > 2 {
+			if sub = strings.Join(labels[:len(labels)-2], "."); strings.HasPrefix(sub, "_") {
+				sub = ""
+			}
 			labels = labels[len(labels)-2:]
 		}
 		if len(labels) == 2 {
@@ -158,10 +162,10 @@ func parseName(text, zone string) (types.NamespacedName, error) {
 	}
 	for _, label := range []string{ns, service} {
 		if len(validation.IsDNS1123Label(label)) > 0 {
-			return types.NamespacedName{}, fmt.Errorf("%q: want service.namespace, namespace/service, or a name of %s", text, zone)
+			return key, "", fmt.Errorf("%q: want service.namespace, namespace/service, or a name of %s", text, zone)
 		}
 	}
-	return types.NamespacedName{Namespace: ns, Name: service}, nil
+	return types.NamespacedName{Namespace: ns, Name: service}, sub, nil
 }
 
 // known says whether a cluster id is one of a set's.

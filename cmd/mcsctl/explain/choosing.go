@@ -23,7 +23,7 @@ func (d *diagnosis) unreadable(c *Cluster) bool {
 	_, err := rules.Rules{}.For(c.Namespace)
 	if err != nil {
 		d.look(c, "export", finding.Wrong, "not exported from here, and no rule can say whether it should be: "+err.Error(),
-			string("mend the rule: "+shell.Command("kubectl annotate namespace %s --overwrite %s=SELECTOR%s", d.Key.Namespace, mcsapi.AnnotationExportSelector, c.Flags)))
+			string("mend the rule: "+shell.At(c.Flags, "kubectl annotate namespace %s --overwrite %s=SELECTOR", d.Key.Namespace, mcsapi.AnnotationExportSelector)))
 	}
 	return err != nil
 }
@@ -54,7 +54,7 @@ func (d *diagnosis) named(c *Cluster, annotation string, ids []string, found str
 			slices.ContainsFunc(d.Clusters, func(c Cluster) bool { return c.ID == id })
 	})
 	if len(unknown) > 0 {
-		d.look(c, "choice", finding.Warning, found+"; not known: "+strings.Join(unknown, ", "), "are the ids right? mcsctl status lists the members")
+		d.look(c, "choice", finding.Warning, found+"; not known: "+strings.Join(unknown, ", "), string("are the ids right? the members: "+shell.At(d.Look, "mcsctl status")))
 		return
 	}
 	d.look(c, "choice", finding.OK, found, "")

@@ -35,7 +35,15 @@ func Diagnose(f Facts) Report {
 	return r
 }
 
+// domain is the name that was asked for, domainOf that of the service.
 func domain(f Facts) string {
+	if f.Sub != "" {
+		return f.Sub + "." + domainOf(f)
+	}
+	return domainOf(f)
+}
+
+func domainOf(f Facts) string {
 	return f.Key.Name + "." + f.Key.Namespace + ".svc." + f.Zone
 }
 
@@ -139,5 +147,5 @@ func (d *diagnosis) logs() string {
 	if d.Controller == nil {
 		return "look at the controller's log"
 	}
-	return string(shell.Command("kubectl logs -n %s deployment/mcs-controller%s", d.Namespace, d.HomeFlags))
+	return string(shell.At(d.HomeFlags, "kubectl logs -n %s deployment/mcs-controller", d.Namespace))
 }

@@ -97,7 +97,7 @@ func (d *diagnosis) verdict(c *Cluster) {
 		d.look(c, "export", finding.OK, "valid, exported "+finding.Ago(d.Now.Sub(c.Export.CreationTimestamp.Time))+" ago; a controller there would say so in its status", "")
 	case valid == nil:
 		d.look(c, "export", finding.Warning, "valid, but no controller has said so in its status",
-			"if that goes on: is the cluster a member (mcsctl status), and may the controller write the status (mcsctl check)?")
+			string("if that goes on: is the cluster a member, and is the controller allowed to write the status? "+shell.At(d.Look, "mcsctl check")))
 	case ready != nil && ready.Status != metav1.ConditionTrue:
 		d.look(c, "export", finding.Warning, "valid, but not ready: "+ready.Message, "")
 	default:
@@ -128,7 +128,7 @@ func (d *diagnosis) service(c *Cluster) {
 
 // install is the command that installs the CRDs.
 func install(c *Cluster) string {
-	return string("install it: " + shell.Command("kubectl apply --server-side -k deploy/crds%s", c.Flags))
+	return string("install it: " + shell.At(c.Flags, "kubectl apply --server-side -k deploy/crds"))
 }
 
 // pods is the command that shows the pods that the Service selects.
@@ -137,12 +137,12 @@ func (d *diagnosis) pods(c *Cluster) string {
 	if len(c.Service.Spec.Selector) > 0 {
 		selected = shell.Command(" -l %s", metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: c.Service.Spec.Selector}))
 	}
-	return string(shell.Command("kubectl get pods -n %s%s%s", d.Key.Namespace, selected, c.Flags))
+	return string(shell.At(c.Flags, "kubectl get pods -n %s%s", d.Key.Namespace, selected))
 }
 
 // repair is what to do about an export that is not valid.
 func (d *diagnosis) repair(c *Cluster, invalid *merge.Invalid) string {
-	unexport := shell.Command("mcsctl unexport %s%s", d.Key, c.Flags)
+	unexport := shell.At(c.Flags, "mcsctl unexport %s", d.Key)
 	switch {
 	case invalid.Reason == mcs.ServiceExportReasonNoService:
 		return fmt.Sprintf("create Service %s in namespace %s, or delete the export: %s", d.Key.Name, d.Key.Namespace, unexport)
@@ -165,11 +165,11 @@ func (d *diagnosis) nobody() {
 		c := &d.Clusters[i]
 		if c.Provider && c.Export == nil && c.Service != nil && !derived(c.Service) && len(silent) == 0 {
 			d.look(nil, "export", finding.Wrong, fmt.Sprintf("no cluster exports %s; %s has a Service of that name", d.Key, c.ID),
-				string(shell.Command("mcsctl export %s%s", d.Key, c.Flags)))
+				string(shell.At(c.Flags, "mcsctl export %s", d.Key)))
 			return
 		}
 	}
-	found, do := fmt.Sprintf("no cluster exports %s", d.Key), "is the name right (service.namespace)? mcsctl services lists all; mcsctl export makes one available"
+	found, do := fmt.Sprintf("no cluster exports %s", d.Key), string("is the name right (service.namespace)? all names: "+shell.At(d.Look, "mcsctl services")+"; mcsctl export makes one available")
 	if len(silent) > 0 {
 		names := strings.Join(silent, ", ")
 		found, do = found+"; not known of "+names, "see to it that "+names+" can be reached and read; "+do

@@ -23,8 +23,9 @@ import (
 
 // Facts are all that is known of one name. They are not changed once gathered.
 type Facts struct {
-	Key  types.NamespacedName
-	Zone string
+	Key types.NamespacedName
+	// Sub is what the name that was asked for has before that of the service: "<hostname>.<cluster id>", or "".
+	Sub, Zone string
 	// Controller is that at home, nil if it was not found; Leases are those that a controller keeps, wherever it runs.
 	Controller *members.Controller
 	Leases     members.Leases
@@ -33,8 +34,10 @@ type Facts struct {
 	// Namespace is that of the controller; HomeFlags make kubectl act on its cluster.
 	Namespace string
 	HomeFlags shell.Text
-	Clusters  []Cluster
-	Now       time.Time
+	// Look are the flags that make mcsctl look at the same clusters.
+	Look     shell.Text
+	Clusters []Cluster
+	Now      time.Time
 }
 
 // Cluster is what one cluster holds of the name.

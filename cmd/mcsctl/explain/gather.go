@@ -21,8 +21,9 @@ import (
 
 // Options say what to look at.
 type Options struct {
-	Key  types.NamespacedName
-	Zone string
+	Key types.NamespacedName
+	// Sub is what the name has before that of the service; see [Facts].
+	Sub, Zone string
 	// Importing restricts the look at the importing side to one cluster id; empty means all.
 	Importing string
 	// Ask has CoreDNS asked for the name: through a forwarded port, or at Server, "host:port", if that is given.
@@ -37,7 +38,7 @@ type Options struct {
 // Gather reads what bears the name in every cluster, all at once: single objects and the slices of one Service, never a
 // whole kind.
 func Gather(ctx context.Context, set *members.Set, o Options) Facts {
-	f := Facts{Key: o.Key, Zone: o.Zone, Controller: set.Controller, Namespace: set.Namespace, Registered: len(set.Secrets), HomeFlags: set.Flags(),
+	f := Facts{Key: o.Key, Sub: o.Sub, Zone: o.Zone, Controller: set.Controller, Namespace: set.Namespace, Registered: len(set.Secrets), HomeFlags: set.Flags(), Look: set.Look(),
 		Clusters: make([]Cluster, len(set.Clusters))}
 	var wg sync.WaitGroup
 	wg.Go(func() { f.Leases = set.Leases(ctx) })
@@ -163,7 +164,7 @@ func (g *gathering) namespace(ctx context.Context) error {
 func (g *gathering) ask(ctx context.Context, o Options) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	name := fmt.Sprintf("%s.%s.svc.%s", g.key.Name, g.key.Namespace, o.Zone)
+	name := domain(Facts{Key: g.key, Sub: o.Sub, Zone: o.Zone})
 	var err error
 	if o.Server != "" {
 		g.out.Reply, err = nameserver.Ask(ctx, o.Server, name)

@@ -73,7 +73,7 @@ func (d *diagnosis) namespace(c *Cluster, some bool) bool {
 	switch {
 	case c.Namespace == nil:
 		d.look(c, "namespace", missing, fmt.Sprintf("there is no namespace %s; services are imported only where it exists", d.Key.Namespace),
-			string(shell.Command("kubectl create namespace %s%s", d.Key.Namespace, c.Flags)))
+			string(shell.At(c.Flags, "kubectl create namespace %s", d.Key.Namespace)))
 		return false
 	case c.Namespace.DeletionTimestamp != nil:
 		d.look(c, "namespace", missing, fmt.Sprintf("namespace %s is being deleted", d.Key.Namespace), "wait until it is gone, and create it anew")
@@ -102,7 +102,7 @@ func (d *diagnosis) imported(c *Cluster, some bool) bool {
 		return false
 	case ready == nil && !served:
 		d.look(c, "import", finding.Wrong, "no controller has looked at the ServiceImport: it has no status and no address",
-			"does a controller run for this cluster, and is the cluster a member? mcsctl status")
+			string("does a controller run for this cluster, and is the cluster a member? "+shell.At(d.Look, "mcsctl status")))
 		return false
 	case ready != nil && ready.Status != metav1.ConditionTrue:
 		d.look(c, "import", finding.Wrong, fmt.Sprintf("not ready, %s: %s", ready.Reason, ready.Message), d.unblock(c, ready))
@@ -123,7 +123,7 @@ func (d *diagnosis) set() string {
 
 // notImported says what a missing import means.
 func (d *diagnosis) notImported(c *Cluster, some bool) {
-	create := string(shell.Command("mcsctl import %s%s", d.Key, c.Flags))
+	create := string(shell.At(c.Flags, "mcsctl import %s", d.Key))
 	switch {
 	case some:
 		d.look(c, "import", finding.None, "not imported here", "")
@@ -137,9 +137,9 @@ func (d *diagnosis) notImported(c *Cluster, some bool) {
 		d.look(c, "import", finding.Wrong, "there is no ServiceImport, and the controller makes none by itself (--automatic-imports=false)", create)
 	case d.Controller != nil:
 		d.look(c, "import", finding.Wrong, "there is no ServiceImport, although the controller is to make them by itself",
-			"is every exporting cluster a member, and the controller well? mcsctl status; "+d.logs())
+			string("is every exporting cluster a member, and the controller well? "+shell.At(d.Look, "mcsctl status"))+"; "+d.logs())
 	default:
-		d.look(c, "import", finding.Wrong, "there is no ServiceImport, and no controller has made one", "is a controller running (mcsctl status)? with imports on demand: "+create)
+		d.look(c, "import", finding.Wrong, "there is no ServiceImport, and no controller has made one", string("is a controller running? "+shell.At(d.Look, "mcsctl status"))+"; with imports on demand: "+create)
 	}
 }
 
@@ -148,13 +148,13 @@ func (d *diagnosis) unblock(c *Cluster, ready *metav1.Condition) string {
 	mismatch := condition(c.Import.Status.Conditions, plan.ConditionMismatch)
 	switch {
 	case mismatch != nil:
-		return fmt.Sprintf("mend the ServiceImport: %s; or delete it and let %s make it", mismatch.Message, shell.Command("mcsctl import %s%s", d.Key, c.Flags))
+		return fmt.Sprintf("mend the ServiceImport: %s; or delete it and let %s make it", mismatch.Message, shell.At(c.Flags, "mcsctl import %s", d.Key))
 	case ready.Reason == string(mcs.ServiceImportReasonIPFamilyNotSupported):
 		return "export a Service with an IP family that this cluster has"
 	case c.Derived != nil && c.Derived.Labels[mcsapi.LabelClusterSet] == "":
 		return d.inTheWay(c)
 	case len(d.exports) == 0:
-		return string("export it somewhere: " + shell.Command("mcsctl export %s", d.Key))
+		return string("export it in a cluster that has the Service: " + shell.At(" --context CONTEXT", "mcsctl export %s", d.Key))
 	case !slices.ContainsFunc(d.exports, func(e merge.Export) bool { return d.sees(c, e.Cluster) }):
 		return fmt.Sprintf("name %s in annotation %s of an export, and its cluster in annotation %s of this import, if that has one",
 			c.ID, mcsapi.AnnotationConsumers, mcsapi.AnnotationProviders)
@@ -165,9 +165,9 @@ func (d *diagnosis) unblock(c *Cluster, ready *metav1.Condition) string {
 // notices are the conditions that stand on an import that works all the same.
 func (d *diagnosis) notices(c *Cluster) {
 	for _, n := range []struct{ typ, do string }{
-		{plan.ConditionMismatch, string("mend the ServiceImport: " + shell.Command("kubectl edit serviceimport -n %s %s%s", d.Key.Namespace, d.Key.Name, c.Flags))},
+		{plan.ConditionMismatch, string("mend the ServiceImport: " + shell.At(c.Flags, "kubectl edit serviceimport -n %s %s", d.Key.Namespace, d.Key.Name))},
 		{plan.ConditionNoLocalEndpoints, "export the Service with internalTrafficPolicy Cluster"},
-		{plan.ConditionUnreachable, "mcsctl status shows which members can't be reached"},
+		{plan.ConditionUnreachable, string("which members can't be reached: " + shell.At(d.Look, "mcsctl status"))},
 	} {
 		if cond := condition(c.Import.Status.Conditions, n.typ); cond != nil && cond.Status == metav1.ConditionTrue {
 			d.look(c, "import", finding.Warning, cond.Message, n.do)
@@ -204,7 +204,7 @@ func (d *diagnosis) derived(c *Cluster) bool {
 
 // inTheWay is how to get a Service of somebody else out of the way.
 func (d *diagnosis) inTheWay(c *Cluster) string {
-	return string(shell.Command("kubectl delete service -n %s %s%s", d.Key.Namespace, derivedName(c.Import), c.Flags) + ", or rename it")
+	return string(shell.At(c.Flags, "kubectl delete service -n %s %s", d.Key.Namespace, derivedName(c.Import)) + ", or rename it")
 }
 
 func derivedName(i *mcs.ServiceImport) string {

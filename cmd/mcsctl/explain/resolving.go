@@ -20,12 +20,13 @@ import (
 
 // resolved looks at the last part of the way: CoreDNS, its answer, a connection.
 func (d *diagnosis) resolved(c *Cluster) {
+	pod := d.pod(c)
 	d.directive(c)
-	d.reply(c)
+	d.reply(c, pod)
 	for _, try := range c.Connects {
 		if try.Err != "" {
 			d.look(c, "connect", finding.Wrong, try.Address+": "+try.Err,
-				"are the pod networks routed to each other, and is this machine in one of them? to try from inside: kubectl exec into a pod")
+				"are the pod networks routed to each other, and is this machine in one of them? to try from inside, use a pod")
 			continue
 		}
 		d.look(c, "connect", finding.OK, fmt.Sprintf("%s accepts connections, %s", try.Address, try.Took.Round(time.Millisecond)), "")
@@ -59,8 +60,8 @@ func (d *diagnosis) directive(c *Cluster) {
 	}
 }
 
-// reply compares what DNS said with what it should.
-func (d *diagnosis) reply(c *Cluster) {
+// reply compares what DNS said with what it should; pod are the addresses of the pod that was asked for.
+func (d *diagnosis) reply(c *Cluster, pod []string) {
 	if c.AskErr != "" {
 		d.look(c, "dns", finding.Unknown, "not asked: "+c.AskErr, "")
 	}
@@ -76,21 +77,26 @@ func (d *diagnosis) reply(c *Cluster) {
 		return
 	}
 	want := d.expected(c)
+	if d.Sub != "" {
+		want = pod
+	}
 	said := r.Rcode
 	if len(r.Addresses) > 0 {
 		said = few(r.Addresses)
 	}
 	switch {
+	case d.Sub != "" && len(pod) == 0 && len(r.Addresses) == 0 && r.Rcode != "SERVFAIL":
+		d.look(c, "dns", finding.None, fmt.Sprintf("%s says %s, as it should", r.Via, r.Rcode), "")
 	case r.Rcode == "NOERROR" && slices.Equal(r.Addresses, want):
 		d.look(c, "dns", finding.OK, fmt.Sprintf("%s says %s, %s", r.Via, said, r.Took.Round(time.Millisecond)), "")
 	case r.Rcode == "SERVFAIL":
 		if to := nameserver.Ours(c.Servers); to != nil && slices.ContainsFunc(c.Servers, func(s nameserver.Server) bool { return s.Answer.State == corefile.Forwarded }) {
 			d.look(c, "dns", finding.Wrong, fmt.Sprintf("%s says SERVFAIL: %s/%s, to which it forwards, does not answer, or has not read the ServiceImports and EndpointSlices yet", r.Via, to.Namespace, to.Name),
-				string(shell.Command("its log says which: kubectl logs -n %s deployment/%s%s", to.Namespace, to.Name, c.Flags)))
+				string("its log says which: "+shell.At(c.Flags, "kubectl logs -n %s deployment/%s", to.Namespace, to.Name)))
 			return
 		}
 		d.look(c, "dns", finding.Wrong, r.Via+" says SERVFAIL: it has not read the ServiceImports and EndpointSlices yet",
-			string("it lacks the CRDs or the right to read them: "+shell.Command("kubectl apply -k deploy/coredns-stock%s", c.Flags)+"; its log says which"))
+			string("it lacks the CRDs or the right to read them: "+shell.At(c.Flags, "kubectl apply -k deploy/coredns-stock")+"; its log says which"))
 	case r.Rcode == "NXDOMAIN" || r.Rcode == "REFUSED" || len(r.Addresses) == 0:
 		d.look(c, "dns", finding.Wrong, fmt.Sprintf("%s says %s, want %s", r.Via, cmp.Or(said, "nothing"), few(want)),
 			"does it run the image with the plugin, and has it reloaded its Corefile? else wait out the caches, a few seconds")
@@ -107,9 +113,9 @@ func unanswered(c *Cluster, u *nameserver.Unanswered) string {
 	if u.Pod == "" {
 		return "is that the address of a name server, and does this machine reach it?"
 	}
-	do := "look at its log: " + shell.Command("kubectl logs -n kube-system %s%s", u.Pod, c.Flags)
+	do := "look at its log: " + shell.At(c.Flags, "kubectl logs -n kube-system %s", u.Pod)
 	if s := nameserver.Ours(c.Servers); s != nil {
-		do += shell.Command("; it forwards to the pods of %s/%s: kubectl get pods -n %s -l app.kubernetes.io/name=%s%s", s.Namespace, s.Name, s.Namespace, s.Name, c.Flags)
+		do += shell.Command("; it forwards to the pods of %s/%s: ", s.Namespace, s.Name) + shell.At(c.Flags, "kubectl get pods -n %s -l app.kubernetes.io/name=%s", s.Namespace, s.Name)
 	}
 	return string(do)
 }

@@ -30,12 +30,12 @@ func (c *Controller) Runs() (steps []Step) {
 	say := func(link string, v Verdict, found, do string) {
 		steps = append(steps, Step{Link: link, Verdict: v, Found: found, Do: do})
 	}
-	logs := string(shell.Command("kubectl logs -n %s deployment/mcs-controller%s", c.Namespace, c.Flags))
+	logs := string(shell.At(c.Flags, "kubectl logs -n %s deployment/mcs-controller", c.Namespace))
 	if d := c.Deployed; d != nil {
 		switch {
 		case d.Replicas == 0:
 			say("controller", Wrong, "Deployment mcs-controller is scaled to 0",
-				string(shell.Command("kubectl scale -n %s deployment/mcs-controller --replicas 2%s", c.Namespace, c.Flags)))
+				string(shell.At(c.Flags, "kubectl scale -n %s deployment/mcs-controller --replicas 2", c.Namespace)))
 		case d.Ready < d.Replicas:
 			say("controller", Wrong, fmt.Sprintf("%d of %d replicas are ready", d.Ready, d.Replicas), logs)
 		default:
@@ -82,7 +82,7 @@ func (c *Controller) needed() string {
 }
 
 func (c *Controller) start() string {
-	install := shell.Command("kubectl apply -k deploy/overlays/both%s (docs/install.md)", c.Flags)
+	install := shell.At(c.Flags, "kubectl apply -k deploy/overlays/both") + " (docs/install.md)"
 	if c.Registered == 0 {
 		return string("install one: " + install + "; if one runs elsewhere, use the --context of its cluster")
 	}

@@ -41,19 +41,19 @@ func Down(s *nameserver.Server, flags shell.Text) (found, do string) {
 	case s.Ready > 0 || s.Wanted == 0 && s.Role != nameserver.Own:
 		return "", ""
 	case s.Wanted == 0:
-		return where + " is scaled to 0", string(shell.Command("kubectl scale -n %s deployment/%s --replicas 2%s", s.Namespace, s.Name, flags))
+		return where + " is scaled to 0", string(shell.At(flags, "kubectl scale -n %s deployment/%s --replicas 2", s.Namespace, s.Name))
 	}
 	found = "no pod of " + where + " is ready"
 	if s.Crash != "" {
 		found += ": " + s.Crash
 	}
-	return found, string(shell.Command("kubectl logs -n %s deployment/%s%s", s.Namespace, s.Name, flags))
+	return found, string(shell.At(flags, "kubectl logs -n %s deployment/%s", s.Namespace, s.Name))
 }
 
 // Advice is what to do where a name server, one of those of its cluster, does not get the zone answered, and "" where it does.
 func Advice(s *nameserver.Server, servers []nameserver.Server, zone string, flags shell.Text) string {
 	name := strings.TrimSuffix(zone, ".")
-	edit := editing(s)
+	edit := editing(s, flags)
 	switch a := &s.Answer; {
 	case a.Works():
 		return ""
@@ -67,7 +67,7 @@ func Advice(s *nameserver.Server, servers []nameserver.Server, zone string, flag
 		return fmt.Sprintf("add %s to the line, or look with %s", name, shell.Command("--zone %s", strings.TrimSuffix(cmp.Or(first(a.To), zone), ".")))
 	}
 	if s.Role == nameserver.Stock && nameserver.Ours(servers) != nil {
-		return string(shell.Command("have it forward the zone: mcsctl dns%s", flags))
+		return string("have it forward the zone: " + shell.At(flags, "mcsctl dns"))
 	}
 	return fmt.Sprintf("once its image has the plugin, add the line multicluster %s: %s (was it there? see what reverts it in deploy/README.md)", name, edit)
 }
@@ -90,24 +90,24 @@ func Caveats(s *nameserver.Server, servers []nameserver.Server, zone string, fla
 	name, where := strings.TrimSuffix(zone, "."), s.Namespace+"/"+s.Name
 	if to := nameserver.Ours(servers); s.Role == nameserver.Stock && a.State == corefile.Forwarded && to != nil && len(to.Addresses) > 0 && !forwards(a.To, to.Addresses) {
 		caveats = append(caveats, Caveat{fmt.Sprintf("%s forwards %s to %s, which is not %s/%s (%s)", where, name, strings.Join(a.To, ", "),
-			to.Namespace, to.Name, strings.Join(to.Addresses, ", ")), string(shell.Command("if that is not meant so: mcsctl dns%s", flags))})
+			to.Namespace, to.Name, strings.Join(to.Addresses, ", ")), string("if that is not meant so: " + shell.At(flags, "mcsctl dns"))})
 	}
 	if a.TTL > maxTTL {
 		caveats = append(caveats, Caveat{fmt.Sprintf("%s lets answers last %s, during which clients do not see a change", where, a.TTL),
-			"a shorter ttl of multicluster: " + editing(s)})
+			"a shorter ttl of multicluster: " + editing(s, flags)})
 	}
 	if len(a.Cached) > 0 {
-		do := "take the directive cache out of the block: " + editing(s)
+		do := "take the directive cache out of the block: " + editing(s, flags)
 		if !strings.HasPrefix(a.Server, corefile.Zone(zone)+":") { // other zones of the block need their cache
 			do = fmt.Sprintf("in the block of the directive cache, add %s to the lines disable %s, or add these lines: %s",
-				name, strings.Join(a.Cached, " and disable "), editing(s))
+				name, strings.Join(a.Cached, " and disable "), editing(s, flags))
 		}
 		caveats = append(caveats, Caveat{fmt.Sprintf("the server block %s of %s caches answers for %s (%s): clients get addresses of pods that are gone",
 			a.Server, where, name, strings.Join(a.Cached, ", ")), do})
 	}
 	if a.Unbalanced {
 		caveats = append(caveats, Caveat{fmt.Sprintf("the server block %s of %s lacks loadbalance: clients may all prefer one address of a headless service", a.Server, where),
-			"add the line loadbalance to the block: " + editing(s)})
+			"add the line loadbalance to the block: " + editing(s, flags)})
 	}
 	return caveats
 }
@@ -123,8 +123,8 @@ func forwards(upstreams, addresses []string) bool {
 }
 
 // editing is the command that opens the Corefile of a name server.
-func editing(s *nameserver.Server) string {
-	return string(shell.Command("kubectl edit configmap -n %s %s", s.Namespace, cmp.Or(s.ConfigMap, s.Name)))
+func editing(s *nameserver.Server, flags shell.Text) string {
+	return string(shell.At(flags, "kubectl edit configmap -n %s %s", s.Namespace, cmp.Or(s.ConfigMap, s.Name)))
 }
 
 func first(list []string) string {

@@ -97,7 +97,7 @@ func (r *Request) Check(ctx context.Context) error {
 		return fmt.Errorf("asking %s for ServiceExports: %w", r.From.Origin, err)
 	}
 	r.services = serviceCIDRs(ctx, r.From)
-	n := Newcomer{Party: Party{ID: r.ID, Origin: r.From.Origin, UID: r.uid, Server: r.From.Config.Host, Pods: r.PodCIDRs, Services: r.services}, ServesExports: err == nil || r.CRDs}
+	n := Newcomer{Party: Party{ID: r.ID, Origin: r.From.Origin, UID: r.uid, Server: r.From.Config.Host, Pods: r.PodCIDRs, Services: r.services}, ServesExports: err == nil || r.CRDs, Flags: r.From.Flags(), Look: r.Set.Look()}
 	others := r.others(ctx)
 	if err := ignoreRanges(others, r.IgnoreRanges); err != nil {
 		return err
@@ -131,7 +131,7 @@ func (r *Request) others(ctx context.Context) []Party {
 	var wg sync.WaitGroup
 	for i := range r.Set.Secrets {
 		s := &r.Set.Secrets[i]
-		out[i] = Party{ID: s.Labels[registration.LabelMember], Origin: "Secret " + s.Namespace + "/" + s.Name}
+		out[i] = Party{ID: s.Labels[registration.LabelMember], Origin: "Secret " + s.Namespace + "/" + s.Name, Secret: s.Name}
 		out[i].Pods, _ = ParseCIDRs(strings.Split(s.Annotations[AnnotationPodCIDRs], ","))
 		wg.Go(func() {
 			reg := registration.Registered(s)

@@ -36,7 +36,7 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 		}
 		progress("%s: deleted Secret %s/%s", home.Origin, s.Namespace, s.Name)
 		if s.Annotations[registration.AnnotationRole] != "provider" {
-			progress("%s: what was imported into it stays there as it is; to delete it there: %s", id, mcsapi.DeleteImported(set.ClusterSet()))
+			progress("%s: what was imported into it stays there as it is; to delete it there: %s", id, shell.Text(mcsapi.DeleteImported(set.ClusterSet()))+(&members.Cluster{ID: id, Registered: true}).Flags())
 		}
 	}
 	if !found {
@@ -80,7 +80,7 @@ func unregister(ctx context.Context, home *members.Cluster, s *corev1.Secret) er
 	case unmarked != nil:
 		return fmt.Errorf("%w; annotation %s stays on it (%s), so that its deletion, for whatever reason, means that the member leaves; to remove it: %s",
 			err, registration.AnnotationLeaving, members.Brief(unmarked),
-			shell.Command("kubectl annotate secret -n %s %s %s-%s", s.Namespace, s.Name, registration.AnnotationLeaving, home.Flags()))
+			shell.At(home.Flags(), "kubectl annotate secret -n %s %s %s-", s.Namespace, s.Name, registration.AnnotationLeaving))
 	}
 	return fmt.Errorf("%w; annotation %s, which announced that, was removed again", err, registration.AnnotationLeaving)
 }

@@ -70,7 +70,7 @@ func hasNamespace(ctx context.Context, c *members.Cluster, name string) (bool, e
 		return false, fmt.Errorf("reading namespace %s of %s: %s", name, c.Origin, members.Brief(err))
 	case ns.DeletionTimestamp != nil:
 		return false, fmt.Errorf("namespace %s of %s is being deleted; want to wait until it is gone: %s", name, c.Origin,
-			shell.Command("kubectl get namespace %s%s", name, c.Flags()))
+			shell.At(c.Flags(), "kubectl get namespace %s", name))
 	}
 	return true, nil
 }

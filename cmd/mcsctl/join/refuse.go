@@ -20,6 +20,8 @@ import (
 type Party struct {
 	ID  string
 	UID types.UID // of namespace kube-system; "" if it is not known
+	// Secret is the name of the one that registers it; empty for the cluster that is joined.
+	Secret string
 	// Server is the URL of its API server, where that tells which cluster it is, since the UID is not known.
 	Server string
 	// Self says that a controller there has it as its own cluster (--self), and only reads others.
@@ -61,6 +63,16 @@ type Newcomer struct {
 	Party
 	// ServesExports says that it has the CRDs.
 	ServesExports bool
+	// Flags make kubectl act on it; Look makes mcsctl look at the clusterset that it wants to join.
+	Flags, Look shell.Text
+}
+
+// orLeave is how to end the membership of another first, if it is one.
+func (n *Newcomer) orLeave(o Party) shell.Text {
+	if o.Secret == "" {
+		return ""
+	}
+	return ", or to end that membership first: " + shell.At(n.Look, "mcsctl leave %s", o.ID)
 }
 
 // Refuse says why a cluster can't become a member beside others, and the way out, in one line; nil if it can. The first of
@@ -75,20 +87,20 @@ func Refuse(n Newcomer, others []Party) error {
 		case same && o.Self:
 			return fmt.Errorf("this is the cluster that it would join (%s), whose controller has it as its own, %s, without a registration; join registers other clusters: want another --from, or another --context", o.Origin, o.ID)
 		case same && o.ID != n.ID:
-			return fmt.Errorf("this is the cluster that is a member as %s already (%s); want each cluster once: %s first, or another --from", o.ID, o.Origin, shell.Command("mcsctl leave %s", o.ID))
+			return fmt.Errorf("this is the cluster that is a member as %s already (%s); want each cluster once: another --from%s", o.ID, o.Origin, n.orLeave(o))
 		case same:
 			continue
 		case o.ID == n.ID && (o.UID == "" || n.UID == ""):
 			continue // it can't be told from the one that joined before
 		case o.ID == n.ID:
-			return fmt.Errorf("cluster id %s is that of another cluster (%s); want another id, or %s first", n.ID, o.Origin, shell.Command("mcsctl leave %s", n.ID))
+			return fmt.Errorf("cluster id %s is that of another cluster (%s); want another id%s", n.ID, o.Origin, n.orLeave(o))
 		}
 		if err := clash(n, o); err != nil && !o.Ignored {
 			return err
 		}
 	}
 	if !n.ServesExports {
-		return fmt.Errorf("cluster %s does not serve ServiceExport; install the CRDs with --crds, or: kubectl apply --server-side -k deploy/crds", n.ID)
+		return fmt.Errorf("cluster %s does not serve ServiceExport; install the CRDs with --crds, or: %s", n.ID, shell.At(n.Flags, "kubectl apply --server-side -k deploy/crds"))
 	}
 	return nil
 }

@@ -20,9 +20,9 @@ func ranges(list ...string) []netip.Prefix {
 
 func TestRefuse(t *testing.T) {
 	home := Party{ID: "c1", UID: "u1", Origin: "context c1", Pods: ranges("10.1.0.0/16"), Services: ranges("10.96.0.0/16")}
-	c2 := Party{ID: "c2", UID: "u2", Origin: "Secret mcs-system/c2", Pods: ranges("10.2.0.0/16", "fd00:2::/48")}
+	c2 := Party{ID: "c2", UID: "u2", Origin: "Secret mcs-system/c2", Secret: "c2", Pods: ranges("10.2.0.0/16", "fd00:2::/48")}
 	newcomer := func(id, uid string, pods ...string) Newcomer {
-		n := Newcomer{ServesExports: true}
+		n := Newcomer{ServesExports: true, Look: " --context c1"}
 		n.ID, n.UID, n.Pods, n.Origin = id, types.UID(uid), ranges(pods...), "context x"
 		return n
 	}
@@ -48,9 +48,9 @@ func TestRefuse(t *testing.T) {
 		{"the same cluster again", newcomer("c2", "u2", "10.2.0.0/16"), ""},
 		{"a cluster that hides who it is, again", newcomer("c2", ""), ""},
 		{"no id (X4)", newcomer("C_2", "u3"), `cluster id "C_2": want one DNS label`},
-		{"another's id (X4)", newcomer("c2", "u3"), "cluster id c2 is that of another cluster (Secret mcs-system/c2); want another id, or mcsctl leave c2 first"},
+		{"another's id (X4)", newcomer("c2", "u3"), "cluster id c2 is that of another cluster (Secret mcs-system/c2); want another id, or to end that membership first: mcsctl leave c2 --context c1"},
 		{"the home's id", newcomer("c1", "u3"), "cluster id c1 is that of another cluster (context c1)"},
-		{"one cluster twice", newcomer("c4", "u2"), "member as c2 already"},
+		{"one cluster twice", newcomer("c4", "u2"), "member as c2 already (Secret mcs-system/c2); want each cluster once: another --from, or to end that membership first: mcsctl leave c2 --context c1"},
 		{"the home itself under another id", newcomer("c4", "u1"), "member as c1 already"},
 		{"the home itself, whose controller has it", newcomer("c5", "u5"), "this is the cluster that it would join (context c5), whose controller has it as its own, c5, without a registration"},
 		{"under another id", newcomer("c6", "u5"), "this is the cluster that it would join (context c5)"},

@@ -36,12 +36,15 @@ type Cluster struct {
 	ID string
 	// Origin says where the cluster was found, for people: "context c1", "Secret mcs-system/c2".
 	Origin string
-	// Context is the kubeconfig's context; empty for a cluster that a Secret registers.
-	Context string
+	// Context is the kubeconfig's context; empty for a cluster that a Secret registers, and in a pod. Kubeconfig is the file, where
+	// it is not the one that programs take by themselves.
+	Context, Kubeconfig string
 	// Provider and Consumer are its roles.
 	Provider, Consumer bool
 	// Limits are what its registration trusts it with; those that a controller has as flags are not known here.
 	Limits registration.Limits
+	// Registered says that a Secret registers the cluster, and only that is known of it.
+	Registered bool
 	// Home says that this is where the Secrets that register members, and the controller, are looked for.
 	Home bool
 	// Err says why the cluster can't be asked at all, such as a broken kubeconfig; the clients are nil then.
@@ -76,12 +79,26 @@ func (c *Cluster) Connect(cfg *rest.Config, timeout time.Duration) *Cluster {
 	return c
 }
 
-// Flags are the flags that make mcsctl look at this cluster, for advice: " --context c1", or "".
+// Flags are the flags that make mcsctl and kubectl act on this cluster, for advice: " --context c1", or "" in a pod. Of a cluster that a
+// Secret registers nobody here knows the context, so they name one to fill in: a command without would act on another cluster.
 func (c *Cluster) Flags() shell.Text {
-	if c.Context == "" {
+	switch {
+	case c.Registered:
+		return shell.Command(" --context CONTEXT-OF-%s", c.ID)
+	case c.Context == "":
 		return ""
 	}
-	return shell.Command(" --context %s", c.Context)
+	return contextFlags(c.Kubeconfig, c.Context)
+}
+
+func contextFlags(kubeconfig, context string) (flags shell.Text) {
+	if kubeconfig != "" {
+		flags = shell.Command(" --kubeconfig %s", kubeconfig)
+	}
+	if context != "" {
+		flags += shell.Command(" --context %s", context)
+	}
+	return flags
 }
 
 // MCS is the client of the MCS API in a version, one of [mcsapi.Versions], for writes.

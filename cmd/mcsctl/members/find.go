@@ -51,6 +51,30 @@ type Set struct {
 	Secrets    []corev1.Secret
 	SecretsErr error
 	Namespace  string
+	look       shell.Text
+}
+
+// DefaultNamespace is the one of the controller and of the Secrets that register members, unless a flag names another.
+const DefaultNamespace = "mcs-system"
+
+// Look are the flags that make mcsctl look at the same clusters, for advice.
+func (s *Set) Look() shell.Text { return s.look }
+
+// lookOf composes [Set.Look] of options, where home is the cluster that the command begins with, if it begins with one.
+func lookOf(o Options, home *Cluster) (flags shell.Text) {
+	switch {
+	case home != nil:
+		flags = home.Flags()
+	case len(o.Contexts) > 0:
+		flags = contextFlags(o.Kubeconfig, "") + shell.Command(" --contexts %s", strings.Join(o.Contexts, ","))
+	}
+	for _, c := range o.Clusters {
+		flags += shell.Command(" --cluster %s", c)
+	}
+	if o.Namespace != "" && o.Namespace != DefaultNamespace {
+		flags += shell.Command(" --namespace %s", o.Namespace)
+	}
+	return flags
 }
 
 // Home is the cluster that registrations and the controller are looked for in; nil where clusters were all given by flags.
@@ -63,12 +87,16 @@ func (s *Set) Home() *Cluster {
 	return nil
 }
 
-// Flags make mcsctl and kubectl act on the home; "" where no cluster is that.
+// Flags make mcsctl and kubectl act on the home. Where it is not known which cluster is that, they name a context to fill in.
 func (s *Set) Flags() shell.Text {
-	if home := s.Home(); home != nil {
+	home := s.Home()
+	switch {
+	case home != nil:
 		return home.Flags()
+	case len(s.Clusters) == 1:
+		return s.Clusters[0].Flags()
 	}
-	return ""
+	return " --context CONTEXT"
 }
 
 // ClusterSet is the name of the clusterset, as far as it is known.
@@ -94,6 +122,7 @@ func Find(ctx context.Context, o Options) (*Set, error) {
 	default:
 		return s, s.fromHome(ctx, o)
 	}
+	s.look = lookOf(o, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -108,11 +137,11 @@ func (s *Set) fromFlags(o Options) error {
 			return fmt.Errorf("--cluster: %w", err)
 		}
 		rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: f.Path}
-		cfg, _, err := configOf(rules, f.Context)
+		cfg, name, err := configOf(rules, f.Context)
 		if err != nil {
 			return fmt.Errorf("--cluster %s: %w", f, err)
 		}
-		c := &Cluster{ID: f.ID, Origin: "--cluster " + f.String(), Provider: true, Consumer: true}
+		c := &Cluster{ID: f.ID, Origin: "--cluster " + f.String(), Context: name, Kubeconfig: f.Path, Provider: true, Consumer: true}
 		s.Clusters = append(s.Clusters, c.Connect(cfg, o.Timeout))
 	}
 	return nil
@@ -128,7 +157,7 @@ func (s *Set) fromContexts(ctx context.Context, o Options) error {
 		if err != nil {
 			return fmt.Errorf("--contexts %s: %w", value, err)
 		}
-		c := (&Cluster{ID: id, Origin: "context " + name, Context: name, Provider: true, Consumer: true}).Connect(cfg, o.Timeout)
+		c := (&Cluster{ID: id, Origin: "context " + name, Context: name, Kubeconfig: o.Kubeconfig, Provider: true, Consumer: true}).Connect(cfg, o.Timeout)
 		if !explicit && c.Err == nil {
 			c.ID = cmp.Or(c.ownID(ctx, o.Namespace), c.property(ctx), name)
 		}
@@ -152,7 +181,11 @@ func One(o Options, context string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := (&Cluster{ID: name, Origin: "context " + name, Context: name, Provider: true, Consumer: true}).Connect(cfg, o.Timeout)
+	c := &Cluster{ID: name, Origin: "context " + name, Context: name, Kubeconfig: o.Kubeconfig, Provider: true, Consumer: true}
+	if name == inCluster {
+		c.Context = ""
+	}
+	c.Connect(cfg, o.Timeout)
 	return c, c.Err
 }
 
@@ -162,6 +195,7 @@ func (s *Set) fromHome(ctx context.Context, o Options) error {
 		return err
 	}
 	home.Home, home.Provider = true, true
+	s.look = lookOf(o, home)
 	var wg sync.WaitGroup
 	var ownUID types.UID
 	var property string
@@ -217,7 +251,7 @@ func (s *Set) registered(ctx context.Context, timeout time.Duration, home types.
 			if registration.ValidID(reg.ID) != nil {
 				reg.ID = s.Secrets[i].Name
 			}
-			c := &Cluster{ID: reg.ID, Origin: reg.Origin, Provider: reg.Provider, Consumer: reg.Consumer, Limits: reg.Limits, Err: reg.Err}
+			c := &Cluster{ID: reg.ID, Origin: reg.Origin, Registered: true, Provider: reg.Provider, Consumer: reg.Consumer, Limits: reg.Limits, Err: reg.Err}
 			out[i].cluster = c
 			if reg.Err == nil && reg.Config.Host == InHome {
 				out[i].uid = home
@@ -279,6 +313,9 @@ func (o Options) rules() *clientcmd.ClientConfigLoadingRules {
 	return rules
 }
 
+// inCluster is what a pod's own cluster is called where there is no kubeconfig.
+const inCluster = "in-cluster"
+
 // configOf returns the configuration of a context, the current one for "", and its name.
 func configOf(rules *clientcmd.ClientConfigLoadingRules, name string) (*rest.Config, string, error) {
 	raw, err := rules.Load()
@@ -292,7 +329,7 @@ func configOf(rules *clientcmd.ClientConfigLoadingRules, name string) (*rest.Con
 		if err != nil {
 			return nil, "", errors.New("no kubeconfig was found; want --kubeconfig FILE, or the variable KUBECONFIG")
 		}
-		return cfg, "in-cluster", nil
+		return cfg, inCluster, nil
 	case name == "":
 		return nil, "", fmt.Errorf("the kubeconfig has no current context; want --context, one of %s", names(raw))
 	case raw.Contexts[name] == nil:

@@ -68,14 +68,14 @@ func (w *Writer) Export(ctx context.Context) error {
 		return ready != nil && ready.Status == metav1.ConditionTrue, nil
 	})
 	if foreign && len(last) == 0 && errors.Is(err, errNotDone) {
-		w.Progress("no controller wrote its verdict here: one that only reads this cluster does not; %s, in a cluster that imports, shows it", w.explain())
+		w.Progress("no controller wrote its verdict here: one that only reads this cluster does not; in a cluster that imports: %s", shell.At(" --context CONTEXT", "mcsctl explain %s", w.Key))
 		return nil
 	}
 	return err
 }
 
 // explain is the command that says why it does not work.
-func (w *Writer) explain() shell.Text { return shell.Command("mcsctl explain %s", w.Key) }
+func (w *Writer) explain() shell.Text { return shell.At(w.Cluster.Flags(), "mcsctl explain %s", w.Key) }
 
 // patience is how long an export waits where the cluster has no controller of its own: those of other clusters may have the
 // right to write their verdict here, or not.

@@ -145,7 +145,7 @@ func (r *Request) plan(ctx context.Context) (func(string) string, error) {
 		r.Progress("the Corefile has what it needs already")
 		return nil, nil // somebody saw to it
 	case a.Works(), a.State == corefile.Claimed, a.State == corefile.Captured:
-		return nil, fmt.Errorf("%s; %s", finding.Describe(&before, r.Zone), cmp.Or(finding.Advice(&before, nil, r.Zone, r.Cluster.Flags()), "mcsctl dns --off takes the block for it out"))
+		return nil, fmt.Errorf("%s; %s", finding.Describe(&before, r.Zone), cmp.Or(finding.Advice(&before, nil, r.Zone, r.Cluster.Flags()), string("to remove the block for it: "+shell.At(r.Cluster.Flags(), "mcsctl dns --off"))))
 	case specific(a.Server, r.Zone):
 		return nil, fmt.Errorf("the Corefile of kube-system/coredns has a server block %s of its own; add there what it needs, or take it out", a.Server)
 	case r.edited(text):
@@ -188,7 +188,7 @@ func (r *Request) addresses(ctx context.Context) ([]string, error) {
 	s, err := r.Cluster.Kube.CoreV1().Services(r.Namespace).Get(ctx, own, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("%s has no Service %s/%s to forward to; install it first: %s", r.Cluster.Origin, r.Namespace, own,
-			shell.Command("kubectl apply -k deploy/coredns%s", r.Cluster.Flags()))
+			shell.At(r.Cluster.Flags(), "kubectl apply -k deploy/coredns"))
 	}
 	if err != nil {
 		return nil, err
@@ -219,7 +219,7 @@ func (r *Request) ready(ctx context.Context) error {
 	})
 	if wait.Interrupted(err) {
 		return fmt.Errorf("no pod of %s/%s is ready after %s, so nothing was changed: %s", r.Namespace, own, r.Wait,
-			shell.Command("kubectl describe pods -n %s%s", r.Namespace, r.Cluster.Flags()))
+			shell.At(r.Cluster.Flags(), "kubectl describe pods -n %s", r.Namespace))
 	}
 	return err
 }
@@ -288,7 +288,7 @@ func (r *Request) settled(ctx context.Context, answering bool) error {
 			want, members.Brief(last), shell.Command("nslookup -type=TXT dns-version.%s", r.Zone))
 	}
 	return fmt.Errorf("the Corefile is as it should be, but after %s not every pod of kube-system/coredns %s: %w; does it have the line reload? else %s",
-		r.Wait, want, last, shell.Command("kubectl rollout restart -n kube-system deployment/coredns%s", r.Cluster.Flags()))
+		r.Wait, want, last, shell.At(r.Cluster.Flags(), "kubectl rollout restart -n kube-system deployment/coredns"))
 }
 
 // answers says whether a reply about svc.<zone> is that of somebody who has the zone: the name exists there, and has no addresses.

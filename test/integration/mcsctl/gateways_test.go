@@ -126,6 +126,7 @@ func TestGateways_G3(t *testing.T) {
 	c1 := list[0]
 	namespace(t, "infra", c1)
 	namespace(t, "shop", c1)
+	namespace(t, system, c1) // for the controller's Leases
 	run(t, c1, true)
 	c1.service(t, "shop", "cart", "10.1.0.5")
 	c1.export(t, "shop", "cart")

@@ -25,7 +25,7 @@ func TestDNSCommand(t *testing.T) {
 	}
 	at().wants(t, 1, "has no ConfigMap kube-system/coredns")
 	c1.corefile(t, kubeadm)
-	at().wants(t, 1, "has no Service mcs-dns/coredns-multicluster to forward to; install it first: kubectl apply -k deploy/coredns --context c1")
+	at().wants(t, 1, "has no Service mcs-dns/coredns-multicluster to forward to; install it first: kubectl apply -k deploy/coredns --kubeconfig "+kubeconfig+" --context c1")
 	c1.ownDNS(t, "mcs-dns")
 	at("--wait", "500ms").wants(t, 1, "no pod of mcs-dns/coredns-multicluster is ready after 500ms, so nothing was changed")
 	if got := c1.corefileNow(t); got != kubeadm {
