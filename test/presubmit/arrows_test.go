@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"cmd/mcsctl/nameserver": {"cmd/mcsctl/corefile", "internal/"},
 	"cmd/mcsctl/finding":    {"cmd/mcsctl/corefile", "cmd/mcsctl/members", "cmd/mcsctl/nameserver", "cmd/mcsctl/screen", "internal/"},
 	"cmd/mcsctl/objects":    {"cmd/mcsctl/members", "internal/"},
-	"cmd/mcsctl/join":       {"cmd/mcsctl/members", "controller/registration", "deploy", "internal/"},
+	"cmd/mcsctl/join":       {"cmd/mcsctl/finding", "cmd/mcsctl/members", "controller/registration", "deploy", "internal/"},
 	"cmd/mcsctl/survey":     {"cmd/mcsctl/finding", "cmd/mcsctl/members", "cmd/mcsctl/nameserver", "cmd/mcsctl/screen", "internal/"},
 	"cmd/mcsctl/explain": {"cmd/mcsctl/corefile", "cmd/mcsctl/finding", "cmd/mcsctl/members", "cmd/mcsctl/nameserver", "cmd/mcsctl/screen",
 		"controller/keep", "controller/registration", "controller/merge", "controller/plan", "controller/rules", "internal/"},

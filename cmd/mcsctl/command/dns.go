@@ -20,7 +20,8 @@ func (a *app) dns() *cobra.Command {
 		Long: `dns adds one server block to the Corefile of the CoreDNS that the cluster of --context has (ConfigMap kube-system/coredns),
 which forwards the zone of the clusterset to the CoreDNS of deploy/coredns, and waits until every pod answers. Nothing else
 in the Corefile changes, and it is only written once there is a ready pod to forward to, or at once with --wait 0. --off
-takes the block out again, and waits until no pod answers for the zone: then our CoreDNS can be deleted.
+takes the block out again, and waits until no pod answers for the zone: then our CoreDNS can be deleted. It waits also where the
+block is gone already.
 
 A block that somebody changed by hand stays as it is, unless --overwrite is given.
 
@@ -54,7 +55,7 @@ cluster's own CoreDNS, there is nothing to do.`,
 				if err := r.Off(cmd.Context()); err != nil {
 					return problem{err}
 				}
-				return a.done("%s forwards %s no more", r.Cluster.Origin, a.zone)
+				return a.done("%s no longer forwards %s", r.Cluster.Origin, a.zone)
 			}
 			if err := r.On(cmd.Context()); err != nil {
 				return problem{err}

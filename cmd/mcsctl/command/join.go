@@ -164,30 +164,37 @@ func (a *app) leave() *cobra.Command {
 		Use:   "leave ID",
 		Short: "End the membership of a cluster",
 		Long: `leave deletes the Secret in the cluster of --context that registers the member. The controller then takes everything out of
-the other clusters that came from there. With --from it also deletes the identity in the cluster that leaves; don't do
-that where other clusters use the same identity.`,
+the other clusters that came from there; where no controller runs any longer, leave says what stays. With --from it also deletes
+the identity in the cluster that leaves, even if the registration is gone already; don't do that where other clusters use the
+same identity.`,
 		Example: `  mcsctl leave c2 --context c1
   mcsctl leave c2 --context c1 --from c2`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var c *members.Cluster // that leaves
+			if from.given() {
+				var err error
+				if c, err = from.cluster(a.members); err != nil {
+					return err
+				}
+			}
 			set, err := a.home(cmd.Context())
-			if err != nil {
+			switch {
+			case err != nil && c != nil:
+				return fmt.Errorf("%w; if that cluster is gone, delete the identity that %s left in %s: %s", err, args[0], c.Origin, join.DeleteIdentity(c, a.members.Namespace))
+			case err != nil:
 				return err
 			}
 			a.cleanup.Store(int64(join.Unmarking))
-			if err := join.Leave(cmd.Context(), set, args[0], a.screen.Progress); err != nil {
+			if err := join.Leave(cmd.Context(), set, args[0], c, a.screen.Progress); err != nil {
 				return problem{err}
 			}
-			if from.given() {
-				c, err := from.cluster(a.members)
-				if err != nil {
-					return err
-				}
+			if c != nil {
 				if err := join.RemoveIdentity(cmd.Context(), c, a.members.Namespace, a.screen.Progress); err != nil {
 					return problem{err}
 				}
 			}
-			return a.done("%s is no member any more", args[0])
+			return a.done("%s is no longer a member", args[0])
 		},
 	}
 	from.flags(cmd, "that leaves, whose identity is to go, too")

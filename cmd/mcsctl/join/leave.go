@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -19,8 +20,9 @@ import (
 )
 
 // Leave ends a membership: it deletes the Secrets that register id at home, whereupon the controller takes out all that came
-// from there. With progress it says what it did.
-func Leave(ctx context.Context, set *members.Set, id string, progress func(string, ...any)) error {
+// from there. With progress it says what it did, and what stays because no controller runs any longer. Where no Secret registers id,
+// that is an error, unless from says that the cluster itself is known: then only its identity may be left.
+func Leave(ctx context.Context, set *members.Set, id string, from *members.Cluster, progress func(string, ...any)) error {
 	if set.SecretsErr != nil {
 		return set.SecretsErr
 	}
@@ -44,8 +46,58 @@ func Leave(ctx context.Context, set *members.Set, id string, progress func(strin
 		for i := range set.Secrets {
 			ids = append(ids, set.Secrets[i].Labels[registration.LabelMember])
 		}
-		return fmt.Errorf("no Secret in namespace %s of %s registers a member %s; registered are %s", set.Namespace, home.Origin, id, orNone(ids))
+		err := fmt.Errorf("no Secret in namespace %s of %s registers a member %s; registered members: %s", set.Namespace, home.Origin, id, orNone(ids))
+		if from == nil {
+			return fmt.Errorf("%w; to delete the identity that it may have left behind, add --from", err)
+		}
+		if as := registeredAs(ctx, set, from); as != "" {
+			return fmt.Errorf("%w; %s is registered as %s: %s", err, from.Origin, as, shell.At(set.Look(), "mcsctl leave %s", as)+fromFlags(set, from))
+		}
+		progress("%s: %s is not registered (any longer); registered members: %s", home.Origin, id, orNone(ids))
 	}
+	return leftBehind(ctx, set, id, progress)
+}
+
+// fromFlags name the cluster that leaves.
+func fromFlags(set *members.Set, from *members.Cluster) shell.Text {
+	flags := shell.Command(" --from %s", from.Context)
+	if from.Kubeconfig != "" && from.Kubeconfig != set.Home().Kubeconfig {
+		flags += shell.Command(" --from-kubeconfig %s", from.Kubeconfig)
+	}
+	return flags
+}
+
+// registeredAs is the id under which a cluster is registered, "" if it is not, or nobody can tell.
+func registeredAs(ctx context.Context, set *members.Set, c *members.Cluster) string {
+	uid, err := c.UID(ctx)
+	if err != nil || uid == "" {
+		return ""
+	}
+	for _, m := range set.Clusters {
+		if m.Err != nil || !m.Registered {
+			continue
+		}
+		if is, err := m.UID(ctx); err == nil && is == uid {
+			return m.ID
+		}
+	}
+	return ""
+}
+
+// leftBehind reports what came from a member that left, where no controller runs that would delete it.
+func leftBehind(ctx context.Context, set *members.Set, id string, progress func(string, ...any)) error {
+	home := set.Home()
+	controller := finding.Controller{Deployed: set.Controller, Leases: set.Leases(ctx), Registered: 1, Namespace: set.Namespace, Flags: set.Flags(), Now: time.Now()}
+	steps := controller.Runs()
+	if steps[len(steps)-1].Verdict != finding.Wrong {
+		return nil
+	}
+	list, err := home.Slices(ctx, metav1.NamespaceAll, mcsapi.LabelSourceCluster, id)
+	if err != nil || len(list) == 0 {
+		return nil // what can't be read here is not this cluster's to delete
+	}
+	progress("warning: no controller runs, so what %s exported stays in %s (EndpointSlices: %d) until one does; to delete it without one, with the imports of all other members: %s",
+		id, home.Origin, len(list), shell.Text(mcsapi.DeleteImported(set.ClusterSet()))+home.Flags())
 	return nil
 }
 
@@ -97,17 +149,31 @@ func mark(ctx context.Context, home *members.Cluster, s *corev1.Secret, value an
 	return err
 }
 
+// DeleteIdentity is the command that does what [RemoveIdentity] does.
+func DeleteIdentity(c *members.Cluster, namespace string) shell.Text {
+	objects := shell.Text("")
+	for _, name := range identityBindings {
+		objects += shell.Command(" clusterrolebinding/%s", name)
+	}
+	return shell.At(objects+shell.Command(" rolebinding/%s secret/%s serviceaccount/%s", leasesBinding, tokenSecret, account)+c.Flags(),
+		"kubectl delete --ignore-not-found -n %s", namespace)
+}
+
+// identityBindings are the ClusterRoleBindings of the identity.
+var identityBindings = []string{"multicluster:provider-read", "multicluster:provider-export-status", "multicluster:provider:consumer"}
+
 // RemoveIdentity deletes, in a cluster that left, what [Request.Do] made there, but for the namespace and the roles, which
 // others may use.
 func RemoveIdentity(ctx context.Context, c *members.Cluster, namespace string, progress func(string, ...any)) error {
-	none := metav1.DeleteOptions{}
+	none, some := metav1.DeleteOptions{}, false
 	remove := func(what string, err error) error {
 		if err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("deleting %s in %s: %w", what, c.Origin, err)
+			return fmt.Errorf("deleting %s in %s: %s; the identity, or a part of it, is still there; to delete it: %s", what, c.Origin, members.Brief(err), DeleteIdentity(c, namespace))
 		}
+		some = some || err == nil
 		return nil
 	}
-	for _, name := range []string{"multicluster:provider-read", "multicluster:provider-export-status", "multicluster:provider:consumer"} {
+	for _, name := range identityBindings {
 		if err := remove("ClusterRoleBinding "+name, c.Kube.RbacV1().ClusterRoleBindings().Delete(ctx, name, none)); err != nil {
 			return err
 		}
@@ -120,6 +186,10 @@ func RemoveIdentity(ctx context.Context, c *members.Cluster, namespace string, p
 	}
 	if err := remove("ServiceAccount "+account, c.Kube.CoreV1().ServiceAccounts(namespace).Delete(ctx, account, none)); err != nil {
 		return err
+	}
+	if !some {
+		progress("%s: there is no identity %s/%s (any longer)", c.Origin, namespace, account)
+		return nil
 	}
 	progress("%s: deleted the identity %s/%s and its bindings", c.Origin, namespace, account)
 	return nil

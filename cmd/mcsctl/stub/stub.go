@@ -80,11 +80,12 @@ func (r *Request) On(ctx context.Context) error {
 // Off takes the block out again, and waits until no pod of the stock CoreDNS answers for the zone.
 func (r *Request) Off(ctx context.Context) error {
 	found, kept, served := false, false, false
+	still := nameserver.Server{Role: nameserver.Stock, Namespace: metav1.NamespaceSystem, Name: configMap}
 	err := r.write(ctx, func(text string) string {
 		without := ""
 		without, found = corefile.WithoutStub(text, r.Zone)
-		after := corefile.Of(without, r.Zone)
-		served = after.Works()
+		still.Answer = corefile.Of(without, r.Zone)
+		served = still.Answer.Works()
 		if kept = r.edited(text); kept {
 			return text
 		}
@@ -95,10 +96,11 @@ func (r *Request) Off(ctx context.Context) error {
 		return err
 	case kept:
 		return fmt.Errorf("%s, so nothing was changed; --off --overwrite takes it out", r.changed())
-	case !found:
-		return fmt.Errorf("the Corefile of kube-system/coredns has no block for %s that mcsctl dns made; nothing was changed", r.Zone)
 	case served: // by the stock CoreDNS itself, whether it forwards or not
+		r.Progress("the Corefile of kube-system/coredns has the zone without a block of mcsctl dns: %s", finding.Describe(&still, r.Zone))
 		return nil
+	case !found: // pods may still serve what an earlier run took out
+		r.Progress("the Corefile of kube-system/coredns has no block for %s that mcsctl dns made; nothing was changed", r.Zone)
 	}
 	return r.settled(ctx, false)
 }
@@ -255,9 +257,9 @@ func (r *Request) settled(ctx context.Context, answering bool) error {
 	if r.Wait == 0 {
 		return nil
 	}
-	want := "answers"
+	want, otherwise := "answers", "not every pod of kube-system/coredns answers"
 	if !answering {
-		want = "no longer answers"
+		want, otherwise = "no longer answers", "a pod of kube-system/coredns still answers"
 	}
 	r.Progress("waiting until every pod of kube-system/coredns has reloaded and %s; that may take two minutes", want)
 	var last error
@@ -287,8 +289,8 @@ func (r *Request) settled(ctx context.Context, answering bool) error {
 		return fmt.Errorf("the Corefile is as it should be, but whether every pod %s could not be asked: %s; a pod finds out with: %s, and with --wait 0 nobody asks",
 			want, members.Brief(last), shell.Command("nslookup -type=TXT dns-version.%s", r.Zone))
 	}
-	return fmt.Errorf("the Corefile is as it should be, but after %s not every pod of kube-system/coredns %s: %w; does it have the line reload? else %s",
-		r.Wait, want, last, shell.At(r.Cluster.Flags(), "kubectl rollout restart -n kube-system deployment/coredns"))
+	return fmt.Errorf("the Corefile is as it should be, but after %s %s: %w; does it have the line reload? otherwise: %s",
+		r.Wait, otherwise, last, shell.At(r.Cluster.Flags(), "kubectl rollout restart -n kube-system deployment/coredns"))
 }
 
 // answers says whether a reply about svc.<zone> is that of somebody who has the zone: the name exists there, and has no addresses.

@@ -138,7 +138,10 @@ func TestDNSIsAnswered_X8(t *testing.T) {
 	at("--wait", "20s").wants(t, 1, "not every pod of kube-system/coredns answers: pod coredns-1")
 	ends(stock).wants(t, 0, "is set up to answer for clusterset.local")
 	at().wants(t, 0, "has what it needs already")
-	ends(stock, "--off").wants(t, 0, "forwards clusterset.local no more")
+	at("--off", "--wait", "2s").wants(t, 1, "after 2s a pod of kube-system/coredns still answers: pod coredns-1 says NOERROR of svc.clusterset.local")
+	again := ends(stock, "--off") // the block is gone, but the pod still serves it
+	again.wants(t, 0, "has no block for clusterset.local that mcsctl dns made; nothing was changed")
+	again.wants(t, 0, "context c1 no longer forwards clusterset.local")
 	at("--wait", "20s").wants(t, 1, "not every pod of kube-system/coredns answers: pod coredns-1")
 }
 
@@ -184,7 +187,7 @@ func TestDNSKeepsEdits_X5(t *testing.T) {
 		t.Errorf("with --overwrite the Corefile is\n%s", got)
 	}
 	c1.corefile(t, mended)
-	at("--off", "--overwrite").wants(t, 0, "no more")
+	at("--off", "--overwrite").wants(t, 0, "no longer forwards")
 	if got := c1.corefileNow(t); got != kubeadm {
 		t.Errorf("with --off --overwrite the Corefile is\n%s", got)
 	}

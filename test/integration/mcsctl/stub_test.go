@@ -43,7 +43,8 @@ func TestDNSCommand(t *testing.T) {
 	if got := c1.corefileNow(t); got != kubeadm {
 		t.Errorf("with --off the Corefile is\n%s", got)
 	}
-	at("--off").wants(t, 1, "nothing was changed")
+	at("--off", "--wait", "0").wants(t, 0, "nothing was changed")
+	at("--off", "--wait", "1s").wants(t, 1, "whether every pod no longer answers could not be asked")
 
 	for text, want := range map[string]string{
 		strings.Replace(kubeadm, "cluster.local", "cluster.local clusterset.local", 1): "the directive kubernetes of kube-system/coredns claims clusterset.local",
@@ -58,6 +59,7 @@ func TestDNSCommand(t *testing.T) {
 	served := strings.Replace(kubeadm, "    errors", "    errors\n    multicluster clusterset.local", 1)
 	c1.corefile(t, served)
 	at("--wait", "0").wants(t, 0, "has what it needs already")
+	at("--off").wants(t, 0, "has the zone without a block of mcsctl dns: kube-system/coredns answers for clusterset.local")
 }
 
 // TestDNSNamespace: a CoreDNS of ours in the controller's namespace, as the chart has it, and as earlier versions of
