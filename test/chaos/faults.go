@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/link"
 )
 
@@ -99,7 +100,7 @@ func killDNS(ctx context.Context, h hurt) error {
 	if _, err := h.victim.ReadyPods(ctx, "kube-system", selector, 1); err != nil {
 		return err
 	}
-	return clusterset.Await(ctx, func(ctx context.Context) error { return resolves(ctx, h.victim) })
+	return kit.Await(ctx, func(ctx context.Context) error { return resolves(ctx, h.victim) })
 }
 
 // replacePod deletes a pod, which serves on while it terminates, and waits until kube-proxy leads nobody there any longer.

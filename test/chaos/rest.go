@@ -13,6 +13,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // compareWithFresh holds that a controller that begins with nothing makes what the one at rest has made.
@@ -29,14 +30,14 @@ func (w *world) compareWithFresh(ctx context.Context) error {
 		if _, err := c.Kubectl(ctx, nil, "delete", "serviceimports", "--all", "-n", namespace); err != nil {
 			return err
 		}
-		if err := clusterset.AwaitFor(ctx, 3*time.Minute, func(ctx context.Context) error { return emptied(ctx, c) }); err != nil {
+		if err := kit.AwaitFor(ctx, 3*time.Minute, func(ctx context.Context) error { return emptied(ctx, c) }); err != nil {
 			return err
 		}
 	}
 	if err := w.startController(); err != nil {
 		return err
 	}
-	return clusterset.Await(ctx, func(ctx context.Context) error {
+	return kit.Await(ctx, func(ctx context.Context) error {
 		for _, c := range w.Clusters {
 			fresh, err := holdings(ctx, c)
 			if err != nil {

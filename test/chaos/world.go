@@ -16,6 +16,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/link"
 	"github.com/clusterset/multicluster/test/node"
 	"github.com/clusterset/multicluster/test/programs"
@@ -158,7 +159,7 @@ func (w *world) controllerLog() string {
 
 // settle waits until every cluster holds exactly the ready pods of the exporters, its kube-proxy leads there, and its DNS answers.
 func (w *world) settle(ctx context.Context) error {
-	return clusterset.Await(ctx, func(ctx context.Context) error {
+	return kit.Await(ctx, func(ctx context.Context) error {
 		ips, err := w.readyPods(ctx)
 		if err != nil {
 			return err
@@ -225,7 +226,7 @@ func imported(ctx context.Context, c *clusterset.Cluster, source string) ([]stri
 
 // awaitImported waits until the given clusters hold count endpoints of a source.
 func (w *world) awaitImported(ctx context.Context, clusters []*clusterset.Cluster, source string, count int) error {
-	return clusterset.Await(ctx, func(ctx context.Context) error {
+	return kit.Await(ctx, func(ctx context.Context) error {
 		for _, c := range clusters {
 			ips, err := imported(ctx, c, source)
 			if err != nil {

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/node"
 	"github.com/clusterset/multicluster/test/programs"
 )
@@ -130,9 +131,9 @@ func (c *Cluster) tryLoopbackDNS(ctx context.Context) error {
 		return err
 	}
 	c.DNS = port
-	err = Await(ctx, func(ctx context.Context) error {
+	err = kit.Await(ctx, func(ctx context.Context) error {
 		if err := c.dns.Err(); err != nil {
-			return errors.Join(ErrHopeless, err)
+			return errors.Join(kit.ErrHopeless, err)
 		}
 		reply, err := c.Ask(ctx, "clusterset.local.", dns.TypeSOA)
 		if err != nil {

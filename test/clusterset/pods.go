@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/node"
 	"github.com/clusterset/multicluster/test/node/agent"
 	"github.com/clusterset/multicluster/test/node/webdemo"
@@ -20,7 +21,7 @@ import (
 // and returns them by name.
 func (c *Cluster) ReadyPods(ctx context.Context, namespace, selector string, count int) ([]*corev1.Pod, error) {
 	var pods []*corev1.Pod
-	err := Await(ctx, func(ctx context.Context) error {
+	err := kit.Await(ctx, func(ctx context.Context) error {
 		list, err := c.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/node"
 )
 
@@ -18,7 +19,7 @@ const EveryPort int32 = 0
 
 // AwaitRules waits until [Cluster.CheckRules] returns nil.
 func (c *Cluster) AwaitRules(ctx context.Context, namespace, service string, port int32, ips []netip.Addr) error {
-	return Await(ctx, func(ctx context.Context) error { return c.CheckRules(ctx, namespace, service, port, ips) })
+	return kit.Await(ctx, func(ctx context.Context) error { return c.CheckRules(ctx, namespace, service, port, ips) })
 }
 
 // CheckRules returns nil if the kernel of the cluster's node leads connections to a port of a Service, at each of its

@@ -12,7 +12,7 @@ import (
 	"github.com/miekg/dns"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/node/webdemo"
 )
 
@@ -22,7 +22,7 @@ const exportingEnv = "cluster1-beijing"
 // firstAnswer waits for the import to work and notes how long that took. The name is not asked before the import has its
 // address: "no such name" would be cached.
 func (s *story) firstAnswer(ctx context.Context) error {
-	err := clusterset.Await(ctx, func(ctx context.Context) error {
+	err := kit.Await(ctx, func(ctx context.Context) error {
 		object, err := s.consumer.ServiceImport(ctx, "provider-ns", "service1")
 		if err == nil && len(object.Spec.IPs) == 0 {
 			err = errors.New("the ServiceImport has no address")
@@ -32,7 +32,7 @@ func (s *story) firstAnswer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = clusterset.Await(ctx, func(ctx context.Context) error { // kube-proxy may need a moment more
+	err = kit.Await(ctx, func(ctx context.Context) error { // kube-proxy may need a moment more
 		_, err := s.try(ctx, "service1.provider-ns.svc.clusterset.local")
 		return err
 	})
@@ -40,7 +40,7 @@ func (s *story) firstAnswer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return clusterset.Await(ctx, func(ctx context.Context) error { // and so may who answers for cluster.local
+	return kit.Await(ctx, func(ctx context.Context) error { // and so may who answers for cluster.local
 		_, err := s.try(ctx, "amcs-service1.provider-ns")
 		return err
 	})

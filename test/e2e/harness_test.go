@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestOneCluster holds what the other tests rely on: a cluster of the harness behaves as a cluster does, without any
@@ -111,9 +112,9 @@ spec:
 `
 
 func (h *harness) families(t *testing.T) {
-	pods := must[[]*corev1.Pod](t)(h.c.ReadyPods(t.Context(), "default", "app=web", 2))
+	pods := kit.Got[[]*corev1.Pod](t)(h.c.ReadyPods(t.Context(), "default", "app=web", 2))
 	routed(t, h.c, "default", "web", pods...)
-	eventually(t, func(ctx context.Context) error { // DNS may need a moment more
+	kit.MustAwait(t, func(ctx context.Context) error { // DNS may need a moment more
 		_, err4 := h.shell.Curl(ctx, "web", "-4")
 		_, err6 := h.shell.Curl(ctx, "web", "-6")
 		return errors.Join(err4, err6)
@@ -131,9 +132,9 @@ func (h *harness) families(t *testing.T) {
 }
 
 func (h *harness) udp(t *testing.T) {
-	must[[]*corev1.Pod](t)(h.c.ReadyPods(t.Context(), "default", "app=udp", 1))
+	kit.Got[[]*corev1.Pod](t)(h.c.ReadyPods(t.Context(), "default", "app=udp", 1))
 	ip := clusterIPs(t, h.c, "default", "udp")[0]
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		out, err := h.shell.Run(ctx, "bash", "-c", fmt.Sprintf(`exec 3<>/dev/udp/%s/53; echo >&3; timeout 1 dd bs=1500 count=1 status=none <&3`, ip))
 		if err == nil && !strings.Contains(out, "pod=udp ") {
 			err = fmt.Errorf("answered %q", out)
@@ -143,12 +144,12 @@ func (h *harness) udp(t *testing.T) {
 }
 
 func (h *harness) statefulSet(t *testing.T) {
-	must[[]*corev1.Pod](t)(h.c.ReadyPods(t.Context(), "default", "app=set", 2))
+	kit.Got[[]*corev1.Pod](t)(h.c.ReadyPods(t.Context(), "default", "app=set", 2))
 	for _, name := range []string{"set-0", "set-1"} {
-		if got := must[string](t)(h.shellIn(t, name).Run(t.Context(), "hostname")); got != name+"\n" {
+		if got := kit.Got[string](t)(h.shellIn(t, name).Run(t.Context(), "hostname")); got != name+"\n" {
 			t.Errorf("the host name of %s is %q", name, got)
 		}
-		eventually(t, func(ctx context.Context) error {
+		kit.MustAwait(t, func(ctx context.Context) error {
 			answer, err := h.shell.Curl(ctx, name+".set.default.svc.cluster.local:8080")
 			if err == nil && (answer.Pod != name || answer.Cluster != "set") {
 				err = fmt.Errorf("%s.set is answered by %s", name, answer)
@@ -160,7 +161,7 @@ func (h *harness) statefulSet(t *testing.T) {
 
 func (h *harness) shellIn(t *testing.T, pod string) *clusterset.Shell {
 	t.Helper()
-	return must[*clusterset.Shell](t)(h.c.Shell("default", pod))
+	return kit.Got[*clusterset.Shell](t)(h.c.Shell("default", pod))
 }
 
 // apiServer: Service default/kubernetes leads to the API server, which knows the pod by its service account.
@@ -170,10 +171,10 @@ func (h *harness) apiServer(t *testing.T) {
 	if err := h.c.AwaitRules(t.Context(), "default", "kubernetes", clusterset.EveryPort, h.c.Addresses.Node); err != nil {
 		t.Fatal(err)
 	}
-	if got := must[string](t)(h.shell.Run(t.Context(), "sh", "-c", script, "sh", "readyz")); got != "ok" {
+	if got := kit.Got[string](t)(h.shell.Run(t.Context(), "sh", "-c", script, "sh", "readyz")); got != "ok" {
 		t.Errorf("readyz says %q", got)
 	}
-	got := must[string](t)(h.shell.Run(t.Context(), "sh", "-c", script, "sh", "api/v1/namespaces/default/pods"))
+	got := kit.Got[string](t)(h.shell.Run(t.Context(), "sh", "-c", script, "sh", "api/v1/namespaces/default/pods"))
 	if !strings.Contains(got, "system:serviceaccount:default:default") || !strings.Contains(got, "forbidden") {
 		t.Errorf("listing pods gives %q, not a refusal by RBAC", got)
 	}
@@ -185,7 +186,7 @@ func (h *harness) restart(t *testing.T) {
 	if err := syscall.Kill(before.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		pod, err := h.c.Client.CoreV1().Pods("default").Get(ctx, "udp", metav1.GetOptions{})
 		if err == nil && (pod.Status.ContainerStatuses[0].RestartCount != 1 || !pod.Status.ContainerStatuses[0].Ready) {
 			err = fmt.Errorf("the container's status is %+v", pod.Status.ContainerStatuses[0])
@@ -214,12 +215,12 @@ func (h *harness) endpoint(ctx context.Context, pod string) (*discoveryv1.Endpoi
 }
 
 func (h *harness) readiness(t *testing.T) {
-	pod := must[[]*corev1.Pod](t)(h.c.ReadyPods(t.Context(), "default", "app=web", 2))[0].Name
+	pod := kit.Got[[]*corev1.Pod](t)(h.c.ReadyPods(t.Context(), "default", "app=web", 2))[0].Name
 	for _, ready := range []bool{false, true} {
 		if err := h.c.SetReady(t.Context(), "default", pod, ready); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, func(ctx context.Context) error {
+		kit.MustAwait(t, func(ctx context.Context) error {
 			endpoint, err := h.endpoint(ctx, pod)
 			if err == nil && *endpoint.Conditions.Ready != ready {
 				err = fmt.Errorf("the endpoint's readiness is %v", !ready)
@@ -230,9 +231,9 @@ func (h *harness) readiness(t *testing.T) {
 }
 
 func (h *harness) terminating(t *testing.T) {
-	pod := must[[]*corev1.Pod](t)(h.c.ReadyPods(t.Context(), "default", "app=web", 2))[0]
+	pod := kit.Got[[]*corev1.Pod](t)(h.c.ReadyPods(t.Context(), "default", "app=web", 2))[0]
 	kubectl(t, h.c, "delete", "pod", pod.Name, "--wait=false")
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		endpoint, err := h.endpoint(ctx, pod.Name)
 		if err == nil && (*endpoint.Conditions.Ready || !*endpoint.Conditions.Serving || !*endpoint.Conditions.Terminating) {
 			err = fmt.Errorf("the endpoint's conditions are %+v", endpoint.Conditions)
@@ -245,7 +246,7 @@ func (h *harness) terminating(t *testing.T) {
 	}
 	kubectl(t, h.c, "delete", "pod", pod.Name, "--force", "--grace-period=0")
 	if _, err := h.shell.Curl(t.Context(), pod.Status.PodIP+":9000"); err == nil {
-		eventually(t, func(ctx context.Context) error { // the agent hears of it a moment later
+		kit.MustAwait(t, func(ctx context.Context) error { // the agent hears of it a moment later
 			if _, err := h.shell.Curl(ctx, pod.Status.PodIP+":9000"); err == nil {
 				return errors.New("a pod deleted by force still answers")
 			}
@@ -266,7 +267,7 @@ func (h *harness) refusals(t *testing.T) {
 	}
 	for name, test := range tests {
 		apply(t, h.c, pod(name, test.spec))
-		eventually(t, func(ctx context.Context) error {
+		kit.MustAwait(t, func(ctx context.Context) error {
 			pod, err := h.c.Client.CoreV1().Pods("default").Get(ctx, name, metav1.GetOptions{})
 			if err != nil {
 				return err

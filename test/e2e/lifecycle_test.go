@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestLifecycle changes exported Services in one cluster while a client in another uses them.
@@ -24,7 +25,7 @@ func TestLifecycle(t *testing.T) {
 	apply(t, l.b, []byte(onlyClient))
 	l.client = shell(t, l.b, "shop", "app=client")
 	for _, version := range []string{"v1", "v2"} {
-		l.pods[version] = must[[]*corev1.Pod](t)(l.a.ReadyPods(t.Context(), "shop", "version="+version, 1))[0]
+		l.pods[version] = kit.Got[[]*corev1.Pod](t)(l.a.ReadyPods(t.Context(), "shop", "version="+version, 1))[0]
 	}
 	for _, test := range []struct {
 		name string
@@ -86,7 +87,7 @@ func (l *lifecycle) await(t *testing.T, name string, versions ...string) {
 		pods = append(pods, l.pods[version])
 	}
 	routedPort(t, l.b, "shop", "amcs-"+name, 80, pods...)
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		_, err := l.client.Curl(ctx, name+zone)
 		return err
 	})
@@ -109,12 +110,12 @@ func (l *lifecycle) editPorts(t *testing.T) {
 	// true before the change must not be taken for its end.
 	routedPort(t, l.b, "shop", "amcs-edited", 9000, l.pods["v1"], l.pods["v2"])
 	l.await(t, "edited", "v1", "v2")
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		_, err := l.client.Curl(ctx, "edited"+zone+":9000")
 		return err
 	})
 	kubectl(t, l.a, "patch", "service", "edited", "-n", "shop", "--type=json", "-p", `[{"op":"remove","path":"/spec/ports/1"}]`)
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		if answer, err := l.client.Curl(ctx, "edited"+zone+":9000", "--max-time", "1"); err == nil {
 			return fmt.Errorf("%s still answers on a port that is gone", answer)
 		}
@@ -153,7 +154,7 @@ func (l *lifecycle) traffic(t *testing.T, url string) (stop func()) {
 
 func (l *lifecycle) udp(t *testing.T) {
 	apply(t, l.a, exported("udp", `ports: [{name: echo, port: 53, protocol: UDP, targetPort: echo}]`))
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		out, err := l.client.Run(ctx, "bash", "-c",
 			`ip=$(getent ahostsv4 udp`+zone+` | head -1 | cut -d" " -f1) && exec 3<>/dev/udp/$ip/53 && echo >&3 && timeout 1 dd bs=1500 count=1 status=none <&3`)
 		if err == nil && !strings.Contains(out, "pod=v2 ") {
@@ -208,7 +209,7 @@ func (l *lifecycle) publishNotReady(t *testing.T) {
 // awaitAddresses waits until a name has count IPv4 addresses, and returns them.
 func (l *lifecycle) awaitAddresses(t *testing.T, name string, count int) (ips []netip.Addr) {
 	t.Helper()
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		var err error
 		if ips, err = addresses(ctx, l.b, name+zone); err == nil && len(ips) != count {
 			err = fmt.Errorf("%s has the addresses %v, want %d", name, ips, count)
@@ -230,7 +231,7 @@ func (l *lifecycle) headless(t *testing.T) {
 			t.Errorf("headless, the name has the old ClusterIP %s still", ip)
 		}
 	}
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		_, err := l.client.Curl(ctx, "flip"+zone+":9000")
 		return err
 	})

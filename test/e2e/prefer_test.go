@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestPreference_P3: clients of three clusters, each with a preference of its own, count which cluster's pods answer them,
@@ -25,7 +26,7 @@ func TestPreference_P3(t *testing.T) {
 	}
 	for _, c := range s.Clusters {
 		f.clients[c.Name] = shell(t, c, "shop", "app=client")
-		f.pods[c.Name] = must[[]*corev1.Pod](t)(c.ReadyPods(t.Context(), "shop", "app=web", 2))
+		f.pods[c.Name] = kit.Got[[]*corev1.Pod](t)(c.ReadyPods(t.Context(), "shop", "app=web", 2))
 		f.awaitImport(t, c, "web")
 	}
 	f.converge(t, "c", "web", 80, of(f.pods, "a", "b", "c")...)
@@ -53,7 +54,7 @@ func (f *three) preferHeadless(t *testing.T) {
 	pods := map[string][]*corev1.Pod{}
 	for _, c := range []*clusterset.Cluster{f.a, f.b} {
 		apply(t, c, []byte(statefulSet))
-		pods[c.Name] = must[[]*corev1.Pod](t)(c.ReadyPods(t.Context(), "shop", "app=db", 2))
+		pods[c.Name] = kit.Got[[]*corev1.Pod](t)(c.ReadyPods(t.Context(), "shop", "app=db", 2))
 	}
 	f.awaitImport(t, f.c, "db")
 	db := named{"db", 8080, func(t *testing.T, _ string, want []*corev1.Pod) { resolved(t, f.c, "db"+zone, want...) }}
@@ -93,7 +94,7 @@ func (f *three) served(t *testing.T, when string, called named, pods map[string]
 			continue
 		}
 		on := map[string]int{}
-		eventually(t, func(context.Context) error {
+		kit.MustAwait(t, func(context.Context) error {
 			now := byCluster(answers(t, f.clients[from], 20, url))
 			for cluster, n := range now {
 				on[cluster] += n

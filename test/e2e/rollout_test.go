@@ -19,6 +19,7 @@ import (
 
 	"github.com/clusterset/multicluster/docs"
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/programs"
 )
 
@@ -49,7 +50,7 @@ func TestRollout_D18(t *testing.T) {
 	}
 	pluginInOwnCoreDNS(t, s, c1)
 	stubToOurs(t, s, c2)
-	pods := must[[]*corev1.Pod](t)(provider.ReadyPods(t.Context(), "shop", "app=db", 3))
+	pods := kit.Got[[]*corev1.Pod](t)(provider.ReadyPods(t.Context(), "shop", "app=db", 3))
 	for _, c := range []*clusterset.Cluster{c1, c2} {
 		resolved(t, c, "db"+zone, pods...)
 	}
@@ -60,7 +61,7 @@ func TestRollout_D18(t *testing.T) {
 	kubectl(t, provider, "rollout", "restart", "statefulset/db", "-n", "shop")
 	kubectl(t, provider, "rollout", "status", "statefulset/db", "-n", "shop", "--timeout=2m")
 	made := inC1.requests() + afterwards
-	eventually(t, func(context.Context) error {
+	kit.MustAwait(t, func(context.Context) error {
 		if n := inC1.requests(); n < made {
 			return fmt.Errorf("%d requests of %d", n, made)
 		}
@@ -102,7 +103,7 @@ func pluginInOwnCoreDNS(t *testing.T, s *clusterset.Set, c *clusterset.Cluster) 
 	t.Helper()
 	const file = "/tmp/Corefile"
 	mine, written := filepath.Join(t.TempDir(), "Corefile"), false
-	for _, command := range must[[]string](t)(docs.Commands("install.md", "The plugin in the cluster's own CoreDNS")) {
+	for _, command := range kit.Got[[]string](t)(docs.Commands("install.md", "The plugin in the cluster's own CoreDNS")) {
 		if strings.Contains(command, file) {
 			typed(t, s, c, strings.ReplaceAll(command, file, mine))
 			written = written || strings.Contains(command, " apply ")
@@ -126,9 +127,9 @@ func stubToOurs(t *testing.T, s *clusterset.Set, c *clusterset.Cluster) {
 // typed runs a command in the folder of the repository, as the administrator of a cluster.
 func typed(t *testing.T, s *clusterset.Set, c *clusterset.Cluster, command string) {
 	t.Helper()
-	mcsctl := must[[]string](t)(programs.Build(t.Context(), os.Stderr, "cmd/mcsctl"))[0]
+	mcsctl := kit.Got[[]string](t)(programs.Build(t.Context(), os.Stderr, "cmd/mcsctl"))[0]
 	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", command)
-	cmd.Dir = must[string](t)(programs.Root(t.Context()))
+	cmd.Dir = kit.Got[string](t)(programs.Root(t.Context()))
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig(),
 		"PATH="+s.Programs.Kubernetes.Dir+":"+filepath.Dir(mcsctl)+":"+os.Getenv("PATH"))
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -14,19 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/node/webdemo"
 )
-
-// must returns what f returned, and ends the test if that came with an error.
-func must[T any](t *testing.T) func(value T, err error) T {
-	return func(value T, err error) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return value
-	}
-}
 
 // apply applies manifests with kubectl, as a person does.
 func apply(t *testing.T, c *clusterset.Cluster, manifests ...[]byte) {
@@ -47,13 +37,6 @@ func kubectl(t *testing.T, c *clusterset.Cluster, args ...string) string {
 	return out
 }
 
-func eventually(t *testing.T, condition func(context.Context) error) {
-	t.Helper()
-	if err := clusterset.Await(t.Context(), condition); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // shell opens a shell in the one pod that the selector selects.
 func shell(t *testing.T, c *clusterset.Cluster, namespace, selector string) *clusterset.Shell {
 	t.Helper()
@@ -61,7 +44,7 @@ func shell(t *testing.T, c *clusterset.Cluster, namespace, selector string) *clu
 	if err != nil {
 		t.Fatal(err)
 	}
-	return must[*clusterset.Shell](t)(c.Shell(namespace, pods[0].Name))
+	return kit.Got[*clusterset.Shell](t)(c.Shell(namespace, pods[0].Name))
 }
 
 // answers fetches url count times, each over a connection of its own, and returns how often which pod answered.
@@ -135,7 +118,7 @@ func resolved(t *testing.T, c *clusterset.Cluster, name string, pods ...*corev1.
 		}
 	}
 	slices.SortFunc(want, netip.Addr.Compare)
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		got, err := addresses(ctx, c, name)
 		if err == nil && !slices.Equal(got, want) {
 			err = fmt.Errorf("%s has the addresses %v in cluster %s, want %v", name, got, c.Name, want)

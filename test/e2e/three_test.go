@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestThreeClusters: any number of exporting clusters, automatic imports, and a client in every cluster, which reaches
@@ -126,7 +127,7 @@ func newThree(t *testing.T, s *clusterset.Set) *three {
 	}
 	for _, c := range s.Clusters {
 		f.clients[c.Name] = shell(t, c, "shop", "app=client")
-		f.pods[c.Name] = must[[]*corev1.Pod](t)(c.ReadyPods(t.Context(), "shop", "app=web", 2))
+		f.pods[c.Name] = kit.Got[[]*corev1.Pod](t)(c.ReadyPods(t.Context(), "shop", "app=web", 2))
 	}
 	// a exports first everywhere, so that its properties win (M1); creationTimestamps count seconds.
 	apply(t, f.a, []byte(exportOfWeb), []byte(statefulSet),
@@ -150,7 +151,7 @@ func (f *three) nextSecond(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func(context.Context) error {
+	kit.MustAwait(t, func(context.Context) error {
 		if now := metav1.Now().Rfc3339Copy(); !now.After(export.CreationTimestamp.Time) {
 			return fmt.Errorf("it is still %s", now)
 		}
@@ -160,7 +161,7 @@ func (f *three) nextSecond(t *testing.T) {
 
 func (f *three) awaitImport(t *testing.T, c *clusterset.Cluster, name string) {
 	t.Helper()
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		_, err := c.ServiceImport(ctx, "shop", name)
 		return err
 	})
@@ -259,7 +260,7 @@ func (f *three) affinity(t *testing.T) {
 
 func (f *three) awaitAnswer(t *testing.T, client *clusterset.Shell, url string, options ...string) {
 	t.Helper()
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		_, err := client.Curl(ctx, url, options...)
 		return err
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/clusterset/multicluster/test/clusterset"
 	"github.com/clusterset/multicluster/test/demo/manifests"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // The environment that the walk-through's web demo names.
@@ -58,8 +59,8 @@ func TestWalkthrough(t *testing.T) {
 func (w *walkthrough) export(t *testing.T) {
 	kubectl(t, w.provider, "create", "ns", "provider-ns")
 	apply(t, w.provider, manifests.AppMeta, manifests.ServiceExport)
-	w.servers = must[[]*corev1.Pod](t)(w.provider.ReadyPods(t.Context(), "provider-ns", "app=web-demo", 2))
-	eventually(t, func(context.Context) error {
+	w.servers = kit.Got[[]*corev1.Pod](t)(w.provider.ReadyPods(t.Context(), "provider-ns", "app=web-demo", 2))
+	kit.MustAwait(t, func(context.Context) error {
 		status := kubectl(t, w.provider, "get", "serviceexport", "service1", "-n", "provider-ns",
 			"-o", `jsonpath={.status.conditions[?(@.type=="Valid")].status}`)
 		if status != "True" {
@@ -84,7 +85,7 @@ func (w *walkthrough) nothingUnasked(t *testing.T) {
 func (w *walkthrough) importIt(t *testing.T) {
 	apply(t, w.consumer, manifests.ServiceImport)
 	want := ""
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		service, err := w.consumer.Client.CoreV1().Services("provider-ns").Get(ctx, "amcs-service1", metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -105,7 +106,7 @@ func (w *walkthrough) importIt(t *testing.T) {
 }
 
 func (w *walkthrough) resolvConf(t *testing.T) {
-	got := must[string](t)(w.client.Run(t.Context(), "cat", "/etc/resolv.conf"))
+	got := kit.Got[string](t)(w.client.Run(t.Context(), "cat", "/etc/resolv.conf"))
 	want := "search consumer-ns.svc.cluster.local svc.cluster.local cluster.local svc.clusterset.local clusterset.local\n"
 	for _, ip := range clusterIPs(t, w.consumer, "kube-system", "kube-dns") {
 		want += "nameserver " + ip + "\n"
@@ -122,7 +123,7 @@ var urls = []string{"amcs-service1.provider-ns", "service1.provider-ns.svc.clust
 func (w *walkthrough) threeNames(t *testing.T) {
 	routed(t, w.consumer, "provider-ns", "amcs-service1", w.servers...)
 	for _, url := range urls {
-		eventually(t, func(ctx context.Context) error { // DNS needs a moment, once
+		kit.MustAwait(t, func(ctx context.Context) error { // DNS needs a moment, once
 			_, err := w.client.Curl(ctx, url)
 			return err
 		})
@@ -163,7 +164,7 @@ func (w *walkthrough) restOfDNS(t *testing.T) {
 		{"amcs-service1.provider-ns.svc.clusterset.local.", dns.TypeA, "NXDOMAIN"},
 	}
 	for _, test := range tests {
-		reply := must[*dns.Msg](t)(w.consumer.Ask(t.Context(), test.name, test.qtype))
+		reply := kit.Got[*dns.Msg](t)(w.consumer.Ask(t.Context(), test.name, test.qtype))
 		got := dns.RcodeToString[reply.Rcode]
 		for _, ip := range answered(reply) {
 			got = ip.String()
@@ -206,7 +207,7 @@ spec:
 
 func (w *walkthrough) localService(t *testing.T) {
 	apply(t, w.consumer, []byte(localManifest))
-	local := must[[]*corev1.Pod](t)(w.consumer.ReadyPods(t.Context(), "provider-ns", "app=local", 1))
+	local := kit.Got[[]*corev1.Pod](t)(w.consumer.ReadyPods(t.Context(), "provider-ns", "app=local", 1))
 	before := kubectl(t, w.consumer, "get", "service", "service1", "-n", "provider-ns", "-o", "yaml")
 	// A new CoreDNS knows nothing of the time in which the name did not exist in cluster.local.
 	kubectl(t, w.consumer, "delete", "pod", "-l", "k8s-app=kube-dns", "-n", "kube-system", "--force", "--grace-period=0")
@@ -214,7 +215,7 @@ func (w *walkthrough) localService(t *testing.T) {
 		t.Fatal(err)
 	}
 	routed(t, w.consumer, "provider-ns", "service1", local...)
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		answer, err := w.client.Curl(ctx, "service1.provider-ns")
 		if err == nil && answer.Pod != local[0].Name {
 			err = fmt.Errorf("the short name still leads to %s", answer)
@@ -234,7 +235,7 @@ func (w *walkthrough) deleteImport(t *testing.T) {
 	w.expectNothingDerived(t)
 	expectExactly(t, answers(t, w.client, 10, "service1.provider-ns.svc.cluster.local"), "consumer/local") // SPEC I7
 	apply(t, w.consumer, manifests.ServiceImport)
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		_, err := w.client.Curl(ctx, urls[1])
 		return err
 	})
@@ -242,14 +243,14 @@ func (w *walkthrough) deleteImport(t *testing.T) {
 
 func (w *walkthrough) deleteExport(t *testing.T) {
 	kubectl(t, w.provider, "delete", "serviceexport", "service1", "-n", "provider-ns")
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		slices, err := w.importedSlices(ctx)
 		if err == nil && slices > 0 {
 			err = fmt.Errorf("%d imported EndpointSlices are left", slices)
 		}
 		return err
 	})
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		if answer, err := w.client.Curl(ctx, urls[1]); err == nil {
 			return fmt.Errorf("%s still answers", answer)
 		}
@@ -260,7 +261,7 @@ func (w *walkthrough) deleteExport(t *testing.T) {
 
 // expectNothingDerived waits until the derived Service, its slices and the name are gone.
 func (w *walkthrough) expectNothingDerived(t *testing.T) {
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		_, err := w.consumer.Client.CoreV1().Services("provider-ns").Get(ctx, "amcs-service1", metav1.GetOptions{})
 		if !apierrors.IsNotFound(err) {
 			return fmt.Errorf("the derived Service is still there (error %v)", err)
@@ -271,7 +272,7 @@ func (w *walkthrough) expectNothingDerived(t *testing.T) {
 		}
 		return err
 	})
-	eventually(t, func(ctx context.Context) error {
+	kit.MustAwait(t, func(ctx context.Context) error {
 		reply, err := w.consumer.Ask(ctx, "service1.provider-ns.svc.clusterset.local.", dns.TypeA)
 		if err == nil && reply.Rcode != dns.RcodeNameError {
 			err = fmt.Errorf("the name still answers %s %v", dns.RcodeToString[reply.Rcode], reply.Answer)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/need"
 	"github.com/clusterset/multicluster/test/node/container"
 	"github.com/clusterset/multicluster/test/node/webdemo"
@@ -268,7 +269,7 @@ func TestStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error {
+	kit.Eventually(t, "the node settles", func() error {
 		if deaf.Log() != "deaf\n" {
 			return fmt.Errorf("logged %q", deaf.Log())
 		}
@@ -326,20 +327,4 @@ func TestNodeVanishes(t *testing.T) {
 		t.Error("a node that is gone took a pod")
 	}
 	output(t, witness, "true") // the other node lives on
-}
-
-func eventually(t *testing.T, condition func() error) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for ; ; <-tick.C {
-		err := condition()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/need"
 	"github.com/clusterset/multicluster/test/node/container"
 	"github.com/clusterset/multicluster/test/node/webdemo"
@@ -94,7 +95,7 @@ func TestNothingIsLeft(t *testing.T) {
 	if err := victim.Wait(); err == nil {
 		t.Fatal("the victim ended before it was killed")
 	}
-	eventually(t, func() error {
+	kit.Eventually(t, "the node settles", func() error {
 		if users := processesIn(t, namespaces); len(users) > 0 {
 			return fmt.Errorf("still alive: %v", users)
 		}

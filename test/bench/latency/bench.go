@@ -14,6 +14,7 @@ import (
 
 	"github.com/clusterset/multicluster/test/clusterset"
 	"github.com/clusterset/multicluster/test/demo/manifests"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 const namespace = "provider-ns"
@@ -80,7 +81,7 @@ metadata: {name: %[1]s, namespace: provider-ns}
 	if err := b.provider.ApplyYAML(ctx, []byte(manifest)); err != nil {
 		return err
 	}
-	return clusterset.Await(ctx, func(ctx context.Context) error {
+	return kit.Await(ctx, func(ctx context.Context) error {
 		export, err := b.provider.ServiceExport(ctx, namespace, name)
 		if err == nil && !slices.ContainsFunc(export.Status.Conditions, func(c metav1.Condition) bool { return c.Type == "Valid" && c.Status == "True" }) {
 			err = errors.New("the export is not valid yet")
@@ -111,7 +112,7 @@ func (b *bench) imports(ctx context.Context, runs int) error {
 		if err := b.consumer.CreateImport(ctx, namespace, name, "ClusterSetIP"); err != nil {
 			return err
 		}
-		err := clusterset.Await(ctx, func(ctx context.Context) error {
+		err := kit.Await(ctx, func(ctx context.Context) error {
 			object, err := b.consumer.ServiceImport(ctx, namespace, name)
 			if err == nil && len(object.Spec.IPs) == 0 {
 				err = errors.New("the import has no address")
@@ -122,7 +123,7 @@ func (b *bench) imports(ctx context.Context, runs int) error {
 			return err
 		}
 		addressed = append(addressed, time.Since(asked))
-		err = clusterset.Await(ctx, func(ctx context.Context) error {
+		err = kit.Await(ctx, func(ctx context.Context) error {
 			_, err := b.client.Curl(ctx, name+"."+namespace+".svc.clusterset.local")
 			return err
 		})
@@ -171,7 +172,7 @@ func (b *bench) pods(ctx context.Context, runs int) error {
 			return err
 		}
 		inDNS = append(inDNS, at.Sub(asked))
-		err = clusterset.Await(ctx, func(context.Context) error {
+		err = kit.Await(ctx, func(context.Context) error {
 			at, ok := b.rules.dispatch(asked, "amcs-ordinary", pod.Status.PodIP, ready)
 			if !ok {
 				return errors.New("kube-proxy has not written the change")

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestChoice_P follows docs/choice.md: an export by rule (P1), restricted to a consumer, an import restricted to a provider
@@ -43,7 +43,7 @@ func (r *reader) awaits(command string, words ...string) {
 	} else {
 		command = "mcsctl --context c1 " + command + " || true"
 	}
-	must(r.t, clusterset.Await(r.t.Context(), func(context.Context) error {
+	kit.Must(r.t, kit.Await(r.t.Context(), func(context.Context) error {
 		out := r.types(command)
 		for _, word := range words {
 			if !strings.Contains(out, word) {
@@ -58,12 +58,12 @@ func (r *reader) awaits(command string, words ...string) {
 func (r *reader) answeredBy(cluster string) {
 	r.t.Helper()
 	c1 := r.set.Cluster("c1")
-	must(r.t, c1.ApplyYAML(r.t.Context(), []byte(client)))
+	kit.Must(r.t, c1.ApplyYAML(r.t.Context(), []byte(client)))
 	_, err := c1.ReadyPods(r.t.Context(), "default", "app=client", 1)
-	must(r.t, err)
+	kit.Must(r.t, err)
 	pod, err := c1.Shell("default", "client")
-	must(r.t, err)
-	must(r.t, clusterset.Await(r.t.Context(), func(ctx context.Context) error {
+	kit.Must(r.t, err)
+	kit.Must(r.t, kit.Await(r.t.Context(), func(ctx context.Context) error {
 		for range 20 {
 			answer, err := pod.Curl(ctx, "http://amcs-service1.provider-ns")
 			if err == nil && answer.Cluster != cluster {

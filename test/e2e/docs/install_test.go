@@ -11,6 +11,7 @@ import (
 
 	"github.com/clusterset/multicluster/docs"
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // without leaves out commands that this machine has no program for, or that only show something, and says so.
@@ -29,7 +30,7 @@ func (r *reader) without(commands []string, prefixes ...string) (rest []string) 
 // awaitDNS asks the cluster's DNS, as pods do, until the zone is known or unknown.
 func (r *reader) awaitDNS(c *clusterset.Cluster, known bool) {
 	r.t.Helper()
-	must(r.t, clusterset.Await(r.t.Context(), func(ctx context.Context) error {
+	kit.Must(r.t, kit.Await(r.t.Context(), func(ctx context.Context) error {
 		reply, err := c.Ask(ctx, "dns-version.clusterset.local.", dns.TypeTXT)
 		if err != nil {
 			return err
@@ -40,7 +41,7 @@ func (r *reader) awaitDNS(c *clusterset.Cluster, known bool) {
 		return nil
 	}))
 	reply, err := c.Ask(r.t.Context(), "kubernetes.default.svc.cluster.local.", dns.TypeA)
-	must(r.t, err)
+	kit.Must(r.t, err)
 	if len(reply.Answer) != 1 {
 		r.t.Errorf("cluster.local is not answered as ever: %v", reply)
 	}
@@ -54,7 +55,7 @@ func TestInstall(t *testing.T) {
 	c1 := r.set.Cluster("c1")
 	r.follows(page, "With kustomize")
 	commands, err := docs.Commands(page, "The plugin in the cluster's own CoreDNS")
-	must(t, err)
+	kit.Must(t, err)
 	// Only the pod can be asked here, not a port of this machine: dig's questions are asked below, of what came of it.
 	for _, command := range r.without(commands, "dig ", "5353:53 &") {
 		r.types(command)

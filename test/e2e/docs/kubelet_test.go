@@ -67,10 +67,3 @@ func place(ctx context.Context, t *testing.T, c *clusterset.Cluster, corefile st
 		t.Errorf("placing the Corefile: %v: %s", err, out)
 	}
 }
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/clusterset/multicluster/docs"
 	"github.com/clusterset/multicluster/test/clusterset"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/programs"
 )
 
@@ -35,13 +36,13 @@ func newReader(t *testing.T) *reader {
 		Clusters: []clusterset.ClusterOptions{{Name: "c1", Bare: true}, {Name: "c2", Bare: true}},
 	})
 	built, err := programs.Build(t.Context(), os.Stderr, "cmd/mcsctl")
-	must(t, err)
+	kit.Must(t, err)
 	config := clientcmdapi.NewConfig()
 	for _, c := range set.Clusters {
 		startKubelet(t, c)
 		admin := c.Config()
 		server, err := url.Parse(admin.Host)
-		must(t, err)
+		kit.Must(t, err)
 		config.Clusters[c.Name] = &clientcmdapi.Cluster{
 			Server: fmt.Sprintf("https://%s:%s", c.Addresses.Node[0], server.Port()), CertificateAuthorityData: admin.CAData,
 		}
@@ -49,7 +50,7 @@ func newReader(t *testing.T) *reader {
 		config.Contexts[c.Name] = &clientcmdapi.Context{Cluster: c.Name, AuthInfo: c.Name}
 	}
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	must(t, clientcmd.WriteToFile(*config, kubeconfig))
+	kit.Must(t, clientcmd.WriteToFile(*config, kubeconfig))
 	home := t.TempDir()
 	return &reader{t, set, []string{
 		"KUBECONFIG=" + kubeconfig, "HOME=" + home,
@@ -61,7 +62,7 @@ func newReader(t *testing.T) *reader {
 func (r *reader) types(command string) string {
 	r.t.Helper()
 	root, err := programs.Root(r.t.Context())
-	must(r.t, err)
+	kit.Must(r.t, err)
 	ctx, cancel := context.WithTimeout(r.t.Context(), 4*time.Minute)
 	defer cancel()
 	command = strings.ReplaceAll(command, "/tmp/Corefile", filepath.Join(r.home, "Corefile")) // other tests have one, too
@@ -79,7 +80,7 @@ func (r *reader) types(command string) string {
 func (r *reader) follows(page, section string) (last string) {
 	r.t.Helper()
 	commands, err := docs.Commands(page, section)
-	must(r.t, err)
+	kit.Must(r.t, err)
 	for _, command := range commands {
 		last = r.types(command)
 	}
@@ -100,7 +101,7 @@ spec:
 func TestGettingStarted(t *testing.T) {
 	const page = "getting-started.md"
 	commands, err := docs.Commands(page, "Five commands")
-	must(t, err)
+	kit.Must(t, err)
 	if got := len(commands); got > 6 || !strings.Contains(commands[got-1], " run ") {
 		t.Fatalf("%d commands, want five and a try from a pod: %q", got, commands)
 	}
@@ -121,7 +122,7 @@ func TestGettingStarted(t *testing.T) {
 	r.follows(page, "The other direction")
 	r.follows(page, "Cleaning up")
 	reply, err := r.set.Cluster("c1").Ask(t.Context(), "dns-version.clusterset.local.", dns.TypeTXT)
-	must(t, err)
+	kit.Must(t, err)
 	if len(reply.Answer) > 0 {
 		t.Errorf("--off did not wait until the zone is not answered any longer: %v", reply)
 	}
@@ -135,7 +136,7 @@ func TestGettingStarted(t *testing.T) {
 	r.called("http://amcs-service1.provider-ns")
 	r.types("kubectl --context c1 -n provider-ns delete serviceimport service1")
 	blocks, err := docs.Blocks(page)
-	must(t, err)
+	kit.Must(t, err)
 	for _, b := range blocks {
 		if b.Section == onDemand && b.Language == "yaml" {
 			r.types("kubectl --context c1 apply -f - <<'EOF'\n" + b.Text + "EOF")
@@ -149,13 +150,13 @@ func TestGettingStarted(t *testing.T) {
 func (r *reader) called(url string) {
 	r.t.Helper()
 	c1 := r.set.Cluster("c1")
-	must(r.t, c1.ApplyYAML(r.t.Context(), []byte(client)))
+	kit.Must(r.t, c1.ApplyYAML(r.t.Context(), []byte(client)))
 	if _, err := c1.ReadyPods(r.t.Context(), "default", "app=client", 1); err != nil {
 		r.t.Fatal(err)
 	}
 	pod, err := c1.Shell("default", "client")
-	must(r.t, err)
-	must(r.t, clusterset.Await(r.t.Context(), func(ctx context.Context) error {
+	kit.Must(r.t, err)
+	kit.Must(r.t, kit.Await(r.t.Context(), func(ctx context.Context) error {
 		answer, err := pod.Curl(ctx, url)
 		if err == nil && answer.Cluster != "c2" {
 			err = fmt.Errorf("%+v answered", answer)

@@ -27,28 +27,8 @@ import (
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
-
-// patience is how long a condition may take that normally takes milliseconds.
-const patience = 2 * time.Minute
-
-// eventually waits for a condition.
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	eventuallyWithin(t, patience, what, condition)
-}
-
-// eventuallyWithin is [eventually] for what may take longer by design.
-func eventuallyWithin(t testing.TB, limit time.Duration, what string, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(limit); !condition(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", limit, what)
-		}
-	}
-}
 
 // cluster is a running cluster with a person's clients.
 type cluster struct {
@@ -123,42 +103,24 @@ func (c *cluster) mcs(version string) rest.Interface {
 
 func (c *cluster) namespace(name string) {
 	c.t.Helper()
-	_, err := c.kube.CoreV1().Namespaces().Create(context.Background(),
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	kit.Namespace(c.t, c.kube, name)
 }
 
 func (c *cluster) export(namespace, name string) *mcs.ServiceExport {
 	c.t.Helper()
-	out := &mcs.ServiceExport{}
-	err := c.mcs("v1beta1").Post().Namespace(namespace).Resource("serviceexports").
-		Body(&mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{Name: name}}).Do(context.Background()).Into(out)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return out
+	return kit.Export(c.t, c.mcs("v1beta1"), namespace, name)
 }
 
 func (c *cluster) unexport(namespace, name string) {
 	c.t.Helper()
-	err := c.mcs("v1beta1").Delete().Namespace(namespace).Resource("serviceexports").Name(name).Do(context.Background()).Error()
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	kit.Unexport(c.t, c.mcs("v1beta1"), namespace, name)
 }
 
 func (c *cluster) service(namespace, name string, labels map[string]string) *corev1.Service {
 	c.t.Helper()
-	out, err := c.kube.CoreV1().Services(namespace).Create(context.Background(), &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
-		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}, Selector: map[string]string{"app": "x"}},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return out
+	return kit.Service(c.t, c.kube, namespace, name, func(s *corev1.Service) {
+		s.Labels, s.Spec.Selector = labels, map[string]string{"app": "x"}
+	})
 }
 
 func (c *cluster) slice(namespace, name string, labels map[string]string) *discoveryv1.EndpointSlice {
@@ -322,7 +284,7 @@ func runWith(t testing.TB, opts members.Options, sources ...registration.Source)
 func (r *running) member(t testing.TB, id string) *members.Member {
 	t.Helper()
 	var found *members.Member
-	eventually(t, "member "+id+" is there", func() bool {
+	kit.True(t, "member "+id+" is there", func() bool {
 		for _, m := range r.Members() {
 			if m.ID() == id {
 				found = m
@@ -337,7 +299,7 @@ func (r *running) member(t testing.TB, id string) *members.Member {
 func (r *running) synced(t testing.TB, id string) *members.Member {
 	t.Helper()
 	m := r.member(t, id)
-	eventually(t, "member "+id+" is synced", func() bool { return m.ProviderSynced() && m.ConsumerSynced() })
+	kit.True(t, "member "+id+" is synced", func() bool { return m.ProviderSynced() && m.ConsumerSynced() })
 	return m
 }
 

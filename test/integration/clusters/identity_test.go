@@ -6,6 +6,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestIdentity_X4 holds that one id has one cluster, and one cluster one id; who came first keeps it.
@@ -25,7 +26,7 @@ func TestIdentity_X4(t *testing.T) {
 
 	twin := a.as("twin")
 	s.set(a.as("a"), twin)
-	eventually(t, "the twin is refused", func() bool { return r.log.count("it is the same cluster as member a") > 0 })
+	kit.True(t, "the twin is refused", func() bool { return r.log.count("it is the same cluster as member a") > 0 })
 	if refused := r.member(t, "twin"); refused.ProviderSynced() || refused.Keys() != nil {
 		t.Error("the twin is read")
 	}
@@ -57,16 +58,16 @@ func TestWrongCredentials_X4(t *testing.T) {
 	wrongA.Origin, wrongB.Origin = a.as("a").Origin, b.as("b").Origin
 	s.set(wrongA, wrongB)
 	for _, why := range []string{"it is the same cluster as member b, registered by test b", "it is the same cluster as member a, registered by test a"} {
-		eventually(t, why, func() bool { return r.log.count(why) > 0 })
+		kit.True(t, why, func() bool { return r.log.count(why) > 0 })
 	}
-	eventually(t, "each is what it was", func() bool {
+	kit.True(t, "each is what it was", func() bool {
 		return first.Export(key("n", "of-a")) != nil && first.Export(key("n", "of-b")) == nil && first.ProviderSynced() &&
 			second.Export(key("n", "of-b")) != nil && second.Export(key("n", "of-a")) == nil && second.ProviderSynced()
 	})
 	s.set(a.as("a"), b.as("b"))
 	a.export("n", "late")
 	b.export("n", "late")
-	eventually(t, "the right credentials are in use", func() bool {
+	kit.True(t, "the right credentials are in use", func() bool {
 		return first.Export(key("n", "late")) != nil && second.Export(key("n", "late")) != nil && len(r.Members()) == 2
 	})
 }
@@ -84,10 +85,10 @@ func TestNeverReached_X4(t *testing.T) {
 	posing := b.as("a")
 	posing.Origin = away.Origin
 	s.set(posing, b.as("b"))
-	eventually(t, "who poses as another is refused", func() bool { return r.log.count("it is the same cluster as member b, registered by test b") > 0 })
+	kit.True(t, "who poses as another is refused", func() bool { return r.log.count("it is the same cluster as member b, registered by test b") > 0 })
 	b.namespace("n")
 	b.export("n", "of-b")
-	eventually(t, "b is followed still", func() bool { return connected.Export(key("n", "of-b")) != nil && connected.ProviderSynced() })
+	kit.True(t, "b is followed still", func() bool { return connected.Export(key("n", "of-b")) != nil && connected.ProviderSynced() })
 	if poses := r.member(t, "a"); poses.ProviderSynced() || poses.Keys() != nil {
 		t.Error("who poses as another is read")
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/clusterset/multicluster/controller/members"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // goroutines counts those that run code of the package under test or hold a connection.
@@ -45,7 +46,7 @@ func goroutines() (int, string) {
 func settled(t *testing.T) int {
 	t.Helper()
 	last, same := -1, 0
-	eventually(t, "the number of goroutines settles", func() bool {
+	kit.True(t, "the number of goroutines settles", func() bool {
 		n, _ := goroutines()
 		if same++; n != last {
 			last, same = n, 0
@@ -70,19 +71,19 @@ func TestLeave_L3(t *testing.T) {
 
 	s.set(a.as("a"), b.as("b"))
 	gone := r.synced(t, "b")
-	eventually(t, "what b exports is known", func() bool { return gone.Knows(key("shop", "web")) && gone.Service(key("shop", "web")) != nil })
+	kit.True(t, "what b exports is known", func() bool { return gone.Knows(key("shop", "web")) && gone.Service(key("shop", "web")) != nil })
 	if both := settled(t); both <= alone {
 		t.Fatalf("%d goroutines with one member, %d with two: those of a member are not counted", alone, both)
 	}
 	s.set(a.as("a"))
-	eventually(t, "b left", func() bool { return r.has("left b") && len(r.Members()) == 1 })
+	kit.True(t, "b left", func() bool { return r.has("left b") && len(r.Members()) == 1 })
 	defer func() {
 		if t.Failed() {
 			n, dump := goroutines()
 			t.Logf("%d goroutines with one member, %d now:\n%s", alone, n, dump)
 		}
 	}()
-	eventually(t, "nothing of b runs", func() bool {
+	kit.True(t, "nothing of b runs", func() bool {
 		n, _ := goroutines()
 		return n <= alone
 	})
@@ -91,7 +92,7 @@ func TestLeave_L3(t *testing.T) {
 		t.Errorf("%s, which left, is read as holding %v, not what it held last", gone.ID(), keys)
 	}
 	r.stop()
-	eventually(t, "nothing of the set runs", func() bool {
+	kit.True(t, "nothing of the set runs", func() bool {
 		n, _ := goroutines()
 		return n <= before
 	})
@@ -103,7 +104,7 @@ func TestLateCRDs_L6(t *testing.T) {
 	c := bare(t, controlplane.Options{})
 	r := run(t, newSource(c.as("c1")))
 	m := r.member(t, "c1")
-	eventually(t, "the missing CRDs are told of", func() bool { return r.log.count("not served") > 0 })
+	kit.True(t, "the missing CRDs are told of", func() bool { return r.log.count("not served") > 0 })
 	if m.ProviderSynced() || m.ConsumerSynced() || m.ImportVersion() != "" {
 		t.Error("synced without CRDs")
 	}
@@ -135,17 +136,17 @@ func TestRemovedCRDs_L6(t *testing.T) {
 	if err := c.UninstallCRDs(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the cluster is not synced", func() bool { return !m.ProviderSynced() && !m.ConsumerSynced() })
+	kit.True(t, "the cluster is not synced", func() bool { return !m.ProviderSynced() && !m.ConsumerSynced() })
 	if err := c.InstallCRDs(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c.export("n", "new")
-	eventually(t, "new exports are seen", func() bool { return m.Export(key("n", "new")) != nil })
+	kit.True(t, "new exports are seen", func() bool { return m.Export(key("n", "new")) != nil })
 	stop()
 	if m.Export(key("n", "t")) == nil || m.Export(key("n", "u")) == nil {
 		t.Error("exports vanished with their CRD")
 	}
-	eventuallyWithin(t, 3*patience, "the absence is believed at last", func() bool { return m.Export(key("n", "s")) == nil && m.Export(key("n", "t")) == nil })
+	kit.TrueWithin(t, 3*kit.Patience, "the absence is believed at last", func() bool { return m.Export(key("n", "s")) == nil && m.Export(key("n", "t")) == nil })
 	if m.Export(key("n", "new")) == nil {
 		t.Error("what is there vanished with what is not")
 	}
@@ -174,7 +175,7 @@ func TestRestoredEmpty_L6(t *testing.T) {
 	reg.Config = c.Config() // roles go with the data
 	r := runWith(t, members.Options{ProbeInterval: time.Second, Liveness: liveness.Periods{Grace: 45 * time.Second}}, newSource(reg))
 	m := r.synced(t, "c1")
-	eventually(t, "all is seen", func() bool {
+	kit.True(t, "all is seen", func() bool {
 		return m.Export(key("n", "s")) != nil && m.Service(key("n", "s")) != nil && len(m.SourceSlices(key("n", "s"))) == 1 && m.Import(key("n", "s")) != nil
 	})
 	if err := c.WipeEtcd(t.Context()); err != nil {
@@ -185,12 +186,12 @@ func TestRestoredEmpty_L6(t *testing.T) {
 	}
 	c.namespace("n")
 	wish("fresh")
-	eventually(t, "imports are read again", func() bool { return m.Import(key("n", "fresh")) != nil })
-	eventually(t, "the doubt is told of", func() bool { return r.log.count("objects are absent from a new list; held back") > 0 })
+	kit.True(t, "imports are read again", func() bool { return m.Import(key("n", "fresh")) != nil })
+	kit.True(t, "the doubt is told of", func() bool { return r.log.count("objects are absent from a new list; held back") > 0 })
 	if m.Export(key("n", "s")) == nil || m.Service(key("n", "s")) == nil || len(m.SourceSlices(key("n", "s"))) != 1 || m.Import(key("n", "s")) == nil {
 		t.Error("an empty list was believed")
 	}
-	eventuallyWithin(t, 3*patience, "it is believed at last", func() bool {
+	kit.TrueWithin(t, 3*kit.Patience, "it is believed at last", func() bool {
 		return m.Export(key("n", "s")) == nil && m.Service(key("n", "s")) == nil && len(m.SourceSlices(key("n", "s"))) == 0 && m.Import(key("n", "s")) == nil
 	})
 }
@@ -208,11 +209,11 @@ func TestVersions_A7(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := versions[len(versions)-1]
-		eventually(t, "version "+want+" is in use", func() bool { return m.ImportVersion() == want && m.ProviderSynced() && m.ConsumerSynced() })
+		kit.True(t, "version "+want+" is in use", func() bool { return m.ImportVersion() == want && m.ProviderSynced() && m.ConsumerSynced() })
 	}
 	stop()
 	c.export("n", "t")
-	eventually(t, "exports are followed at the last version", func() bool { return m.Export(key("n", "t")) != nil })
+	kit.True(t, "exports are followed at the last version", func() bool { return m.Export(key("n", "t")) != nil })
 }
 
 // watchExport checks thousands of times a second that export n/s can be read, until stop.
@@ -267,7 +268,7 @@ func TestRotation_L8(t *testing.T) {
 	second := first
 	second.Config = c.ConfigFor("second")
 	s.set(second)
-	eventually(t, "the new credentials are in use", func() bool { return r.log.count("new credentials are in use") == 1 })
+	kit.True(t, "the new credentials are in use", func() bool { return r.log.count("new credentials are in use") == 1 })
 	for _, e := range r.take() {
 		if e != "synced c1" {
 			t.Errorf("told %q, though nothing changed", e)
@@ -280,23 +281,23 @@ func TestRotation_L8(t *testing.T) {
 	worthless.Config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return counted{rt, &asked} })
 	s.set(worthless)
 	const useless = "the new credentials can't replace the old ones yet"
-	eventually(t, "the worthless credentials are told of", func() bool { return r.log.count(useless) > 0 })
+	kit.True(t, "the worthless credentials are told of", func() bool { return r.log.count(useless) > 0 })
 	told := asked.Load()
-	eventually(t, "they are tried again and again", func() bool { return asked.Load() >= told+30 })
+	kit.True(t, "they are tried again and again", func() bool { return asked.Load() >= told+30 })
 	if n := r.log.count(useless); n > 8 || r.log.count("complete again") > 0 { // once per kind that is refused at most
 		t.Errorf("told %d times, and %d times that all is well", n, r.log.count("complete again"))
 	}
 	broken := first
 	broken.Config, broken.Err = nil, context.DeadlineExceeded
 	s.set(broken)
-	eventually(t, "the broken credentials are told of", func() bool { return r.log.count("can't be used") > 0 })
+	kit.True(t, "the broken credentials are told of", func() bool { return r.log.count("can't be used") > 0 })
 	c.export("n", "t")
-	eventually(t, "the old credentials still work", func() bool { return m.Export(key("n", "t")) != nil })
+	kit.True(t, "the old credentials still work", func() bool { return m.Export(key("n", "t")) != nil })
 	if !m.ProviderSynced() || !m.ConsumerSynced() || r.Members()[0] != m {
 		t.Error("the member did not stay what it was")
 	}
 	s.set(first)
-	eventually(t, "good credentials are in use again", func() bool { return r.log.count("new credentials are in use") == 2 })
+	kit.True(t, "good credentials are in use again", func() bool { return r.log.count("new credentials are in use") == 2 })
 	stop()
 }
 
@@ -318,7 +319,7 @@ func TestOutage(t *testing.T) {
 			if err := outage[0](); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the outage is told of", func() bool { return r.log.count("problem=unreachable") == told+1 })
+			kit.True(t, "the outage is told of", func() bool { return r.log.count("problem=unreachable") == told+1 })
 			if m.Export(key("n", "s")) == nil || !m.ProviderSynced() {
 				t.Error("what was known is gone")
 			}
@@ -327,9 +328,9 @@ func TestOutage(t *testing.T) {
 			}
 			back := time.Now()
 			c.export("n", "after-"+name)
-			eventually(t, "the cluster is followed", func() bool { return m.Export(key("n", "after-"+name)) != nil })
+			kit.True(t, "the cluster is followed", func() bool { return m.Export(key("n", "after-"+name)) != nil })
 			t.Logf("followed %v after it was back", time.Since(back))
-			eventually(t, "the recovery is told of", func() bool { return r.log.count("reachable and complete again") > 0 })
+			kit.True(t, "the recovery is told of", func() bool { return r.log.count("reachable and complete again") > 0 })
 			if n := r.log.count("problem=unreachable"); n != told+1 {
 				t.Errorf("the outage was told of %d times", n-told)
 			}
@@ -346,7 +347,7 @@ func TestForbidden_L6(t *testing.T) {
 	reg.Config = c.ConfigFor("weak")
 	r := run(t, newSource(reg))
 	m := r.member(t, "c1")
-	eventually(t, "the missing permissions are told of", func() bool { return r.log.count("forbidden") > 0 })
+	kit.True(t, "the missing permissions are told of", func() bool { return r.log.count("forbidden") > 0 })
 	if m.ProviderSynced() || m.ConsumerSynced() {
 		t.Error("synced without permission")
 	}
@@ -358,7 +359,7 @@ func TestForbidden_L6(t *testing.T) {
 		t.Fatal(err)
 	}
 	reopenWatches(t, c)
-	eventually(t, "the loss is told of", func() bool { return r.log.count("serviceexports: Forbidden") > 0 })
+	kit.True(t, "the loss is told of", func() bool { return r.log.count("serviceexports: Forbidden") > 0 })
 	if m.Export(key("n", "s")) == nil {
 		t.Error("what was known is gone")
 	}
@@ -391,7 +392,7 @@ func TestHidden(t *testing.T) {
 	reg.Config, reg.Consumer = c.ConfigFor("hidden"), false
 	r := run(t, newSource(reg))
 	m := r.member(t, "c1")
-	eventually(t, "the provider is synced", m.ProviderSynced)
+	kit.True(t, "the provider is synced", m.ProviderSynced)
 }
 
 // TestDead_L5 holds that members that can't be reached, say nothing, fail, throttle, or talk nonsense don't delay the others,
@@ -416,7 +417,7 @@ func TestDead_L5(t *testing.T) {
 	silent.Config = &rest.Config{Host: "http://" + silence(t)}
 	r := run(t, newSource(append(bad, closed, silent, c.as("c1"))...))
 	r.synced(t, "c1")
-	eventually(t, "all are told of", func() bool { return r.log.count("problem=unreachable") == 6 })
+	kit.True(t, "all are told of", func() bool { return r.log.count("problem=unreachable") == 6 })
 	if m := r.member(t, "silent"); m.ProviderSynced() || m.Export(key("n", "s")) != nil || m.Kube() != nil {
 		t.Error("a silent cluster is read")
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/clusterset/multicluster/controller/members"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/link"
 )
 
@@ -101,7 +102,7 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 	r := lead(t, s)
 	r.synced(t, "c")
 	ma, mb := r.member(t, "a"), r.member(t, "b")
-	eventually(t, "all are reachable", func() bool {
+	kit.True(t, "all are reachable", func() bool {
 		return ma.ProviderSynced() && mb.ProviderSynced() && ma.Standing() == liveness.Reachable && mb.Standing() == liveness.Reachable
 	})
 
@@ -119,14 +120,14 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 		}
 		return strings.Join(list, " ")
 	}
-	eventually(t, "a Lease for each provider", func() bool { return names() == "test.a test.b test.c" })
+	kit.True(t, "a Lease for each provider", func() bool { return names() == "test.a test.b test.c" })
 
 	if err := a.KillAPIServer(); err != nil {
 		t.Fatal(err)
 	}
 	killed, stalled := time.Now(), stalls(t)
-	eventually(t, "a is lost, not withdrawn", func() bool { return ma.Standing() == liveness.Lost })
-	eventually(t, "a is withdrawn", func() bool { return ma.Standing() == liveness.Withdrawn })
+	kit.True(t, "a is lost, not withdrawn", func() bool { return ma.Standing() == liveness.Lost })
+	kit.True(t, "a is withdrawn", func() bool { return ma.Standing() == liveness.Withdrawn })
 	if took := time.Since(killed); took-stalled() > grace+grace/2 || took < grace/2 { // its last contact may be a slow answer before the kill
 		t.Errorf("withdrawn after %v, grace period %v; for %v of it this process got no processor", took, grace, stalled())
 	} else {
@@ -144,23 +145,23 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 	}
 	renewed := func(id string) time.Time { return leaseOf(id).RenewTime.Time }
 	dead, live := renewed("a"), renewed("b")
-	eventually(t, "a Lease is renewed", func() bool { return renewed("b").After(live) })
+	kit.True(t, "a Lease is renewed", func() bool { return renewed("b").After(live) })
 	if renewed("a") != dead {
 		t.Error("so is that of a provider that can't be reached")
 	}
 	if err := a.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a is back", func() bool { return ma.Standing() == liveness.Reachable })
+	kit.True(t, "a is back", func() bool { return ma.Standing() == liveness.Reachable })
 
 	for _, c := range []*cluster{a, b} {
 		if err := c.PauseAPIServer(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "withdrawal is suspended", r.Suspended)
+	kit.True(t, "withdrawal is suspended", r.Suspended)
 	paused := time.Now()
-	eventually(t, "the grace period is over", func() bool {
+	kit.True(t, "the grace period is over", func() bool {
 		if ma.Standing() == liveness.Withdrawn || mb.Standing() == liveness.Withdrawn {
 			t.Fatal("withdrawn though we are cut off")
 		}
@@ -171,10 +172,10 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "withdrawal is not suspended any more", func() bool { return !r.Suspended() })
+	kit.True(t, "withdrawal is not suspended any more", func() bool { return !r.Suspended() })
 
 	s.set(provider(b, "b"), c.as("c"))
-	eventually(t, "the Lease of a member that left is gone (L3)", func() bool { return names() == "test.b test.c" })
+	kit.True(t, "the Lease of a member that left is gone (L3)", func() bool { return names() == "test.b test.c" })
 
 	const kept = "no Leases are kept in the cluster"
 	said := r.log.count(kept)
@@ -186,10 +187,10 @@ func TestLiveness_L1_L2_L7(t *testing.T) {
 		}
 	}
 	appropriate()
-	eventually(t, "a Lease that is somebody else's now is told of", func() bool { return r.log.count(kept) > said })
+	kit.True(t, "a Lease that is somebody else's now is told of", func() bool { return r.log.count(kept) > said })
 	appropriate() // a renewal may have been under way
 	last := leaseOf("c")
-	eventually(t, "others are renewed", func() bool { return renewed("c").After(last.RenewTime.Time) })
+	kit.True(t, "others are renewed", func() bool { return renewed("c").After(last.RenewTime.Time) })
 	if took, lasts := renewed("c").Sub(last.RenewTime.Time), time.Duration(*last.LeaseDurationSeconds)*time.Second; took > lasts/2 {
 		t.Errorf("others were renewed only after %v, where a Lease lasts %v", took, lasts)
 	}
@@ -220,11 +221,11 @@ func TestBlackHole_L2_L5(t *testing.T) {
 		Liveness: liveness.Periods{Grace: grace, Stable: stable}}, newSource(reg, b.as("b")))
 	r.synced(t, "b")
 	ma := r.member(t, "a")
-	eventually(t, "a is reachable", func() bool { return ma.ProviderSynced() && ma.Standing() == liveness.Reachable })
+	kit.True(t, "a is reachable", func() bool { return ma.ProviderSynced() && ma.Standing() == liveness.Reachable })
 
 	way.Set(link.Blackholed, 0)
 	vanished, stalled := time.Now(), stalls(t)
-	eventually(t, "a is withdrawn", func() bool { return ma.Standing() == liveness.Withdrawn })
+	kit.True(t, "a is withdrawn", func() bool { return ma.Standing() == liveness.Withdrawn })
 	took := time.Since(vanished)
 	t.Logf("withdrawn after %v, grace period %v", took, grace)
 	if took-stalled() > atMost {
@@ -235,7 +236,7 @@ func TestBlackHole_L2_L5(t *testing.T) {
 	}
 	passing := time.Now()
 	way.Set(link.Passing, 0)
-	eventually(t, "a is back", func() bool { return ma.Standing() == liveness.Reachable })
+	kit.True(t, "a is back", func() bool { return ma.Standing() == liveness.Reachable })
 	if took := time.Since(passing); took < stable {
 		t.Errorf("back after %v, stable period %v", took, stable)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestMember holds what a member knows of its cluster, under the identity that deploy/rbac allows (SPEC X1).
@@ -32,28 +33,28 @@ func TestMember(t *testing.T) {
 	})
 	t.Run("exports", func(t *testing.T) {
 		e := c.export("n", "s")
-		eventually(t, "the export is told", func() bool { return r.has("changed c1 n/s") })
+		kit.True(t, "the export is told", func() bool { return r.has("changed c1 n/s") })
 		if got := m.Export(key("n", "s")); got == nil || got.UID != e.UID || got.ManagedFields != nil {
 			t.Errorf("got %v", got)
 		}
 		if !slices.Contains(m.Keys(), key("n", "s")) {
 			t.Errorf("the keys are %v", m.Keys())
 		}
-		eventually(t, "it is known that there is no Service", func() bool { return m.Knows(key("n", "s")) })
+		kit.True(t, "it is known that there is no Service", func() bool { return m.Knows(key("n", "s")) })
 		r.take()
 		c.unexport("n", "s")
-		eventually(t, "the end of the export is told", func() bool { return r.has("changed c1 n/s") && m.Export(key("n", "s")) == nil })
+		kit.True(t, "the end of the export is told", func() bool { return r.has("changed c1 n/s") && m.Export(key("n", "s")) == nil })
 	})
 	t.Run("services that are exported, or of interest to a consumer", func(t *testing.T) {
 		c.service("n", "plain", nil)
 		c.export("n", "plain")
-		eventually(t, "the Service is known", func() bool { return m.Knows(key("n", "plain")) })
+		kit.True(t, "the Service is known", func() bool { return m.Knows(key("n", "plain")) })
 		r.take()
 		c.service("n", "private", nil)
 		c.service("n", "amcs-taken", nil)
 		c.service("n", "amcs-0123", map[string]string{mcsapi.LabelServiceName: "long"})
 		for _, want := range []string{"changed c1 n/taken", "changed c1 n/long"} {
-			eventually(t, want, func() bool { return r.has(want) })
+			kit.True(t, want, func() bool { return r.has(want) })
 		}
 		if s := m.Service(key("n", "private")); s != nil || r.has("changed c1 n/private") {
 			t.Errorf("a Service that nobody exports is kept, or told: %v", s)
@@ -71,14 +72,14 @@ func TestMember(t *testing.T) {
 	t.Run("slices of exported services, never imported ones (SPEC X4)", func(t *testing.T) {
 		for _, name := range []string{"web", "other", "amcs-i"} {
 			c.export("n", name)
-			eventually(t, "the name is known", func() bool { return m.Knows(key("n", name)) })
+			kit.True(t, "the name is known", func() bool { return m.Knows(key("n", name)) })
 		}
 		c.slice("n", "e", map[string]string{discoveryv1.LabelServiceName: "private"})
 		c.slice("n", "b", map[string]string{discoveryv1.LabelServiceName: "web"})
 		c.slice("n", "a", map[string]string{discoveryv1.LabelServiceName: "web"})
 		c.slice("n", "c", map[string]string{discoveryv1.LabelServiceName: "web", mcsapi.LabelSourceCluster: "evil"})
 		c.slice("n", "d", map[string]string{discoveryv1.LabelServiceName: "other"})
-		eventually(t, "the last slice is there", func() bool { return len(m.SourceSlices(key("n", "other"))) == 1 })
+		kit.True(t, "the last slice is there", func() bool { return len(m.SourceSlices(key("n", "other"))) == 1 })
 		if got := m.SourceSlices(key("n", "private")); len(got) != 0 {
 			t.Errorf("slices that nobody exports are kept: %v", got)
 		}
@@ -100,7 +101,7 @@ func TestMember(t *testing.T) {
 		}
 		c.slice("n", "ours", labels("test"))
 		c.slice("n", "theirs", labels("other"))
-		eventually(t, "both are told", func() bool {
+		kit.True(t, "both are told", func() bool {
 			return m.Registration().ID == "c1" && len(m.ImportedSlices(key("n", "i"))) == 1 && r.has("changed c1 n/i")
 		})
 		if got := m.ImportedSlices(key("n", "i")); got[0].Name != "ours" {
@@ -115,7 +116,7 @@ func TestMember(t *testing.T) {
 			t.Error("the wrong namespaces are active")
 		}
 		c.namespace("later")
-		eventually(t, "the namespace is told", func() bool { return r.has("namespace c1 later") })
+		kit.True(t, "the namespace is told", func() bool { return r.has("namespace c1 later") })
 		if !m.NamespaceActive("later") {
 			t.Error("the namespace is not active")
 		}
@@ -123,7 +124,7 @@ func TestMember(t *testing.T) {
 		if err := c.kube.CoreV1().Namespaces().Delete(context.Background(), "later", metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "its end is told", func() bool { return r.has("namespace c1 later") })
+		kit.True(t, "its end is told", func() bool { return r.has("namespace c1 later") })
 	})
 	t.Run("nodes (SPEC X2)", func(t *testing.T) {
 		r.take()
@@ -133,7 +134,7 @@ func TestMember(t *testing.T) {
 		if _, err := c.kube.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "a node concerns all imports here, and nobody else's", func() bool { return r.has("consumer c1") })
+		kit.True(t, "a node concerns all imports here, and nobody else's", func() bool { return r.has("consumer c1") })
 		if r.has("synced c1") {
 			t.Error("every name of every cluster is looked at for a node")
 		}

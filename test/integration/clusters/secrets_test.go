@@ -18,6 +18,7 @@ import (
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // home is a cluster with a namespace mcs for the Secrets of members, and the identity "home" that may do there what
@@ -104,7 +105,7 @@ func TestSecrets(t *testing.T) {
 
 	h.secret("second", "c2", other.credentials("member"), map[string]string{registration.AnnotationRole: "provider"})
 	m := r.member(t, "c2")
-	eventually(t, "the new member is synced", m.ProviderSynced)
+	kit.True(t, "the new member is synced", m.ProviderSynced)
 	if reg := m.Registration(); reg.Consumer || !reg.Provider {
 		t.Errorf("the role is %+v", reg)
 	}
@@ -115,12 +116,12 @@ func TestSecrets(t *testing.T) {
 			mcsapi.Domain+"/"+registration.LimitEndpointCIDRs, endpoints, mcsapi.Domain+"/"+registration.LimitExportNamespaces, namespaces))
 	}
 	limits(`"10.1.0.0/16"`, `"shop"`)
-	eventually(t, "the limits are taken", func() bool {
+	kit.True(t, "the limits are taken", func() bool {
 		l := m.Registration().Limits
 		return fmt.Sprint(l.EndpointCIDRs) == "[10.1.0.0/16]" && l.MayExport("shop") && !l.MayExport("other")
 	})
 	limits("null", "null")
-	eventually(t, "the limits are gone", func() bool {
+	kit.True(t, "the limits are gone", func() bool {
 		l := m.Registration().Limits
 		return len(l.EndpointCIDRs) == 0 && l.MayExport("other")
 	})
@@ -130,12 +131,12 @@ func TestSecrets(t *testing.T) {
 
 	// What breaks keeps what it was.
 	h.patchSecret("second", `{"data":{"kubeconfig":"AAAA"}}`)
-	eventually(t, "the broken Secret is told of", func() bool { return r.log.count("the old ones stay in use") == 1 })
+	kit.True(t, "the broken Secret is told of", func() bool { return r.log.count("the old ones stay in use") == 1 })
 	h.patchSecret("second", fmt.Sprintf(`{"metadata":{"labels":{%q:"UPPER"}}}`, registration.LabelMember))
-	eventually(t, "the bad id is told of", func() bool { return r.log.count(`cluster id \"UPPER\": want`) == 1 })
+	kit.True(t, "the bad id is told of", func() bool { return r.log.count(`cluster id \"UPPER\": want`) == 1 })
 	h.patchSecret("second", fmt.Sprintf(`{"metadata":{"labels":{%q:"c2"},"annotations":{%q:"nonsense"}}}`,
 		registration.LabelMember, registration.AnnotationRole))
-	eventually(t, "the bad role is told of", func() bool { return r.log.count(`is \"nonsense\"; want provider, consumer or both`) > 0 })
+	kit.True(t, "the bad role is told of", func() bool { return r.log.count(`is \"nonsense\"; want provider, consumer or both`) > 0 })
 	if got := r.member(t, "c2"); got != m || !m.ProviderSynced() || r.has("left c2") {
 		t.Error("a Secret that broke took its member away")
 	}
@@ -143,7 +144,7 @@ func TestSecrets(t *testing.T) {
 	if err := h.kube.CoreV1().Secrets("mcs").Delete(t.Context(), "second", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the member is gone", func() bool { return r.has("left c2") && len(r.Members()) == 2 })
+	kit.True(t, "the member is gone", func() bool { return r.has("left c2") && len(r.Members()) == 2 })
 
 	for _, secret := range []string{"very secret", "BEGIN", "client-key-data", "LS0t"} {
 		if strings.Contains(r.log.String(), secret) {
@@ -170,11 +171,11 @@ func TestNamespaceDeleted_L6(t *testing.T) {
 	if err := h.kube.CoreV1().Namespaces().Delete(t.Context(), "mcs", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the namespace is gone", func() bool {
+	kit.True(t, "the namespace is gone", func() bool {
 		_, err := h.kube.CoreV1().Namespaces().Get(t.Context(), "mcs", metav1.GetOptions{})
 		return apierrors.IsNotFound(err)
 	})
-	eventually(t, "it is told of, or believed", func() bool { return said.count("with their namespace") == 1 || r.has("left c1") })
+	kit.True(t, "it is told of, or believed", func() bool { return said.count("with their namespace") == 1 || r.has("left c1") })
 	if r.has("left c1") {
 		t.Error("the member left")
 	}
@@ -193,14 +194,14 @@ func TestNamespaceDeletedLater_L6(t *testing.T) {
 	if err := h.kube.CoreV1().Secrets("mcs").DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is told of", func() bool { return said.count("are deleted at once") == 1 })
+	kit.True(t, "it is told of", func() bool { return said.count("are deleted at once") == 1 })
 	doubted := time.Now()
 	if err := h.kube.CoreV1().Namespaces().Delete(t.Context(), "mcs", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "so is the namespace", func() bool { return said.count("with their namespace") == 1 })
+	kit.True(t, "so is the namespace", func() bool { return said.count("with their namespace") == 1 })
 	const hold = 30 * time.Second // for which their absence alone would be doubted
-	eventually(t, "well past that time", func() bool { return r.has("left c1") || r.has("left c2") || time.Since(doubted) > hold+10*time.Second })
+	kit.True(t, "well past that time", func() bool { return r.has("left c1") || r.has("left c2") || time.Since(doubted) > hold+10*time.Second })
 	if r.has("left c1") || r.has("left c2") {
 		t.Error("a member left")
 	}
@@ -222,11 +223,11 @@ func TestVanished_L3_L6(t *testing.T) {
 	if err := secrets.Delete(t.Context(), "third", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "one alone leaves", func() bool { return r.has("left c3") })
+	kit.True(t, "one alone leaves", func() bool { return r.has("left c3") })
 	if err := secrets.DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is told of, or believed", func() bool { return said.count("are deleted at once") == 1 || r.has("left c1") || r.has("left c2") })
+	kit.True(t, "it is told of, or believed", func() bool { return said.count("are deleted at once") == 1 || r.has("left c1") || r.has("left c2") })
 	if r.has("left c1") || r.has("left c2") {
 		t.Fatal("they left")
 	}
@@ -236,7 +237,7 @@ func TestVanished_L3_L6(t *testing.T) {
 	if err := secrets.DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "those that were to leave do", func() bool { return r.has("left c1") && r.has("left c2") })
+	kit.True(t, "those that were to leave do", func() bool { return r.has("left c1") && r.has("left c2") })
 	if said.count("are deleted at once") != 1 {
 		t.Error("it was doubted")
 	}
@@ -249,7 +250,7 @@ func TestClusterProperty_X4(t *testing.T) {
 	h.secret("nameless", "", h.credentials("member"), nil)
 	source := registration.Secrets{Client: client, Namespace: "mcs", Registration: registration.Registration{Provider: true, Consumer: true}}
 	r := run(t, source)
-	eventually(t, "the missing id is told of", func() bool { return r.log.count("the cluster has no ClusterProperty") == 1 })
+	kit.True(t, "the missing id is told of", func() bool { return r.log.count("the cluster has no ClusterProperty") == 1 })
 	if len(r.Members()) != 0 {
 		t.Errorf("members are %v", r.Members())
 	}
@@ -279,7 +280,7 @@ func TestClusterProperty_X4(t *testing.T) {
 	}
 	again := run(t, source)
 	again.synced(t, "hangzhou")
-	eventually(t, "the other id is told of", func() bool { return again.log.count("says=shanghai") == 1 })
+	kit.True(t, "the other id is told of", func() bool { return again.log.count("says=shanghai") == 1 })
 	if len(again.Members()) != 1 || label() != "hangzhou" {
 		t.Error("a ClusterProperty that changed was followed")
 	}
@@ -299,12 +300,12 @@ func TestTakenClusterProperty_X4(t *testing.T) {
 	}
 	h.secret("alpha", "", other.credentials("member"), nil)
 	const said = "the id of Secret mcs/zeta"
-	eventually(t, "it is told of", func() bool { return r.log.count(said) == 1 })
+	kit.True(t, "it is told of", func() bool { return r.log.count(said) == 1 })
 	r.stop()
 
 	again := run(t, source)
 	again.synced(t, "prod")
-	eventually(t, "it is told of again", func() bool { return again.log.count(said) == 1 })
+	kit.True(t, "it is told of again", func() bool { return again.log.count(said) == 1 })
 	if got := again.member(t, "prod").Registration().Origin; len(again.Members()) != 1 || got != "Secret mcs/zeta" {
 		t.Errorf("%d members; prod is %s", len(again.Members()), got)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/link"
 )
 
@@ -47,7 +48,7 @@ func TestSilentWatch_L10(t *testing.T) {
 	slice := a.slice("shop", "cart-1", map[string]string{"kubernetes.io/service-name": "cart"})
 	a.export("shop", "cart")
 	ma := r.member(t, "a")
-	eventually(t, "the slice is known", func() bool {
+	kit.True(t, "the slice is known", func() bool {
 		return ma.Knows(key("shop", "cart")) && len(ma.SourceSlices(key("shop", "cart"))) == 1 && ma.Standing() == liveness.Reachable
 	})
 
@@ -56,7 +57,7 @@ func TestSilentWatch_L10(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := time.Now()
-	eventuallyWithin(t, 6*silence, "the slice is gone", func() bool {
+	kit.TrueWithin(t, 6*silence, "the slice is gone", func() bool {
 		if ma.Standing() != liveness.Reachable {
 			t.Fatalf("the member counts as %s", ma.Standing())
 		}
@@ -80,21 +81,21 @@ func TestWatchesNeverOpen_L10_L2(t *testing.T) {
 	}
 	r, apart := leadWith(t, opts, newSource(reg)), leadWith(t, opts, newSource(other)) // both in one set would count as cut off
 	ma := r.member(t, "a")
-	eventually(t, "a is reachable", func() bool { return ma.ProviderSynced() && ma.Standing() == liveness.Reachable })
+	kit.True(t, "a is reachable", func() bool { return ma.ProviderSynced() && ma.Standing() == liveness.Reachable })
 
 	way.Shut(true)
 	way.Lose()
 	lost := time.Now()
-	eventually(t, "a is lost", func() bool { return ma.Standing() == liveness.Lost })
+	kit.True(t, "a is lost", func() bool { return ma.Standing() == liveness.Lost })
 	if took := time.Since(lost); took < silence {
 		t.Errorf("lost after %v, before its watches were silent for %v", took, silence)
 	}
 	for _, stream := range []string{"serviceexports." + mcsapi.Group, "services", "endpointslices.discovery.k8s.io"} {
-		eventually(t, "the log names "+stream, func() bool {
+		kit.True(t, "the log names "+stream, func() bool {
 			return strings.Contains(r.log.String(), stream) && strings.Contains(r.log.String(), "opening a watch: nothing came from the API server for 2s")
 		})
 	}
-	eventually(t, "a is withdrawn", func() bool { return ma.Standing() == liveness.Withdrawn })
+	kit.True(t, "a is withdrawn", func() bool { return ma.Standing() == liveness.Withdrawn })
 	if took := time.Since(lost); took < silence+grace {
 		t.Errorf("withdrawn after %v, before the grace period of %v", took, grace)
 	}
@@ -102,5 +103,5 @@ func TestWatchesNeverOpen_L10_L2(t *testing.T) {
 		t.Errorf("b, whose watches never opened, is synced: %t, and counts as %s", mb.ProviderSynced(), mb.Standing())
 	}
 	way.Shut(false)
-	eventuallyWithin(t, 2*time.Minute, "a is back", func() bool { return ma.Standing() == liveness.Reachable })
+	kit.TrueWithin(t, 2*time.Minute, "a is back", func() bool { return ma.Standing() == liveness.Reachable })
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/link"
 
 	"github.com/miekg/dns"
@@ -113,15 +114,15 @@ func TestAPIServerAway_D10(t *testing.T) {
 	if s.ready() {
 		t.Error("ready while nobody answers")
 	}
-	await(t, "the outage is logged", func() error { return logged(s, "can't read", 1) })
+	kit.Eventually(t, "the outage is logged", func() error { return logged(s, "can't read", 1) })
 
 	l.Set(link.Passing, 0)
 	s.answers(webAnswer(ns))
-	await(t, "ready", func() error { return isReady(s) })
-	await(t, "the recovery is logged", func() error { return logged(s, "the API server is back", 1) })
+	kit.Eventually(t, "ready", func() error { return isReady(s) })
+	kit.Eventually(t, "the recovery is logged", func() error { return logged(s, "the API server is back", 1) })
 
 	l.Set(link.Cut, 0)
-	await(t, "the second outage is logged", func() error { return logged(s, "can't read", 2) })
+	kit.Eventually(t, "the second outage is logged", func() error { return logged(s, "can't read", 2) })
 	apply(t, c, ns, db+"\n---\n"+dbEast) // while the plugin can't see it
 	remove(t, c, imports, ns, "web")
 	s.answers(webAnswer(ns))
@@ -131,7 +132,7 @@ func TestAPIServerAway_D10(t *testing.T) {
 	s.answers(want{name: "db-0.east.db." + ns + ".svc.clusterset.local.", qtype: dns.TypeA,
 		answer: []string{"db-0.east.db." + ns + ".svc.clusterset.local. 5 IN A 10.1.0.1"}})
 	s.answers(want{name: "web." + ns + ".svc.clusterset.local.", qtype: dns.TypeA, rcode: dns.RcodeNameError})
-	await(t, "the second recovery is logged", func() error { return logged(s, "the API server is back", 2) })
+	kit.Eventually(t, "the second recovery is logged", func() error { return logged(s, "the API server is back", 2) })
 	if n := s.logged("can't read"); n != 2 {
 		t.Errorf("%d lines about two outages", n)
 	}
@@ -158,8 +159,8 @@ func TestWithoutCRD_D8(t *testing.T) {
 	s := serve(t, besideOthers(t, c.Kubeconfig()))
 	s.unanswered(ns)
 	s.othersAnswer()
-	await(t, "it is logged", func() error { return logged(s, "serviceimports.multicluster.x-k8s.io: not served", 1) })
-	await(t, "ready all the same", func() error { return isReady(s) })
+	kit.Eventually(t, "it is logged", func() error { return logged(s, "serviceimports.multicluster.x-k8s.io: not served", 1) })
+	kit.Eventually(t, "ready all the same", func() error { return isReady(s) })
 	s.unanswered(ns)
 	if _, metrics := s.get("metrics", "/metrics"); !strings.Contains(metrics, "coredns_multicluster_synced{") ||
 		!strings.Contains(metrics, "coredns_multicluster_watching{kind=\"serviceimports.multicluster.x-k8s.io\"") {
@@ -170,7 +171,7 @@ func TestWithoutCRD_D8(t *testing.T) {
 	}
 	apply(t, c, ns, web)
 	s.answers(webAnswer(ns))
-	await(t, "the recovery is logged", func() error { return logged(s, "can be read again", 1) })
+	kit.Eventually(t, "the recovery is logged", func() error { return logged(s, "can be read again", 1) })
 	if n := s.logged("can't read"); n != 1 {
 		t.Errorf("%d lines about one outage", n)
 	}
@@ -213,8 +214,8 @@ func TestForbidden_D8(t *testing.T) {
 	s := serve(t, besideOthers(t, kubeconfig))
 	s.unanswered(ns) // not even of what can be read
 	s.othersAnswer()
-	await(t, "it is logged", func() error { return logged(s, "endpointslices", 1) })
-	await(t, "ready all the same", func() error { return isReady(s) })
+	kit.Eventually(t, "it is logged", func() error { return logged(s, "endpointslices", 1) })
+	kit.Eventually(t, "ready all the same", func() error { return isReady(s) })
 	apply(t, c, ns, strings.Replace(onlyImports, "rules:", "rules:\n- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}", 1))
 	s.answers(webAnswer(ns))
 
@@ -246,8 +247,8 @@ func TestUnauthorized_D8(t *testing.T) {
 	s := serve(t, besideOthers(t, kubeconfig))
 	s.unanswered(ns)
 	s.othersAnswer()
-	await(t, "it is logged", func() error { return logged(s, "can't read", 1) })
-	await(t, "ready all the same", func() error { return isReady(s) })
+	kit.Eventually(t, "it is logged", func() error { return logged(s, "can't read", 1) })
+	kit.Eventually(t, "ready all the same", func() error { return isReady(s) })
 	s.unanswered(ns)
 }
 
@@ -280,14 +281,14 @@ func TestVersionSwitched_D15(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.Set(link.Cut, 0)
-		await(t, "the connection is lost", func() error { return logged(s, "can't read", i+1) })
+		kit.Eventually(t, "the connection is lost", func() error { return logged(s, "can't read", i+1) })
 		l.Set(link.Passing, 0)
 		name := fmt.Sprintf("web%d", i)
 		apply(t, c, ns, strings.NewReplacer("v1beta1", version, "name: web", "name: "+name).Replace(web))
 		w := webAnswer(ns)
 		w.name, w.answer = name+"."+ns+".svc.clusterset.local.", []string{name + "." + ns + ".svc.clusterset.local. 5 IN A 10.96.1.1"}
 		s.answers(w)
-		await(t, "the outage is over", func() error { return logged(s, "the API server is back", i+1) })
+		kit.Eventually(t, "the outage is over", func() error { return logged(s, "the API server is back", i+1) })
 	}
 	load.end(t, "switching versions")
 }

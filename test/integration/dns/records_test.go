@@ -8,6 +8,8 @@ import (
 	"github.com/miekg/dns"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 const corefile = `.:{port} {
@@ -114,7 +116,7 @@ func TestHeadless(t *testing.T) {
 	deleteNamespace(t, c.Config(), ns)
 	s.answers(absent)
 	s.answers(want{name: ns + ".svc.clusterset.local.", qtype: dns.TypeA, rcode: dns.RcodeNameError})
-	await(t, "the namespace is gone", func() error {
+	kit.Eventually(t, "the namespace is gone", func() error {
 		client, err := kubernetes.NewForConfig(c.Config())
 		if err != nil {
 			return err

@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	_ "github.com/clusterset/multicluster/plugin"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 func init() {
@@ -134,7 +135,7 @@ func TestReload_D8_D14(t *testing.T) {
 		if err := s.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
 			t.Fatal(err)
 		}
-		await(t, "the server was reloaded", func() error {
+		kit.Eventually(t, "the server was reloaded", func() error {
 			if got := strings.Count(s.log.String(), "Reloading complete"); got <= reloads+n {
 				return fmt.Errorf("%d times", got)
 			}
@@ -182,13 +183,13 @@ func TestReloadWhileAway_D8(t *testing.T) {
 	s := serve(t, besideOthers(t, kubeconfig))
 	s.answers(webAnswer(ns))
 	l.Set(link.Cut, 0)
-	await(t, "the outage is noticed", func() error { return logged(s, "can't read", 1) })
+	kit.Eventually(t, "the outage is noticed", func() error { return logged(s, "can't read", 1) })
 	load := startLoad(s, webAnswer(ns))
 	for n := range 2 {
 		if err := s.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
 			t.Fatal(err)
 		}
-		await(t, "the server was reloaded", func() error {
+		kit.Eventually(t, "the server was reloaded", func() error {
 			if strings.Count(s.log.String(), "Reloading complete") <= n {
 				return fmt.Errorf("not yet")
 			}
@@ -249,13 +250,13 @@ func TestReloadsLeaveNothing(t *testing.T) {
 	for n := range 10 {
 		reload(n)
 	}
-	await(t, "only one instance follows the API server", oneFollows)
+	kit.Eventually(t, "only one instance follows the API server", oneFollows)
 	bytes, goroutines := heap(), runtime.NumGoroutine()
 	const more = 40
 	for n := range more {
 		reload(n)
 	}
-	await(t, "nothing is left behind", func() error {
+	kit.Eventually(t, "nothing is left behind", func() error {
 		// Those of the last reload, and of other tests' connections, end after a while; nothing here starts others.
 		if now := runtime.NumGoroutine(); now > goroutines {
 			return fmt.Errorf("%d goroutines after 10 reloads, %d after %d more:\n%s", goroutines, now, more, stacks())
@@ -271,7 +272,7 @@ func TestReloadsLeaveNothing(t *testing.T) {
 	if err := instance.Stop(); err != nil {
 		t.Error(err)
 	}
-	await(t, "nothing follows the API server any longer", func() error {
+	kit.Eventually(t, "nothing follows the API server any longer", func() error {
 		if text := stacks(); strings.Contains(text, streamRuns) {
 			return fmt.Errorf("a stream runs:\n%s", text)
 		}

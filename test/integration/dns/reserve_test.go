@@ -11,6 +11,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/programs"
 
 	"github.com/miekg/dns"
@@ -105,7 +106,7 @@ func (r *reserve) imported(cluster string) (*discoveryv1.EndpointSlice, error) {
 // and returns it.
 func (r *reserve) awaitReserve(idle bool) (s *discoveryv1.EndpointSlice) {
 	r.t.Helper()
-	await(r.t, fmt.Sprintf("the endpoints of far are in reserve: %v", idle), func() (err error) {
+	kit.Eventually(r.t, fmt.Sprintf("the endpoints of far are in reserve: %v", idle), func() (err error) {
 		if _, err = r.imported("near"); err == nil {
 			s, err = r.imported("far")
 		}
@@ -197,7 +198,7 @@ func TestOthersSlices_G1(t *testing.T) {
 		t.Error("it was logged as odd")
 	}
 	apply(t, c, ns, strings.Replace(ours, "multicluster.kubernetes.io/service-name: db, ", "", 1)) // of ours, for something else
-	await(t, "it is gone", func() error {
+	kit.Eventually(t, "it is gone", func() error {
 		if reply := s.ask("db."+ns+".svc.clusterset.local.", dns.TypeA); reply.Rcode != dns.RcodeNameError {
 			return errors.New("it is still answered")
 		}

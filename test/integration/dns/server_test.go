@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/programs"
 
 	"github.com/miekg/dns"
@@ -173,22 +174,5 @@ func (s *server) ask(name string, qtype uint16) *dns.Msg {
 // await polls until ok returns no error, and fails the test when that takes too long.
 func (s *server) await(what string, ok func() error) {
 	s.t.Helper()
-	await(s.t, what, ok)
-}
-
-func await(t testing.TB, what string, ok func() error) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.Now().Add(patience)
-	for {
-		err := ok()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %s: %v", what, patience, err)
-		}
-		<-tick.C
-	}
+	kit.Eventually(s.t, what, ok)
 }

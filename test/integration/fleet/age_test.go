@@ -13,6 +13,7 @@ import (
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/bench/provider"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestLyingAge_M1: a member whose API server gives an export a creationTimestamp of 2015 takes no name over that another
@@ -32,8 +33,8 @@ func TestLyingAge_M1(t *testing.T) {
 		g.export(t, ns, name)
 	}
 	export, err := g.getExport(ns, meanwhile)
-	must(t, err)
-	eventually(t, "timestamps, which have seconds, tell them apart", func() error {
+	kit.Must(t, err)
+	kit.Eventually(t, "timestamps, which have seconds, tell them apart", func() error {
 		if age := time.Since(export.CreationTimestamp.Time); age < 2*time.Second {
 			return fmt.Errorf("the export is %s old", age)
 		}
@@ -60,12 +61,12 @@ func TestLyingAge_M1(t *testing.T) {
 
 	services := map[string]types.UID{}
 	for _, name := range names {
-		eventually(t, name, c.wantImported(ns, name))
+		kit.Eventually(t, name, c.wantImported(ns, name))
 		s, err := c.getService(ns, "amcs-"+name)
-		must(t, err)
+		kit.Must(t, err)
 		services[name] = s.UID
 	}
-	eventually(t, "both export it", c.wantAddresses(ns, changes, "g/10.1.0.5", "p/100.64.0.1"))
+	kit.Eventually(t, "both export it", c.wantAddresses(ns, changes, "g/10.1.0.5", "p/100.64.0.1"))
 	unharmed := func() error {
 		for _, name := range names {
 			s, err := c.getService(ns, "amcs-"+name)
@@ -81,37 +82,37 @@ func TestLyingAge_M1(t *testing.T) {
 
 	liar.ExportAs(appears, ancient.Unix())
 	liar.ExportAs(changes, ancient.Unix())
-	eventually(t, "its endpoints are used", c.wantAddresses(ns, appears, "g/10.1.0.5", "p/100.64.0.0"))
-	eventually(t, "the honest member hears of the conflict, as the winner", g.wantVerdict(ns, appears,
+	kit.Eventually(t, "its endpoints are used", c.wantAddresses(ns, appears, "g/10.1.0.5", "p/100.64.0.0"))
+	kit.Eventually(t, "the honest member hears of the conflict, as the winner", g.wantVerdict(ns, appears,
 		[4]string{"Conflict", "True", "SessionAffinityConflict", "ClientIP from g (oldest export) wins over None of p"}))
 	liar.Change(changes, "100.64.9.9")
-	eventually(t, "what changed arrived", c.wantAddresses(ns, changes, "g/10.1.0.5", "p/100.64.9.9"))
+	kit.Eventually(t, "what changed arrived", c.wantAddresses(ns, changes, "g/10.1.0.5", "p/100.64.9.9"))
 	sentinel(t, ns, g, c)
-	must(t, unharmed()) // the name stays what it was
+	kit.Must(t, unharmed()) // the name stays what it was
 
 	stop()
 	liar.ExportAs(meanwhile, ancient.Unix())
 	stop = run(t, source, nil)
-	eventually(t, "what appeared meanwhile", c.wantAddresses(ns, meanwhile, "g/10.1.0.5", "p/100.64.0.2"))
+	kit.Eventually(t, "what appeared meanwhile", c.wantAddresses(ns, meanwhile, "g/10.1.0.5", "p/100.64.0.2"))
 	sentinel(t, ns, g, c)
-	must(t, unharmed()) // the verdict outlives the process
+	kit.Must(t, unharmed()) // the verdict outlives the process
 	stop()
 	run(t, source, nil)
 	liar.Change(appears, "100.64.9.8")
-	eventually(t, "and another", c.wantAddresses(ns, appears, "g/10.1.0.5", "p/100.64.9.8"))
+	kit.Eventually(t, "and another", c.wantAddresses(ns, appears, "g/10.1.0.5", "p/100.64.9.8"))
 	sentinel(t, ns, g, c)
-	must(t, unharmed()) // the verdict outlives that, too
+	kit.Must(t, unharmed()) // the verdict outlives that, too
 
 	fresh, met := simulated("q")
 	fresh.ExportAs(appears, ancient.Unix())
 	source.set(honest, consumer, lying, met)
-	eventually(t, "a member that is met for the first time is believed", func() error {
+	kit.Eventually(t, "a member that is met for the first time is believed", func() error {
 		s, err := c.getService(ns, "amcs-"+appears)
 		if err == nil && s.Spec.SessionAffinity != corev1.ServiceAffinityNone {
 			err = fmt.Errorf("session affinity %s", s.Spec.SessionAffinity)
 		}
 		return err
 	})
-	eventually(t, "an Event announces it", c.wantEvent(t, ns, appears, "PrecedenceChanged", "the export of q, created 2015-01-01"))
-	eventually(t, "the honest member hears of it", g.wantCondition(ns, appears, "Conflict", metav1.ConditionTrue, "SessionAffinityConflict"))
+	kit.Eventually(t, "an Event announces it", c.wantEvent(t, ns, appears, "PrecedenceChanged", "the export of q, created 2015-01-01"))
+	kit.Eventually(t, "the honest member hears of it", g.wantCondition(ns, appears, "Conflict", metav1.ConditionTrue, "SessionAffinityConflict"))
 }

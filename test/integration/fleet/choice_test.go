@@ -13,6 +13,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // annotate sets an annotation of a ServiceExport or ServiceImport; nil takes it away.
@@ -23,7 +24,7 @@ func (c *cluster) annotate(t testing.TB, resource, ns, name, annotation string, 
 		text = fmt.Sprintf("%q", value)
 	}
 	body := fmt.Sprintf(`{"metadata":{"annotations":{%q:%s}}}`, annotation, text)
-	must(t, c.mcs.Patch(types.MergePatchType).Namespace(ns).Resource(resource).Name(name).Body([]byte(body)).Do(t.Context()).Error())
+	kit.Must(t, c.mcs.Patch(types.MergePatchType).Namespace(ns).Resource(resource).Name(name).Body([]byte(body)).Do(t.Context()).Error())
 }
 
 // wantMessage is a condition for eventually: the condition Ready of the export says what.
@@ -53,32 +54,32 @@ func TestConsumers_P2(t *testing.T) {
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	c.importOf(t, ns, "web") // a person of a cluster that is not named asks for it
 	a.export(t, ns, "web", only)
-	eventually(t, "the named one has it", b.wantAddresses(ns, "web", "a/10.1.0.5"))
-	eventually(t, "served", b.wantImported(ns, "web"))
-	eventually(t, "the export says to whom", a.wantMessage(ns, "web", "exported to b, zz only, by annotation clusterset.dev/consumers; not in the clusterset: zz"))
-	eventually(t, "who asks is told why not", c.wantSaid(ns, "web", "Ready", "a (NotForThisCluster"))
+	kit.Eventually(t, "the named one has it", b.wantAddresses(ns, "web", "a/10.1.0.5"))
+	kit.Eventually(t, "served", b.wantImported(ns, "web"))
+	kit.Eventually(t, "the export says to whom", a.wantMessage(ns, "web", "exported to b, zz only, by annotation clusterset.dev/consumers; not in the clusterset: zz"))
+	kit.Eventually(t, "who asks is told why not", c.wantSaid(ns, "web", "Ready", "a (NotForThisCluster"))
 	sentinel(t, ns, a, a, b, c)
-	must(t, a.wantGone(ns, "web")()) // nobody else has any of it, the exporting cluster included
-	must(t, c.wantNotServed(ns, "web")())
+	kit.Must(t, a.wantGone(ns, "web")()) // nobody else has any of it, the exporting cluster included
+	kit.Must(t, c.wantNotServed(ns, "web")())
 
 	c.service(t, ns, "web")
 	c.slice(t, ns, "web", "x", []string{"10.3.0.5"})
 	c.export(t, ns, "web")
-	eventually(t, "an export of another cluster is merged where both are seen", b.wantAddresses(ns, "web", "a/10.1.0.5", "c/10.3.0.5"))
+	kit.Eventually(t, "an export of another cluster is merged where both are seen", b.wantAddresses(ns, "web", "a/10.1.0.5", "c/10.3.0.5"))
 	for _, other := range []*cluster{a, c} {
-		eventually(t, "and alone elsewhere", other.wantAddresses(ns, "web", "c/10.3.0.5"))
+		kit.Eventually(t, "and alone elsewhere", other.wantAddresses(ns, "web", "c/10.3.0.5"))
 	}
 	was, err := b.getService(ns, "amcs-web")
-	must(t, err)
+	kit.Must(t, err)
 	a.annotate(t, "serviceexports", ns, "web", mcsapi.AnnotationConsumers, "a")
-	eventually(t, "it goes from who is not named any more", b.wantAddresses(ns, "web", "c/10.3.0.5"))
-	eventually(t, "and comes to who is", a.wantAddresses(ns, "web", "a/10.1.0.5", "c/10.3.0.5"))
+	kit.Eventually(t, "it goes from who is not named any more", b.wantAddresses(ns, "web", "c/10.3.0.5"))
+	kit.Eventually(t, "and comes to who is", a.wantAddresses(ns, "web", "a/10.1.0.5", "c/10.3.0.5"))
 	a.annotate(t, "serviceexports", ns, "web", mcsapi.AnnotationConsumers, "")
-	eventually(t, "empty is nobody", a.wantAddresses(ns, "web", "c/10.3.0.5"))
-	eventually(t, "which it says", a.wantMessage(ns, "web", "exported to no cluster"))
+	kit.Eventually(t, "empty is nobody", a.wantAddresses(ns, "web", "c/10.3.0.5"))
+	kit.Eventually(t, "which it says", a.wantMessage(ns, "web", "exported to no cluster"))
 	a.annotate(t, "serviceexports", ns, "web", mcsapi.AnnotationConsumers, nil)
 	for _, other := range []*cluster{a, b, c} {
-		eventually(t, "without the annotation everybody has it", other.wantAddresses(ns, "web", "a/10.1.0.5", "c/10.3.0.5"))
+		kit.Eventually(t, "without the annotation everybody has it", other.wantAddresses(ns, "web", "a/10.1.0.5", "c/10.3.0.5"))
 	}
 	if now, err := b.getService(ns, "amcs-web"); err != nil || now.UID != was.UID || now.Spec.ClusterIP != was.Spec.ClusterIP {
 		t.Errorf("the derived Service did not outlive the change: %v, %v", now.Spec, err)
@@ -96,18 +97,18 @@ func TestProviders_P2(t *testing.T) {
 		p.export(t, ns, "web")
 	}
 	both := []string{"a/10.1.0.5", "b/10.2.0.5"}
-	eventually(t, "both", c.wantAddresses(ns, "web", both...))
+	kit.Eventually(t, "both", c.wantAddresses(ns, "web", both...))
 	c.annotate(t, "serviceimports", ns, "web", mcsapi.AnnotationProviders, "b")
-	eventually(t, "one", c.wantAddresses(ns, "web", "b/10.2.0.5"))
-	eventually(t, "said", c.wantSaid(ns, "web", "Restricted", "imported from b only", "left out: a"))
-	eventually(t, "the others have both", a.wantAddresses(ns, "web", both...))
+	kit.Eventually(t, "one", c.wantAddresses(ns, "web", "b/10.2.0.5"))
+	kit.Eventually(t, "said", c.wantSaid(ns, "web", "Restricted", "imported from b only", "left out: a"))
+	kit.Eventually(t, "the others have both", a.wantAddresses(ns, "web", both...))
 	c.annotate(t, "serviceimports", ns, "web", mcsapi.AnnotationProviders, "")
-	eventually(t, "none", c.wantNotServed(ns, "web"))
-	eventually(t, "the annotation stays with the import", c.wantSaid(ns, "web", "Restricted", "imported from no cluster"))
+	kit.Eventually(t, "none", c.wantNotServed(ns, "web"))
+	kit.Eventually(t, "the annotation stays with the import", c.wantSaid(ns, "web", "Restricted", "imported from no cluster"))
 	settle(t, a, b, c)
 	c.annotate(t, "serviceimports", ns, "web", mcsapi.AnnotationProviders, nil)
-	eventually(t, "both again", c.wantAddresses(ns, "web", both...))
-	eventually(t, "nothing left to say", c.wantSaid(ns, "web", "Restricted"))
+	kit.Eventually(t, "both again", c.wantAddresses(ns, "web", both...))
+	kit.Eventually(t, "nothing left to say", c.wantSaid(ns, "web", "Restricted"))
 }
 
 // TestMemoryIsOnesOwn_P2_L9: a controller that starts while the exporting cluster is away gives a consumer that the export
@@ -121,24 +122,24 @@ func TestMemoryIsOnesOwn_P2_L9(t *testing.T) {
 	a.service(t, ns, "web")
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	a.export(t, ns, "web", func(e *mcs.ServiceExport) { e.Annotations = map[string]string{mcsapi.AnnotationConsumers: "b"} })
-	eventually(t, "b has it", b.wantAddresses(ns, "web", "a/10.1.0.5"))
-	eventually(t, "and remembers it", b.wantImported(ns, "web"))
+	kit.Eventually(t, "b has it", b.wantAddresses(ns, "web", "a/10.1.0.5"))
+	kit.Eventually(t, "and remembers it", b.wantImported(ns, "web"))
 	stop()
-	must(t, a.KillAPIServer())
+	kit.Must(t, a.KillAPIServer())
 
 	run(t, register(list...), nil)
 	b.service(t, ns, "new")
 	b.export(t, ns, "new")
-	eventually(t, "the controller works", c.wantImported(ns, "new"))
+	kit.Eventually(t, "the controller works", c.wantImported(ns, "new"))
 	c.importOf(t, ns, "web")
-	eventually(t, "what b remembers is not for c", c.wantSaid(ns, "web", "Ready", "not known now of a"))
+	kit.Eventually(t, "what b remembers is not for c", c.wantSaid(ns, "web", "Ready", "not known now of a"))
 	sentinel(t, ns, b, b, c)
-	must(t, c.wantNotServed(ns, "web")())
+	kit.Must(t, c.wantNotServed(ns, "web")())
 	i, err := c.getImport(ns, "web")
 	if err != nil || i.Annotations[mcsapi.AnnotationExports] != "" || len(i.Status.Clusters) > 0 {
 		t.Errorf("import %+v, %v", i, err)
 	}
-	must(t, b.wantAddresses(ns, "web", "a/10.1.0.5")()) // b keeps all
+	kit.Must(t, b.wantAddresses(ns, "web", "a/10.1.0.5")()) // b keeps all
 }
 
 // inUse returns the clusters whose slices the derived Service is served from, and the rank of each cluster's slices.
@@ -171,12 +172,12 @@ func (c *cluster) wantInUse(ns, name string, want ...string) func() error {
 func (c *cluster) ready(t testing.TB, ns, slice string, ready bool) {
 	t.Helper()
 	s, err := c.kube.DiscoveryV1().EndpointSlices(ns).Get(t.Context(), slice, metav1.GetOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	for i := range s.Endpoints {
 		s.Endpoints[i].Conditions.Ready, s.Endpoints[i].Conditions.Serving = &ready, &ready
 	}
 	_, err = c.kube.DiscoveryV1().EndpointSlices(ns).Update(t.Context(), s, metav1.UpdateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 }
 
 // TestPreference_P3: the import's choice goes before the exports', which the oldest that makes one decides; fail-over and
@@ -192,18 +193,18 @@ func TestPreference_P3(t *testing.T) {
 	}
 	all := []*cluster{a, b, c}
 	for _, p := range all {
-		eventually(t, "no preference", p.wantInUse(ns, "web", "a", "b", "c"))
-		eventually(t, "served", p.wantImported(ns, "web"))
+		kit.Eventually(t, "no preference", p.wantInUse(ns, "web", "a", "b", "c"))
+		kit.Eventually(t, "served", p.wantImported(ns, "web"))
 	}
 	a.annotate(t, "serviceexports", ns, "web", mcsapi.AnnotationPrefer, "local,b")
-	eventually(t, "local in a", a.wantInUse(ns, "web", "a"))
-	eventually(t, "local in b", b.wantInUse(ns, "web", "b"))
-	eventually(t, "local in c", c.wantInUse(ns, "web", "c"))
+	kit.Eventually(t, "local in a", a.wantInUse(ns, "web", "a"))
+	kit.Eventually(t, "local in b", b.wantInUse(ns, "web", "b"))
+	kit.Eventually(t, "local in c", c.wantInUse(ns, "web", "c"))
 	if _, ranks, err := c.inUse(ns, "web"); err != nil || ranks["c"] != "" || ranks["b"] != "1" || ranks["a"] != "2" {
 		t.Errorf("ranks in c: %v, %v", ranks, err)
 	}
 	b.annotate(t, "serviceimports", ns, "web", mcsapi.AnnotationPrefer, "a")
-	eventually(t, "the import's own choice", b.wantInUse(ns, "web", "a"))
+	kit.Eventually(t, "the import's own choice", b.wantInUse(ns, "web", "a"))
 	settle(t, all...)
 
 	count := func() (n int) {
@@ -216,17 +217,17 @@ func TestPreference_P3(t *testing.T) {
 	}
 	before := count()
 	a.ready(t, ns, "web-x", false)
-	eventually(t, "fail-over in b", b.wantInUse(ns, "web", "b", "c"))
-	eventually(t, "and in a", a.wantInUse(ns, "web", "b"))
+	kit.Eventually(t, "fail-over in b", b.wantInUse(ns, "web", "b", "c"))
+	kit.Eventually(t, "and in a", a.wantInUse(ns, "web", "b"))
 	settle(t, all...)
 	if n := count() - before; n != 3 {
 		t.Errorf("%d writes of slices in b for the fail-over of three, want 3", n)
 	}
 	a.ready(t, ns, "web-x", true)
-	eventually(t, "back in b", b.wantInUse(ns, "web", "a"))
-	eventually(t, "and in a", a.wantInUse(ns, "web", "a"))
+	kit.Eventually(t, "back in b", b.wantInUse(ns, "web", "a"))
+	kit.Eventually(t, "and in a", a.wantInUse(ns, "web", "a"))
 	b.annotate(t, "serviceimports", ns, "web", mcsapi.AnnotationPrefer, "")
-	eventually(t, "an empty choice is none, whatever exports say", b.wantInUse(ns, "web", "a", "b", "c"))
+	kit.Eventually(t, "an empty choice is none, whatever exports say", b.wantInUse(ns, "web", "a", "b", "c"))
 	settle(t, all...)
 	rest := mutations(t, b)
 	sentinel(t, ns, a, b)

@@ -10,6 +10,7 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestOnDemandImport_A2_A3 is the user's document: an import that a person creates gets its address, and a derived Service
@@ -21,16 +22,16 @@ func TestOnDemandImport_A2_A3(t *testing.T) {
 	a.service(t, ns, "service1")
 	a.slice(t, ns, "service1", "x", []string{"10.1.0.5", "10.1.0.6"})
 	a.export(t, ns, "service1")
-	eventually(t, "valid export", a.wantCondition(ns, "service1", "Valid", metav1.ConditionTrue, "Valid"))
+	kit.Eventually(t, "valid export", a.wantCondition(ns, "service1", "Valid", metav1.ConditionTrue, "Valid"))
 	sentinel(t, ns, a, b)
-	must(t, b.wantGone(ns, "service1")()) // nothing is imported unasked (I2)
+	kit.Must(t, b.wantGone(ns, "service1")()) // nothing is imported unasked (I2)
 
 	b.importOf(t, ns, "service1")
-	eventually(t, "import", b.wantImported(ns, "service1"))
-	eventually(t, "endpoints", b.wantAddresses(ns, "service1", "a/10.1.0.5", "a/10.1.0.6"))
+	kit.Eventually(t, "import", b.wantImported(ns, "service1"))
+	kit.Eventually(t, "endpoints", b.wantAddresses(ns, "service1", "a/10.1.0.5", "a/10.1.0.6"))
 
 	derived, err := b.getService(ns, "amcs-service1")
-	must(t, err)
+	kit.Must(t, err)
 	if p := derived.Spec.Ports; derived.Spec.Type != corev1.ServiceTypeClusterIP || len(p) != 1 || p[0].Name != "http" || p[0].Port != 80 || p[0].Protocol != corev1.ProtocolTCP {
 		t.Errorf("derived Service %+v", derived.Spec)
 	}
@@ -38,7 +39,7 @@ func TestOnDemandImport_A2_A3(t *testing.T) {
 		t.Errorf("derived Service selects %v", derived.Spec.Selector)
 	}
 	i, err := b.getImport(ns, "service1")
-	must(t, err)
+	kit.Must(t, err)
 	if len(i.Status.Clusters) != 1 || i.Status.Clusters[0].Cluster != "a" || i.Status.EndpointSliceObjects != mcs.EndpointSliceObjectsPresent {
 		t.Errorf("import status %+v (I5)", i.Status)
 	}
@@ -62,15 +63,15 @@ func TestSlices_S1_S2_S4(t *testing.T) {
 		s.Endpoints[1].Conditions = discoveryv1.EndpointConditions{Ready: &no, Serving: &yes, Terminating: &yes}
 	})
 	a.export(t, ns, "web")
-	eventually(t, "endpoints", b.wantAddresses(ns, "web", "a/10.1.0.5", "a/10.1.0.6"))
+	kit.Eventually(t, "endpoints", b.wantAddresses(ns, "web", "a/10.1.0.5", "a/10.1.0.6"))
 	list, err := b.imported(ns, "web")
-	must(t, err)
+	kit.Must(t, err)
 	if len(list) != 1 {
 		t.Fatalf("%d slices, want one per source slice", len(list))
 	}
 	s := list[0]
 	i, err := b.getImport(ns, "web")
-	must(t, err)
+	kit.Must(t, err)
 	want := map[string]string{
 		discoveryv1.LabelServiceName: "amcs-web", discoveryv1.LabelManagedBy: mcsapi.ManagedBy,
 		mcsapi.LabelServiceName: "web", mcsapi.LabelSourceCluster: "a", mcsapi.LabelClusterSet: "test",
@@ -99,10 +100,10 @@ func TestSlices_S1_S2_S4(t *testing.T) {
 		t.Errorf("conditions %+v were not carried", c)
 	}
 	// In the exporting cluster itself the node stays (S2), and the source slice is not a slice of the import.
-	eventually(t, "import in the exporting cluster (I1)", a.wantImported(ns, "web"))
-	eventually(t, "endpoints in the exporting cluster", a.wantAddresses(ns, "web", "a/10.1.0.5", "a/10.1.0.6"))
+	kit.Eventually(t, "import in the exporting cluster (I1)", a.wantImported(ns, "web"))
+	kit.Eventually(t, "endpoints in the exporting cluster", a.wantAddresses(ns, "web", "a/10.1.0.5", "a/10.1.0.6"))
 	own, err := a.imported(ns, "web")
-	must(t, err)
+	kit.Must(t, err)
 	found := false
 	for _, e := range own[0].Endpoints {
 		found = found || e.NodeName != nil && *e.NodeName == node
@@ -122,22 +123,22 @@ func TestWithdrawal_A8_E5(t *testing.T) {
 		p.slice(t, ns, "web", "x", []string{fmt.Sprintf("10.%d.0.5", n+1)})
 		p.export(t, ns, "web")
 	}
-	eventually(t, "both", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
+	kit.Eventually(t, "both", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
 
 	a.unexport(t, ns, "web")
-	eventually(t, "the other exporter stays", c.wantAddresses(ns, "web", "b/10.2.0.5"))
+	kit.Eventually(t, "the other exporter stays", c.wantAddresses(ns, "web", "b/10.2.0.5"))
 
-	must(t, b.kube.CoreV1().Services(ns).Delete(t.Context(), "web", metav1.DeleteOptions{}))
-	eventually(t, "all gone with the Service (E5)", c.wantGone(ns, "web"))
-	eventually(t, "the export says why", b.wantCondition(ns, "web", "Valid", metav1.ConditionFalse, "NoService"))
+	kit.Must(t, b.kube.CoreV1().Services(ns).Delete(t.Context(), "web", metav1.DeleteOptions{}))
+	kit.Eventually(t, "all gone with the Service (E5)", c.wantGone(ns, "web"))
+	kit.Eventually(t, "the export says why", b.wantCondition(ns, "web", "Valid", metav1.ConditionFalse, "NoService"))
 
 	b.service(t, ns, "web")
-	eventually(t, "back with the Service", c.wantImported(ns, "web"))
-	eventually(t, "valid again", b.wantCondition(ns, "web", "Valid", metav1.ConditionTrue, "Valid"))
+	kit.Eventually(t, "back with the Service", c.wantImported(ns, "web"))
+	kit.Eventually(t, "valid again", b.wantCondition(ns, "web", "Valid", metav1.ConditionTrue, "Valid"))
 
 	// An automatic import that somebody deletes comes back.
-	must(t, c.mcs.Delete().Namespace(ns).Resource("serviceimports").Name("web").Do(t.Context()).Error())
-	eventually(t, "automatic imports come back", c.wantImported(ns, "web"))
+	kit.Must(t, c.mcs.Delete().Namespace(ns).Resource("serviceimports").Name("web").Do(t.Context()).Error())
+	kit.Eventually(t, "automatic imports come back", c.wantImported(ns, "web"))
 }
 
 // TestOnDemandRemoval_A8: the import's deletion removes derived Service and slices; the export's leaves the import.
@@ -156,18 +157,18 @@ func TestOnDemandRemoval_A8(t *testing.T) {
 		}
 		return nil
 	}
-	eventually(t, "an import of what nobody exports waits and says so", pending)
+	kit.Eventually(t, "an import of what nobody exports waits and says so", pending)
 	a.service(t, ns, "web")
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	a.export(t, ns, "web")
-	eventually(t, "import", b.wantImported(ns, "web"))
+	kit.Eventually(t, "import", b.wantImported(ns, "web"))
 	a.unexport(t, ns, "web")
-	eventually(t, "not served", b.wantNotServed(ns, "web"))
-	eventually(t, "the person's import stays", pending)
+	kit.Eventually(t, "not served", b.wantNotServed(ns, "web"))
+	kit.Eventually(t, "the person's import stays", pending)
 	a.export(t, ns, "web")
-	eventually(t, "import again", b.wantImported(ns, "web"))
-	must(t, b.mcs.Delete().Namespace(ns).Resource("serviceimports").Name("web").Do(t.Context()).Error())
-	eventually(t, "gone with the import", b.wantGone(ns, "web"))
+	kit.Eventually(t, "import again", b.wantImported(ns, "web"))
+	kit.Must(t, b.mcs.Delete().Namespace(ns).Resource("serviceimports").Name("web").Do(t.Context()).Error())
+	kit.Eventually(t, "gone with the import", b.wantGone(ns, "web"))
 	sentinel(t, ns, a, b)
-	must(t, b.wantGone(ns, "web")()) // and stays gone
+	kit.Must(t, b.wantGone(ns, "web")()) // and stays gone
 }

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
+
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestOnlyExported_E1: a Service without a ServiceExport is never visible elsewhere, even where another cluster exports the name.
@@ -24,10 +26,10 @@ func TestOnlyExported_E1(t *testing.T) {
 		p.slice(t, ns, "web", "x", []string{fmt.Sprintf("10.%d.0.5", n+1)})
 	}
 	a.export(t, ns, "web")
-	eventually(t, "import", c.wantImported(ns, "web"))
-	eventually(t, "only a's", c.wantAddresses(ns, "web", "a/10.1.0.5"))
+	kit.Eventually(t, "import", c.wantImported(ns, "web"))
+	kit.Eventually(t, "only a's", c.wantAddresses(ns, "web", "a/10.1.0.5"))
 	sentinel(t, ns, b, c)
-	must(t, c.wantAddresses(ns, "web", "a/10.1.0.5")())
+	kit.Must(t, c.wantAddresses(ns, "web", "a/10.1.0.5")())
 }
 
 // TestExportTypes_E2: which Services can be exported, and what is said of the others.
@@ -38,9 +40,9 @@ func TestExportTypes_E2(t *testing.T) {
 	for name, kind := range map[string]corev1.ServiceType{"nodeport": corev1.ServiceTypeNodePort, "balanced": corev1.ServiceTypeLoadBalancer} {
 		a.service(t, ns, name, func(s *corev1.Service) { s.Spec.Type = kind })
 		a.export(t, ns, name)
-		eventually(t, name, c.wantImported(ns, name))
+		kit.Eventually(t, name, c.wantImported(ns, name))
 		derived, err := c.getService(ns, "amcs-"+name)
-		must(t, err)
+		kit.Must(t, err)
 		if derived.Spec.Type != corev1.ServiceTypeClusterIP {
 			t.Errorf("%s became %s", name, derived.Spec.Type)
 		}
@@ -49,17 +51,17 @@ func TestExportTypes_E2(t *testing.T) {
 		s.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "example.org"}
 	})
 	a.export(t, ns, "external")
-	eventually(t, "ExternalName", a.wantCondition(ns, "external", "Valid", metav1.ConditionFalse, "InvalidServiceType"))
+	kit.Eventually(t, "ExternalName", a.wantCondition(ns, "external", "Valid", metav1.ConditionFalse, "InvalidServiceType"))
 	a.export(t, ns, "missing")
-	eventually(t, "no Service", a.wantCondition(ns, "missing", "Valid", metav1.ConditionFalse, "NoService"))
+	kit.Eventually(t, "no Service", a.wantCondition(ns, "missing", "Valid", metav1.ConditionFalse, "NoService"))
 
 	// A derived Service is not exported again: no loops.
 	c.export(t, ns, "amcs-nodeport")
-	eventually(t, "derived", c.wantCondition(ns, "amcs-nodeport", "Valid", metav1.ConditionFalse, "InvalidServiceType"))
+	kit.Eventually(t, "derived", c.wantCondition(ns, "amcs-nodeport", "Valid", metav1.ConditionFalse, "InvalidServiceType"))
 	sentinel(t, ns, a, c)
 	sentinel(t, ns, c, c)
 	for _, name := range []string{"external", "missing", "amcs-nodeport"} {
-		must(t, c.wantGone(ns, name)())
+		kit.Must(t, c.wantGone(ns, name)())
 	}
 }
 
@@ -71,21 +73,21 @@ func TestExportStatus_E3(t *testing.T) {
 	namespace(t, ns, a, b)
 	a.service(t, ns, "web")
 	a.export(t, ns, "web")
-	eventually(t, "Valid", a.wantCondition(ns, "web", "Valid", metav1.ConditionTrue, "Valid"))
-	eventually(t, "Ready", a.wantCondition(ns, "web", "Ready", metav1.ConditionTrue, "Exported"))
-	eventually(t, "Conflict", a.wantCondition(ns, "web", "Conflict", metav1.ConditionFalse, "NoConflicts"))
+	kit.Eventually(t, "Valid", a.wantCondition(ns, "web", "Valid", metav1.ConditionTrue, "Valid"))
+	kit.Eventually(t, "Ready", a.wantCondition(ns, "web", "Ready", metav1.ConditionTrue, "Exported"))
+	kit.Eventually(t, "Conflict", a.wantCondition(ns, "web", "Conflict", metav1.ConditionFalse, "NoConflicts"))
 	before, err := a.getExport(ns, "web")
-	must(t, err)
+	kit.Must(t, err)
 	for _, c := range before.Status.Conditions {
 		if c.Message == "" || c.ObservedGeneration != before.Generation || c.LastTransitionTime.IsZero() {
 			t.Errorf("condition %+v", c)
 		}
 	}
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
-	eventually(t, "endpoints", b.wantAddresses(ns, "web", "a/10.1.0.5"))
+	kit.Eventually(t, "endpoints", b.wantAddresses(ns, "web", "a/10.1.0.5"))
 	sentinel(t, ns, a, b)
 	now, err := a.getExport(ns, "web")
-	must(t, err)
+	kit.Must(t, err)
 	if now.ResourceVersion != before.ResourceVersion {
 		t.Errorf("the status was written again without a change: resourceVersion %s became %s: %+v", before.ResourceVersion, now.ResourceVersion, now.Status)
 	}
@@ -102,11 +104,11 @@ func TestExportedLabels_E4(t *testing.T) {
 		e.Spec.ExportedLabels = map[string]string{"team": "blue", "app.kubernetes.io/name": "x"}
 		e.Spec.ExportedAnnotations = map[string]string{"note": "hello", "clusterset.dev/clusterset": "evil"}
 	})
-	eventually(t, "import", b.wantImported(ns, "web"))
+	kit.Eventually(t, "import", b.wantImported(ns, "web"))
 	i, err := b.getImport(ns, "web")
-	must(t, err)
+	kit.Must(t, err)
 	derived, err := b.getService(ns, "amcs-web")
-	must(t, err)
+	kit.Must(t, err)
 	for what, o := range map[string]metav1.Object{"import": i, "derived Service": derived} {
 		if o.GetLabels()["team"] != "blue" || o.GetAnnotations()["note"] != "hello" {
 			t.Errorf("%s has labels %v annotations %v", what, o.GetLabels(), o.GetAnnotations())
@@ -115,7 +117,7 @@ func TestExportedLabels_E4(t *testing.T) {
 			t.Errorf("%s carries what it must not: %v %v", what, o.GetLabels(), o.GetAnnotations())
 		}
 	}
-	eventually(t, "the refusal is reported", func() error {
+	kit.Eventually(t, "the refusal is reported", func() error {
 		e, err := a.getExport(ns, "web")
 		if err == nil && !strings.Contains(fmt.Sprint(e.Status.Conditions), "app.kubernetes.io/name") {
 			err = fmt.Errorf("conditions %+v", e.Status.Conditions)
@@ -132,7 +134,7 @@ func TestPortConflict_M2_M3_M4(t *testing.T) {
 	a.service(t, ns, "web")
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	a.export(t, ns, "web")
-	eventually(t, "the oldest is in", c.wantImported(ns, "web"))
+	kit.Eventually(t, "the oldest is in", c.wantImported(ns, "web"))
 	b.service(t, ns, "web", func(s *corev1.Service) {
 		s.Spec.Ports = []corev1.ServicePort{
 			{Name: "http", Port: 8080, TargetPort: intstr.FromInt32(8080)},
@@ -145,15 +147,15 @@ func TestPortConflict_M2_M3_M4(t *testing.T) {
 	})
 	b.export(t, ns, "web")
 	for _, p := range []*cluster{a, b} {
-		eventually(t, "conflict in "+p.Name(), p.wantCondition(ns, "web", "Conflict", metav1.ConditionTrue, "PortConflict"))
+		kit.Eventually(t, "conflict in "+p.Name(), p.wantCondition(ns, "web", "Conflict", metav1.ConditionTrue, "PortConflict"))
 		e, err := p.getExport(ns, "web")
-		must(t, err)
+		kit.Must(t, err)
 		if m := condition(e.Status.Conditions, "Conflict").Message; !strings.Contains(m, "80/TCP") || !strings.Contains(m, "8080/TCP") || !strings.Contains(m, "1/2 clusters disagree") {
 			t.Errorf("message %q", m)
 		}
 	}
-	eventually(t, "slices", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
-	eventually(t, "the union of ports", func() error {
+	kit.Eventually(t, "slices", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
+	kit.Eventually(t, "the union of ports", func() error {
 		derived, err := c.getService(ns, "amcs-web")
 		if err != nil {
 			return err
@@ -168,7 +170,7 @@ func TestPortConflict_M2_M3_M4(t *testing.T) {
 		return nil
 	})
 	list, err := c.imported(ns, "web")
-	must(t, err)
+	kit.Must(t, err)
 	for _, s := range list {
 		var names []string
 		for _, p := range s.Ports {
@@ -180,8 +182,8 @@ func TestPortConflict_M2_M3_M4(t *testing.T) {
 		}
 	}
 	b.unexport(t, ns, "web")
-	eventually(t, "conflict goes away (M5)", a.wantCondition(ns, "web", "Conflict", metav1.ConditionFalse, "NoConflicts"))
-	eventually(t, "ports follow (M5)", func() error {
+	kit.Eventually(t, "conflict goes away (M5)", a.wantCondition(ns, "web", "Conflict", metav1.ConditionFalse, "NoConflicts"))
+	kit.Eventually(t, "ports follow (M5)", func() error {
 		derived, err := c.getService(ns, "amcs-web")
 		if err == nil && len(derived.Spec.Ports) != 1 {
 			err = fmt.Errorf("ports %+v", derived.Spec.Ports)
@@ -227,10 +229,10 @@ func TestHeadless_A6_I6(t *testing.T) {
 			return nil
 		}
 	}
-	eventually(t, "headless", isHeadless(true))
-	must(t, a.kube.CoreV1().Services(ns).Delete(t.Context(), "db", metav1.DeleteOptions{}))
+	kit.Eventually(t, "headless", isHeadless(true))
+	kit.Must(t, a.kube.CoreV1().Services(ns).Delete(t.Context(), "db", metav1.DeleteOptions{}))
 	a.service(t, ns, "db")
-	eventually(t, "with an address", isHeadless(false))
+	kit.Eventually(t, "with an address", isHeadless(false))
 }
 
 // TestProperties_A6_I6: what the import and the derived Service take over from the exported Service, and follow.
@@ -247,11 +249,11 @@ func TestProperties_A6_I6(t *testing.T) {
 		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP}, corev1.ServicePort{Name: "sig", Port: 3868, Protocol: corev1.ProtocolSCTP})
 	})
 	a.export(t, ns, "web")
-	eventually(t, "import", b.wantImported(ns, "web"))
+	kit.Eventually(t, "import", b.wantImported(ns, "web"))
 	i, err := b.getImport(ns, "web")
-	must(t, err)
+	kit.Must(t, err)
 	derived, err := b.getService(ns, "amcs-web")
-	must(t, err)
+	kit.Must(t, err)
 	if i.Spec.SessionAffinity != corev1.ServiceAffinityClientIP || *i.Spec.SessionAffinityConfig.ClientIP.TimeoutSeconds != timeout ||
 		*i.Spec.InternalTrafficPolicy != local || *i.Spec.TrafficDistribution != distribution || *i.Spec.Ports[0].AppProtocol != appProtocol || len(i.Spec.Ports) != 3 {
 		t.Errorf("import %+v", i.Spec)
@@ -265,7 +267,7 @@ func TestProperties_A6_I6(t *testing.T) {
 	}
 	patch(t, a, ns, "web", `{"spec":{"sessionAffinity":"None","sessionAffinityConfig":null}}`)
 	ip := i.Spec.IPs[0]
-	eventually(t, "affinity follows, the address stays (I4)", func() error {
+	kit.Eventually(t, "affinity follows, the address stays (I4)", func() error {
 		derived, err := b.getService(ns, "amcs-web")
 		if err == nil && (derived.Spec.SessionAffinity != corev1.ServiceAffinityNone || derived.Spec.ClusterIP != ip) {
 			err = fmt.Errorf("derived %+v", derived.Spec)
@@ -277,5 +279,5 @@ func TestProperties_A6_I6(t *testing.T) {
 func patch(t *testing.T, c *cluster, ns, service, body string) {
 	t.Helper()
 	_, err := c.kube.CoreV1().Services(ns).Patch(context.Background(), service, types.MergePatchType, []byte(body), metav1.PatchOptions{})
-	must(t, err)
+	kit.Must(t, err)
 }

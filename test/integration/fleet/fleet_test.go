@@ -28,6 +28,7 @@ import (
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // cluster is one member with a person's clients.
@@ -172,37 +173,6 @@ func (l testLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// eventually polls until check returns nil, and fails the test with its last error otherwise.
-func eventually(t testing.TB, what string, check func() error) {
-	t.Helper()
-	eventuallyWithin(t, 2*time.Minute, what, check)
-}
-
-func eventuallyWithin(t testing.TB, limit time.Duration, what string, check func() error) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: not within %s: %v", what, limit, err)
-		}
-	}
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func (c *cluster) getImport(ns, name string) (*mcs.ServiceImport, error) {
 	i := &mcs.ServiceImport{}
 	return i, c.mcs.Get().Namespace(ns).Resource("serviceimports").Name(name).Do(context.Background()).Into(i)
@@ -244,7 +214,7 @@ func (c *cluster) addresses(ns, name string) (map[string]bool, error) {
 	return found, nil
 }
 
-// wantAddresses is a condition for eventually: the imported endpoints are exactly these.
+// wantAddresses is a condition for kit.Eventually: the imported endpoints are exactly these.
 func (c *cluster) wantAddresses(ns, name string, want ...string) func() error {
 	return func() error {
 		got, err := c.addresses(ns, name)
@@ -263,7 +233,7 @@ func (c *cluster) wantAddresses(ns, name string, want ...string) func() error {
 	}
 }
 
-// wantImported is a condition for eventually: the import is complete, with its derived Service's address.
+// wantImported is a condition for kit.Eventually: the import is complete, with its derived Service's address.
 func (c *cluster) wantImported(ns, name string) func() error {
 	return func() error {
 		i, err := c.getImport(ns, name)
@@ -285,7 +255,7 @@ func (c *cluster) wantImported(ns, name string) func() error {
 	}
 }
 
-// wantGone is a condition for eventually: import, derived Service and slices are all gone.
+// wantGone is a condition for kit.Eventually: import, derived Service and slices are all gone.
 func (c *cluster) wantGone(ns, name string) func() error {
 	return func() error {
 		if _, err := c.getImport(ns, name); !apierrors.IsNotFound(err) {
@@ -295,7 +265,7 @@ func (c *cluster) wantGone(ns, name string) func() error {
 	}
 }
 
-// wantNotServed is a condition for eventually: derived Service and slices are gone.
+// wantNotServed is a condition for kit.Eventually: derived Service and slices are gone.
 func (c *cluster) wantNotServed(ns, name string) func() error {
 	return func() error {
 		if _, err := c.getService(ns, mcsapi.DerivedPrefix+name); !apierrors.IsNotFound(err) {
@@ -314,7 +284,7 @@ func condition(list []metav1.Condition, kind string) *metav1.Condition {
 	return nil
 }
 
-// wantCondition is a condition for eventually on a ServiceExport.
+// wantCondition is a condition for kit.Eventually on a ServiceExport.
 func (c *cluster) wantCondition(ns, name, kind string, status metav1.ConditionStatus, reason string) func() error {
 	return func() error {
 		e, err := c.getExport(ns, name)
@@ -339,7 +309,7 @@ func mutations(t testing.TB, c *cluster) int {
 func controllerRequests(t testing.TB, c *cluster) (list []controlplane.AuditedRequest) {
 	t.Helper()
 	requests, err := c.AuditedRequests()
-	must(t, err)
+	kit.Must(t, err)
 	for _, r := range requests {
 		if strings.HasPrefix(r.UserAgent, "mcs-controller") {
 			list = append(list, r)
@@ -358,7 +328,7 @@ func settle(t testing.TB, list ...*cluster) {
 		return n
 	}
 	last, since := count(), time.Now()
-	eventuallyWithin(t, 2*time.Minute, "the controller comes to rest", func() error {
+	kit.EventuallyWithin(t, 2*time.Minute, "the controller comes to rest", func() error {
 		if n := count(); n != last {
 			last, since = n, time.Now()
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // hostile is something that a member does which means harm, or might as well, with the Service and export of the row's name.
@@ -174,7 +175,7 @@ func TestHostileMember_X2_X3_X4_X5(t *testing.T) {
 		offer(g, "hostile", name, "10.2.0.5", hostile{})
 	}
 	offer(g, "denied", "web", "10.2.0.5", hostile{})
-	eventually(t, "the good member's", func() error {
+	kit.Eventually(t, "the good member's", func() error {
 		for name, row := range hostiles {
 			if err := c.wantImported("hostile", name)(); err != nil && !row.unserved {
 				return err
@@ -182,7 +183,7 @@ func TestHostileMember_X2_X3_X4_X5(t *testing.T) {
 		}
 		return c.wantImported("denied", "web")()
 	})
-	eventually(t, "its endpoints", c.wantAddresses("denied", "web", "g/10.2.0.5"))
+	kit.Eventually(t, "its endpoints", c.wantAddresses("denied", "web", "g/10.2.0.5"))
 	settle(t, c)
 	untouched := map[string]string{"denied": c.versions(t, "denied", "web"), "nothing": c.versions(t, "hostile", "nothing")}
 
@@ -205,7 +206,7 @@ func TestHostileMember_X2_X3_X4_X5(t *testing.T) {
 			t.Run(name, func(t *testing.T) { row.check(t, p, c, name) })
 		}
 	}
-	eventually(t, "denied", p.wantVerdict("denied", "web", invalid("NamespaceNotAllowed", "may not export from namespace denied")))
+	kit.Eventually(t, "denied", p.wantVerdict("denied", "web", invalid("NamespaceNotAllowed", "may not export from namespace denied")))
 	settle(t, c)
 	for name, was := range untouched {
 		now := c.versions(t, "hostile", "nothing")
@@ -225,18 +226,18 @@ func (h hostile) check(t *testing.T, p, c *cluster, name string) {
 	if h.unserved {
 		want = nil
 	}
-	eventually(t, "what is good is served", c.wantAddresses("hostile", name, want...))
+	kit.Eventually(t, "what is good is served", c.wantAddresses("hostile", name, want...))
 	if !h.unserved {
-		eventually(t, "the import is ready", c.wantImported("hostile", name))
+		kit.Eventually(t, "the import is ready", c.wantImported("hostile", name))
 	}
 	for kind, words := range h.said {
-		eventually(t, "the import says why", c.wantSaid("hostile", name, kind, words))
+		kit.Eventually(t, "the import says why", c.wantSaid("hostile", name, kind, words))
 	}
 	if h.verdict[0] != "" {
-		eventually(t, "the export says why", p.wantVerdict("hostile", name, h.verdict))
+		kit.Eventually(t, "the export says why", p.wantVerdict("hostile", name, h.verdict))
 	}
 	derived, err := c.kube.CoreV1().Services("hostile").List(t.Context(), metav1.ListOptions{LabelSelector: mcsapi.LabelServiceName + "=" + name})
-	must(t, err)
+	kit.Must(t, err)
 	for _, s := range derived.Items {
 		if len(s.Spec.Ports) != 1 || s.Spec.Ports[0].Port != 80 || s.Spec.SessionAffinity != corev1.ServiceAffinityNone {
 			t.Errorf("the derived Service is not what the older export says: %+v", s.Spec)
@@ -262,22 +263,22 @@ func (c *cluster) wantVerdict(ns, name string, want [4]string) func() error {
 func (c *cluster) node(t *testing.T, name, address string) {
 	t.Helper()
 	node, err := c.kube.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: address}, {Type: corev1.NodeHostName, Address: name}}
 	_, err = c.kube.CoreV1().Nodes().UpdateStatus(t.Context(), node, metav1.UpdateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 }
 
 // versions tells whether anything of an import was written.
 func (c *cluster) versions(t *testing.T, ns, name string) string {
 	t.Helper()
 	i, err := c.getImport(ns, name)
-	must(t, err)
+	kit.Must(t, err)
 	s, err := c.getService(ns, i.Annotations[mcsapi.AnnotationDerivedService])
-	must(t, err)
+	kit.Must(t, err)
 	out := fmt.Sprint("import ", i.ResourceVersion, ", Service ", s.ResourceVersion)
 	list, err := c.imported(ns, name)
-	must(t, err)
+	kit.Must(t, err)
 	for _, slice := range list {
 		out += fmt.Sprint(", slice ", slice.Name, " ", slice.ResourceVersion)
 	}

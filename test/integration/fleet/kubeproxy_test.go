@@ -30,6 +30,7 @@ import (
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 	rows "github.com/clusterset/multicluster/test/hostile"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/need"
 	"github.com/clusterset/multicluster/test/node"
 	"github.com/clusterset/multicluster/test/node/container"
@@ -52,16 +53,16 @@ func startProxy(t *testing.T, network *node.Network, c *cluster, number int, p *
 	addresses := node.Plan(number)
 	var err error
 	p.node, err = network.AddNode(t.Context(), name, addresses)
-	must(t, err)
+	kit.Must(t, err)
 	c.node(t, name, addresses.Node[0].String())
 	target, err := url.Parse(c.URL())
-	must(t, err)
+	kit.Must(t, err)
 	address := netip.MustParseAddrPort(net.JoinHostPort(addresses.Node[0].String(), target.Port()))
 	listener, err := p.node.Listen(address)
-	must(t, err)
+	kit.Must(t, err)
 	go forward(listener, target.Host)
 	binaries, err := controlplane.Build(t.Context(), os.Stderr)
-	must(t, err)
+	kit.Must(t, err)
 	const path = "/etc/kube-proxy/kubeconfig"
 	p.run, err = p.node.Run(&container.Spec{
 		Hostname: name,
@@ -72,7 +73,7 @@ func startProxy(t *testing.T, network *node.Network, c *cluster, number int, p *
 			"--cluster-cidr=" + strings.Join(node.Strings(addresses.Pods), ","),
 		},
 	})
-	must(t, err)
+	kit.Must(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
 			log := p.run.Log()
@@ -90,7 +91,7 @@ func kubeconfigFor(t *testing.T, c *cluster, user, server string) []byte {
 	config.Contexts["c"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: user}
 	config.CurrentContext = "c"
 	text, err := clientcmd.Write(*config)
-	must(t, err)
+	kit.Must(t, err)
 	return text
 }
 
@@ -163,12 +164,12 @@ func (p *kubeProxy) metrics() (syncs, failures int, err error) {
 func (p *kubeProxy) follows(t *testing.T, c *cluster, number int) bool {
 	t.Helper()
 	_, before, err := p.metrics()
-	must(t, err)
+	kit.Must(t, err)
 	name, address := fmt.Sprintf("later-%s-%d", p.mode, number), fmt.Sprintf("10.200.%d.1", number)
 	c.service(t, "later", name)
 	c.slice(t, "later", name, "x", []string{address})
 	failed := 0
-	eventuallyWithin(t, 3*time.Minute, p.mode+": an unrelated change arrives, or fails", func() error {
+	kit.EventuallyWithin(t, 3*time.Minute, p.mode+": an unrelated change arrives, or fails", func() error {
 		syncs, failures, err := p.metrics()
 		if failed = failures - before; err != nil || failed > 0 {
 			return err
@@ -180,7 +181,7 @@ func (p *kubeProxy) follows(t *testing.T, c *cluster, number int) bool {
 		return err
 	})
 	_, after, err := p.metrics()
-	must(t, err)
+	kit.Must(t, err)
 	return failed == 0 && after == before
 }
 
@@ -189,9 +190,9 @@ func (p *kubeProxy) follows(t *testing.T, c *cluster, number int) bool {
 func TestKubeProxy_X2(t *testing.T) {
 	need.Packets.OrSkip(t)
 	inside, err := programs.Build(t.Context(), io.Discard, "test/node/inside")
-	must(t, err)
+	kit.Must(t, err)
 	network, err := node.NewNetwork(inside[0])
-	must(t, err)
+	kit.Must(t, err)
 	t.Cleanup(network.Close)
 	var sans []string
 	for i := range 2 {
@@ -207,7 +208,7 @@ func TestKubeProxy_X2(t *testing.T) {
 	namespace(t, "hostile", p, c)
 	namespace(t, "later", c)
 	offered := offerRows(t, p, c)
-	eventually(t, "rows are imported", c.wantImported("hostile", "ports-1000"))
+	kit.Eventually(t, "rows are imported", c.wantImported("hostile", "ports-1000"))
 	settle(t, c)
 	for i, proxy := range []*kubeProxy{
 		{mode: "nftables", rules: []string{"nft", "list", "ruleset"}, failures: []string{
@@ -220,11 +221,11 @@ func TestKubeProxy_X2(t *testing.T) {
 				need.IPTables.OrSkip(t)
 			}
 			startProxy(t, network, c, i, proxy)
-			eventually(t, "kube-proxy is up", func() error { _, _, err := proxy.metrics(); return err })
+			kit.Eventually(t, "kube-proxy is up", func() error { _, _, err := proxy.metrics(); return err })
 			rounds := 10 * i
 			follows := func() bool { rounds++; return proxy.follows(t, c, rounds) }
 			_, failures, err := proxy.metrics()
-			must(t, err)
+			kit.Must(t, err)
 			if !follows() || failures > 0 {
 				t.Errorf("the rules are refused because of %s", culprit(t, p, c, offered, follows))
 				return
@@ -337,7 +338,7 @@ func checkRow(t *testing.T, c *cluster, name string, row rows.Row) {
 	for _, a := range row.Endpoints {
 		want = append(want, "p/"+a)
 	}
-	eventually(t, label+": what is good is served", c.wantAddresses("hostile", name, want...))
+	kit.Eventually(t, label+": what is good is served", c.wantAddresses("hostile", name, want...))
 	said := c.wantSaid("hostile", name, "Refused", row.Refused)
 	if row.Refused == "" {
 		said = func() error {
@@ -348,16 +349,16 @@ func checkRow(t *testing.T, c *cluster, name string, row rows.Row) {
 			return err
 		}
 	}
-	eventually(t, label+": the import says why", said)
+	kit.Eventually(t, label+": the import says why", said)
 }
 
 // wantRules holds that the rows' Services are in the rules: otherwise nothing of them would have been tried.
 func wantRules(t *testing.T, c *cluster, p *kubeProxy) {
 	t.Helper()
 	rules, err := p.list()
-	must(t, err)
+	kit.Must(t, err)
 	services, err := c.kube.CoreV1().Services("hostile").List(t.Context(), metav1.ListOptions{LabelSelector: mcsapi.LabelClusterSet})
-	must(t, err)
+	kit.Must(t, err)
 	found := 0
 	for i := range services.Items {
 		s := &services.Items[i]

@@ -13,6 +13,7 @@ import (
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestNamespaces_I1: no import without the namespace; it follows when the namespace comes, goes and comes again.
@@ -23,13 +24,13 @@ func TestNamespaces_I1(t *testing.T) {
 	a.service(t, ns, "web")
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	a.export(t, ns, "web")
-	eventually(t, "valid", a.wantCondition(ns, "web", "Valid", metav1.ConditionTrue, "Valid"))
+	kit.Eventually(t, "valid", a.wantCondition(ns, "web", "Valid", metav1.ConditionTrue, "Valid"))
 	for range 2 {
 		namespace(t, ns, b)
-		eventually(t, "import follows the namespace", b.wantImported(ns, "web"))
-		eventually(t, "endpoints", b.wantAddresses(ns, "web", "a/10.1.0.5"))
-		must(t, b.kube.CoreV1().Namespaces().Delete(t.Context(), ns, metav1.DeleteOptions{}))
-		eventuallyWithin(t, 60e9, "the namespace goes", func() error {
+		kit.Eventually(t, "import follows the namespace", b.wantImported(ns, "web"))
+		kit.Eventually(t, "endpoints", b.wantAddresses(ns, "web", "a/10.1.0.5"))
+		kit.Must(t, b.kube.CoreV1().Namespaces().Delete(t.Context(), ns, metav1.DeleteOptions{}))
+		kit.EventuallyWithin(t, 60e9, "the namespace goes", func() error {
 			_, err := b.kube.CoreV1().Namespaces().Get(t.Context(), ns, metav1.GetOptions{})
 			if err == nil {
 				return fmt.Errorf("still there")
@@ -37,7 +38,7 @@ func TestNamespaces_I1(t *testing.T) {
 			return nil
 		})
 	}
-	eventually(t, "a's own import is not disturbed", a.wantImported(ns, "web"))
+	kit.Eventually(t, "a's own import is not disturbed", a.wantImported(ns, "web"))
 }
 
 // TestByHand: what people delete or change of our objects is put back.
@@ -48,14 +49,14 @@ func TestByHand(t *testing.T) {
 	a.service(t, ns, "web")
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	a.export(t, ns, "web")
-	eventually(t, "import", b.wantImported(ns, "web"))
-	eventually(t, "endpoints", b.wantAddresses(ns, "web", "a/10.1.0.5"))
+	kit.Eventually(t, "import", b.wantImported(ns, "web"))
+	kit.Eventually(t, "endpoints", b.wantAddresses(ns, "web", "a/10.1.0.5"))
 
-	must(t, b.kube.CoreV1().Services(ns).Delete(t.Context(), "amcs-web", metav1.DeleteOptions{}))
-	eventually(t, "derived Service comes back, and the import's address follows", b.wantImported(ns, "web"))
+	kit.Must(t, b.kube.CoreV1().Services(ns).Delete(t.Context(), "amcs-web", metav1.DeleteOptions{}))
+	kit.Eventually(t, "derived Service comes back, and the import's address follows", b.wantImported(ns, "web"))
 
 	patch(t, b, ns, "amcs-web", `{"spec":{"ports":[{"name":"evil","port":81}]}}`)
-	eventually(t, "ports are put back", func() error {
+	kit.Eventually(t, "ports are put back", func() error {
 		s, err := b.getService(ns, "amcs-web")
 		if err == nil && (len(s.Spec.Ports) != 1 || s.Spec.Ports[0].Port != 80) {
 			err = fmt.Errorf("ports %+v", s.Spec.Ports)
@@ -64,12 +65,12 @@ func TestByHand(t *testing.T) {
 	})
 
 	list, err := b.imported(ns, "web")
-	must(t, err)
-	must(t, b.kube.DiscoveryV1().EndpointSlices(ns).Delete(t.Context(), list[0].Name, metav1.DeleteOptions{}))
-	eventually(t, "slice comes back", b.wantAddresses(ns, "web", "a/10.1.0.5"))
+	kit.Must(t, err)
+	kit.Must(t, b.kube.DiscoveryV1().EndpointSlices(ns).Delete(t.Context(), list[0].Name, metav1.DeleteOptions{}))
+	kit.Eventually(t, "slice comes back", b.wantAddresses(ns, "web", "a/10.1.0.5"))
 	_, err = b.kube.DiscoveryV1().EndpointSlices(ns).Patch(t.Context(), list[0].Name, types.MergePatchType, []byte(`{"endpoints":[{"addresses":["10.9.9.9"]}]}`), metav1.PatchOptions{})
-	must(t, err)
-	eventually(t, "slice is put back", b.wantAddresses(ns, "web", "a/10.1.0.5"))
+	kit.Must(t, err)
+	kit.Eventually(t, "slice is put back", b.wantAddresses(ns, "web", "a/10.1.0.5"))
 }
 
 // TestForeign_I6_X5: what this controller did not create is left untouched and reported.
@@ -83,7 +84,7 @@ func TestForeign_I6_X5(t *testing.T) {
 	a.service(t, ns, "web")
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	a.export(t, ns, "web")
-	eventually(t, "reported on the import", func() error {
+	kit.Eventually(t, "reported on the import", func() error {
 		i, err := b.getImport(ns, "web")
 		if err == nil && !strings.Contains(fmt.Sprint(i.Status.Conditions), "amcs-web") {
 			err = fmt.Errorf("conditions %+v", i.Status.Conditions)
@@ -101,8 +102,8 @@ func TestForeign_I6_X5(t *testing.T) {
 	if err != nil || now.ResourceVersion != other.ResourceVersion {
 		t.Errorf("slice: %v %v", err, now)
 	}
-	must(t, b.kube.CoreV1().Services(ns).Delete(t.Context(), "amcs-web", metav1.DeleteOptions{}))
-	eventually(t, "the way is free", b.wantImported(ns, "web"))
+	kit.Must(t, b.kube.CoreV1().Services(ns).Delete(t.Context(), "amcs-web", metav1.DeleteOptions{}))
+	kit.Eventually(t, "the way is free", b.wantImported(ns, "web"))
 }
 
 // TestLostAddress_I4: a derived Service whose address was taken while the controller was away is given another, which the
@@ -116,16 +117,16 @@ func TestLostAddress_I4(t *testing.T) {
 	a.service(t, ns, "web")
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	a.export(t, ns, "web")
-	eventually(t, "import", c.wantImported(ns, "web"))
+	kit.Eventually(t, "import", c.wantImported(ns, "web"))
 	stop()
 	derived, err := c.getService(ns, "amcs-web")
-	must(t, err)
+	kit.Must(t, err)
 	address := derived.Spec.ClusterIP
-	must(t, c.kube.CoreV1().Services(ns).Delete(t.Context(), "amcs-web", metav1.DeleteOptions{}))
+	kit.Must(t, c.kube.CoreV1().Services(ns).Delete(t.Context(), "amcs-web", metav1.DeleteOptions{}))
 	thief := c.service(t, ns, "thief", func(s *corev1.Service) { s.Spec.ClusterIP = address })
 
 	run(t, register(list...), nil)
-	eventually(t, "another address", func() error {
+	kit.Eventually(t, "another address", func() error {
 		if err := c.wantImported(ns, "web")(); err != nil {
 			return err
 		}
@@ -135,9 +136,9 @@ func TestLostAddress_I4(t *testing.T) {
 		}
 		return err
 	})
-	eventually(t, "an Event says so", c.wantEvent(t, ns, "web", "AddressLost", "address "+address+" was taken by something else"))
+	kit.Eventually(t, "an Event says so", c.wantEvent(t, ns, "web", "AddressLost", "address "+address+" was taken by something else"))
 	now, err := c.getService(ns, "thief")
-	must(t, err)
+	kit.Must(t, err)
 	if now.UID != thief.UID || now.ResourceVersion != thief.ResourceVersion {
 		t.Error("the other Service was written")
 	}
@@ -155,17 +156,17 @@ func TestForeignSlice_X5(t *testing.T) {
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	a.slice(t, ns, "web", "y", []string{"10.1.0.6"})
 	a.export(t, ns, "web")
-	eventually(t, "the rest is imported", b.wantImported(ns, "web"))
-	eventually(t, "the rest is served", b.wantAddresses(ns, "web", "a/10.1.0.6"))
-	eventually(t, "the import names what is in the way", b.wantSaid(ns, "web", "Refused", "a: slice web-x (an EndpointSlice "+name+" that this controller did not create is in the way; delete it)"))
+	kit.Eventually(t, "the rest is imported", b.wantImported(ns, "web"))
+	kit.Eventually(t, "the rest is served", b.wantAddresses(ns, "web", "a/10.1.0.6"))
+	kit.Eventually(t, "the import names what is in the way", b.wantSaid(ns, "web", "Refused", "a: slice web-x (an EndpointSlice "+name+" that this controller did not create is in the way; delete it)"))
 	sentinel(t, ns, a, b)
 	now, err := b.kube.DiscoveryV1().EndpointSlices(ns).Get(t.Context(), name, metav1.GetOptions{})
 	if err != nil || now.UID != foreign.UID || now.ResourceVersion != foreign.ResourceVersion {
 		t.Errorf("it was touched: %v, now %+v", err, now)
 	}
-	must(t, b.kube.DiscoveryV1().EndpointSlices(ns).Delete(t.Context(), name, metav1.DeleteOptions{}))
-	eventually(t, "the name is free", b.wantAddresses(ns, "web", "a/10.1.0.5", "a/10.1.0.6"))
-	eventually(t, "nothing is in the way", b.wantSaid(ns, "web", "Refused"))
+	kit.Must(t, b.kube.DiscoveryV1().EndpointSlices(ns).Delete(t.Context(), name, metav1.DeleteOptions{}))
+	kit.Eventually(t, "the name is free", b.wantAddresses(ns, "web", "a/10.1.0.5", "a/10.1.0.6"))
+	kit.Eventually(t, "nothing is in the way", b.wantSaid(ns, "web", "Refused"))
 }
 
 // TestLongNames_I6: names of 63 characters work, with a derived name shortened by a hash.
@@ -177,10 +178,10 @@ func TestLongNames_I6(t *testing.T) {
 	a.service(t, ns, name)
 	a.slice(t, ns, name, "x", []string{"10.1.0.5"})
 	a.export(t, ns, name)
-	eventually(t, "import", b.wantImported(ns, name))
-	eventually(t, "endpoints", b.wantAddresses(ns, name, "a/10.1.0.5"))
+	kit.Eventually(t, "import", b.wantImported(ns, name))
+	kit.Eventually(t, "endpoints", b.wantAddresses(ns, name, "a/10.1.0.5"))
 	i, err := b.getImport(ns, name)
-	must(t, err)
+	kit.Must(t, err)
 	if d := i.Annotations[mcsapi.AnnotationDerivedService]; len(d) > 63 || !strings.HasPrefix(d, "amcs-nnn") {
 		t.Errorf("derived name %q", d)
 	}
@@ -213,11 +214,11 @@ func TestFamilies_I4(t *testing.T) {
 			return nil
 		}
 	}
-	eventually(t, "both to both", families(c, "both", "[IPv4 IPv6]"))
-	eventually(t, "both to four", families(a, "both", "[IPv4]"))
-	eventually(t, "four to both", families(c, "four", "[IPv4]"))
-	eventually(t, "slices of both families (S3)", c.wantAddresses(ns, "both", "c/10.3.0.5", "c/fd00:3::5"))
-	eventually(t, "none in common", func() error {
+	kit.Eventually(t, "both to both", families(c, "both", "[IPv4 IPv6]"))
+	kit.Eventually(t, "both to four", families(a, "both", "[IPv4]"))
+	kit.Eventually(t, "four to both", families(c, "four", "[IPv4]"))
+	kit.Eventually(t, "slices of both families (S3)", c.wantAddresses(ns, "both", "c/10.3.0.5", "c/fd00:3::5"))
+	kit.Eventually(t, "none in common", func() error {
 		i, err := a.getImport(ns, "six")
 		if err != nil {
 			return err
@@ -245,14 +246,14 @@ func TestManyEndpoints(t *testing.T) {
 		a.slice(t, ns, "web", fmt.Sprint(s), addresses)
 	}
 	a.export(t, ns, "web")
-	eventually(t, "all endpoints", b.wantAddresses(ns, "web", want...))
-	eventually(t, "import", b.wantImported(ns, "web"))
-	eventually(t, "status", a.wantCondition(ns, "web", "Conflict", metav1.ConditionFalse, "NoConflicts"))
+	kit.Eventually(t, "all endpoints", b.wantAddresses(ns, "web", want...))
+	kit.Eventually(t, "import", b.wantImported(ns, "web"))
+	kit.Eventually(t, "status", a.wantCondition(ns, "web", "Conflict", metav1.ConditionFalse, "NoConflicts"))
 	settle(t, a, b, c)
 	before := mutations(t, b)
 	_, err := a.kube.DiscoveryV1().EndpointSlices(ns).Patch(t.Context(), "web-3", types.MergePatchType, []byte(`{"endpoints":[{"addresses":["10.1.99.99"],"conditions":{"ready":true}}]}`), metav1.PatchOptions{})
-	must(t, err)
-	eventually(t, "change", func() error {
+	kit.Must(t, err)
+	kit.Eventually(t, "change", func() error {
 		got, err := b.addresses(ns, "web")
 		if err == nil && (!got["a/10.1.99.99"] || len(got) != 901) {
 			err = fmt.Errorf("%d endpoints", len(got))
@@ -286,8 +287,8 @@ func TestRestartIsQuiet_S5(t *testing.T) {
 		a.export(t, ns, name)
 	}
 	for n := range 20 {
-		eventually(t, "import", b.wantImported(ns, fmt.Sprintf("web-%d", n)))
-		eventually(t, "own import", a.wantImported(ns, fmt.Sprintf("web-%d", n)))
+		kit.Eventually(t, "import", b.wantImported(ns, fmt.Sprintf("web-%d", n)))
+		kit.Eventually(t, "own import", a.wantImported(ns, fmt.Sprintf("web-%d", n)))
 	}
 	settle(t, a, b)
 	stop()
@@ -296,8 +297,8 @@ func TestRestartIsQuiet_S5(t *testing.T) {
 	run(t, register(list...), nil)
 	a.service(t, ns, "last")
 	a.export(t, ns, "last")
-	eventually(t, "the new controller works", b.wantImported(ns, "last"))
-	eventually(t, "and here", a.wantImported(ns, "last"))
+	kit.Eventually(t, "the new controller works", b.wantImported(ns, "last"))
+	kit.Eventually(t, "and here", a.wantImported(ns, "last"))
 	settle(t, a, b)
 	for _, c := range list {
 		creates := 0
@@ -325,17 +326,17 @@ func TestOwnerless_I2(t *testing.T) {
 	namespace(t, ns, a, b)
 	a.service(t, ns, "web")
 	a.export(t, ns, "web")
-	eventually(t, "import", b.wantImported(ns, "web"))
+	kit.Eventually(t, "import", b.wantImported(ns, "web"))
 	i, err := b.getImport(ns, "web")
-	must(t, err)
+	kit.Must(t, err)
 	if i.Labels[mcsapi.LabelAutomatic] != "true" {
 		t.Fatalf("labels %v", i.Labels)
 	}
-	must(t, b.mcs.Patch(types.MergePatchType).Namespace(ns).Resource("serviceimports").Name("web").
+	kit.Must(t, b.mcs.Patch(types.MergePatchType).Namespace(ns).Resource("serviceimports").Name("web").
 		Body([]byte(`{"metadata":{"labels":{"`+mcsapi.LabelAutomatic+`":null}}}`)).Do(t.Context()).Error())
 	a.unexport(t, ns, "web")
-	eventually(t, "not served", b.wantNotServed(ns, "web"))
+	kit.Eventually(t, "not served", b.wantNotServed(ns, "web"))
 	sentinel(t, ns, a, b)
 	_, err = b.getImport(ns, "web") // the person's import stays
-	must(t, err)
+	kit.Must(t, err)
 }

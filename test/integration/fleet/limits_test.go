@@ -13,6 +13,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // wantSaid is a condition for eventually: the import says all of what under a type of condition; nothing means that there
@@ -75,21 +76,21 @@ func TestRanges_X2(t *testing.T) {
 	p.slice(t, ns, "web", "x", []string{"10.1.0.5", "10.2.0.5", "10.97.0.7", "192.168.3.4"})
 	p.slice(t, ns, "web", "y", []string{"10.1.0.6"})
 	p.export(t, ns, "web")
-	eventually(t, "the rest is served", c.wantAddresses(ns, "web", "p/10.1.0.5", "p/10.1.0.6"))
-	eventually(t, "and ready", c.wantImported(ns, "web"))
+	kit.Eventually(t, "the rest is served", c.wantAddresses(ns, "web", "p/10.1.0.5", "p/10.1.0.6"))
+	kit.Eventually(t, "and ready", c.wantImported(ns, "web"))
 	refused := []string{
 		"p: 10.2.0.5 (outside the cluster's declared CIDRs)", "10.97.0.7 (in this cluster's service range)", "192.168.3.4 (outside the cluster's declared CIDRs)",
 	}
-	eventually(t, "the import names them", c.wantSaid(ns, "web", "Refused", refused...))
-	eventually(t, "an Event, too", c.wantEvent(t, ns, "web", "EndpointsRefused", refused[0]))
+	kit.Eventually(t, "the import names them", c.wantSaid(ns, "web", "Refused", refused...))
+	kit.Eventually(t, "an Event, too", c.wantEvent(t, ns, "web", "EndpointsRefused", refused[0]))
 
 	declared.Limits.EndpointCIDRs = append(declared.Limits.EndpointCIDRs, netip.MustParsePrefix("10.2.0.0/16"))
 	source.set(declared, registered(c))
-	eventually(t, "more is declared", c.wantAddresses(ns, "web", "p/10.1.0.5", "p/10.1.0.6", "p/10.2.0.5"))
+	kit.Eventually(t, "more is declared", c.wantAddresses(ns, "web", "p/10.1.0.5", "p/10.1.0.6", "p/10.2.0.5"))
 	declared.Limits.EndpointCIDRs = nil
 	source.set(declared, registered(c))
-	eventually(t, "nothing is declared", c.wantAddresses(ns, "web", "p/10.1.0.5", "p/10.1.0.6", "p/10.2.0.5", "p/192.168.3.4"))
-	eventually(t, "the Service range is refused still", c.wantSaid(ns, "web", "Refused", "not imported: p: 10.97.0.7 (in this cluster's service range)"))
+	kit.Eventually(t, "nothing is declared", c.wantAddresses(ns, "web", "p/10.1.0.5", "p/10.1.0.6", "p/10.2.0.5", "p/192.168.3.4"))
+	kit.Eventually(t, "the Service range is refused still", c.wantSaid(ns, "web", "Refused", "not imported: p: 10.97.0.7 (in this cluster's service range)"))
 }
 
 // TestEventSeries_X6: what happens to an import again and again, which a member can cause at will, is one Event that counts;
@@ -106,7 +107,7 @@ func TestEventSeries_X6(t *testing.T) {
 	own := p.kube.DiscoveryV1().EndpointSlices(ns)
 	for _, refused := range []string{first, "", first, "", first, "", second} {
 		s, err := own.Get(t.Context(), "web-x", metav1.GetOptions{})
-		must(t, err)
+		kit.Must(t, err)
 		s.Endpoints = s.Endpoints[:1]
 		said := c.wantSaid(ns, "web", "Refused")
 		if refused != "" {
@@ -114,10 +115,10 @@ func TestEventSeries_X6(t *testing.T) {
 			said = c.wantSaid(ns, "web", "Refused", refused)
 		}
 		_, err = own.Update(t.Context(), s, metav1.UpdateOptions{})
-		must(t, err)
-		eventually(t, "the import says so", said)
+		kit.Must(t, err)
+		kit.Eventually(t, "the import says so", said)
 	}
-	eventually(t, "an Event for each text, of which one counts", func() error {
+	kit.Eventually(t, "an Event for each text, of which one counts", func() error {
 		events, err := c.kube.EventsV1().Events(ns).List(t.Context(), metav1.ListOptions{})
 		if err != nil {
 			return err
@@ -164,13 +165,13 @@ func TestNamespaceLimits_X3(t *testing.T) {
 		mayNot = "cluster p may not export from namespace denied, only from shop, kube-*, closed"
 		closed = "services of namespace closed are not imported into cluster c; its import-namespaces would have to allow that"
 	)
-	eventually(t, "allowed on both sides", c.wantImported("shop", "web"))
-	eventually(t, "its endpoints", c.wantAddresses("shop", "web", "p/10.1.0.5"))
-	eventually(t, "the export is refused", p.wantCondition("denied", "web", "Valid", metav1.ConditionFalse, "NamespaceNotAllowed"))
-	eventually(t, "and failed", p.wantCondition("denied", "web", "Ready", metav1.ConditionFalse, "Failed"))
-	eventually(t, "and the import", c.wantSaid("denied", "web", "Ready", mayNot))
-	eventually(t, "the import is refused", c.wantSaid("closed", "web", "Ready", closed))
-	eventually(t, "the export knows", func() error {
+	kit.Eventually(t, "allowed on both sides", c.wantImported("shop", "web"))
+	kit.Eventually(t, "its endpoints", c.wantAddresses("shop", "web", "p/10.1.0.5"))
+	kit.Eventually(t, "the export is refused", p.wantCondition("denied", "web", "Valid", metav1.ConditionFalse, "NamespaceNotAllowed"))
+	kit.Eventually(t, "and failed", p.wantCondition("denied", "web", "Ready", metav1.ConditionFalse, "Failed"))
+	kit.Eventually(t, "and the import", c.wantSaid("denied", "web", "Ready", mayNot))
+	kit.Eventually(t, "the import is refused", c.wantSaid("closed", "web", "Ready", closed))
+	kit.Eventually(t, "the export knows", func() error {
 		e, err := p.getExport("kube-system", "web")
 		if err != nil {
 			return err
@@ -186,16 +187,16 @@ func TestNamespaceLimits_X3(t *testing.T) {
 			t.Errorf("%s is imported: %v", ns, err)
 		}
 	}
-	must(t, c.wantGone("kube-system", "web")())
+	kit.Must(t, c.wantGone("kube-system", "web")())
 
 	provider.Limits.Exports, consumer.Limits.Imports = nil, registration.Namespaces{"denied", "closed", "kube-system"}
 	source.set(provider, consumer)
 	for _, ns := range []string{"denied", "closed", "kube-system"} {
-		eventually(t, ns+" is allowed", c.wantImported(ns, "web"))
-		eventually(t, ns+" is served", c.wantAddresses(ns, "web", "p/10.1.0.5"))
+		kit.Eventually(t, ns+" is allowed", c.wantImported(ns, "web"))
+		kit.Eventually(t, ns+" is served", c.wantAddresses(ns, "web", "p/10.1.0.5"))
 	}
-	eventually(t, "what is closed goes", c.wantGone("shop", "web"))
-	eventually(t, "the export is valid", p.wantCondition("denied", "web", "Valid", metav1.ConditionTrue, "Valid"))
+	kit.Eventually(t, "what is closed goes", c.wantGone("shop", "web"))
+	kit.Eventually(t, "the export is valid", p.wantCondition("denied", "web", "Valid", metav1.ConditionTrue, "Valid"))
 }
 
 // TestExportedKeys_X5: exported labels and annotations that belong to another controller reach import and derived Service only
@@ -245,22 +246,22 @@ func TestExportedKeys_X5(t *testing.T) {
 		}
 	}
 	const why = " (not in exported-keys of the cluster's registration)"
-	eventually(t, "it is imported", c.wantImported(ns, "web"))
-	eventually(t, "the import names what is refused", c.wantSaid(ns, "web", "Refused",
+	kit.Eventually(t, "it is imported", c.wantImported(ns, "web"))
+	kit.Eventually(t, "the import names what is refused", c.wantSaid(ns, "web", "Refused",
 		"p: label istio.io/use-waypoint"+why, "annotation "+ambassador+why, "annotation "+cilium+why, "annotation prometheus.io/scrape"+why))
-	eventually(t, "only keys without a domain", carries("team", "note"))
-	eventually(t, "an Event, too", c.wantEvent(t, ns, "web", "KeysRefused", ambassador))
-	eventually(t, "and the export", p.wantVerdict(ns, "web", [4]string{"Refused", "True", "KeysRefused", "annotation " + cilium + why}))
+	kit.Eventually(t, "only keys without a domain", carries("team", "note"))
+	kit.Eventually(t, "an Event, too", c.wantEvent(t, ns, "web", "KeysRefused", ambassador))
+	kit.Eventually(t, "and the export", p.wantVerdict(ns, "web", [4]string{"Refused", "True", "KeysRefused", "annotation " + cilium + why}))
 
 	provider.Limits.Keys = registration.Keys{"istio.io", ambassador}
 	source.set(provider, consumer)
-	eventually(t, "what is allowed now", carries("team", "note", "istio.io/use-waypoint", ambassador))
-	eventually(t, "the rest is refused still", c.wantSaid(ns, "web", "Refused", "not imported: p: annotation prometheus.io/scrape"+why))
+	kit.Eventually(t, "what is allowed now", carries("team", "note", "istio.io/use-waypoint", ambassador))
+	kit.Eventually(t, "the rest is refused still", c.wantSaid(ns, "web", "Refused", "not imported: p: annotation prometheus.io/scrape"+why))
 
-	must(t, p.KillAPIServer())
+	kit.Must(t, p.KillAPIServer())
 	stop()
 	provider.Limits.Keys = nil
 	run(t, &registrations{list: []registration.Registration{provider, consumer}}, nil)
-	eventually(t, "what is not allowed any longer goes", carries("team", "note"))
-	eventually(t, "and is served still", c.wantAddresses(ns, "web", "p/10.1.0.5"))
+	kit.Eventually(t, "what is not allowed any longer goes", carries("team", "note"))
+	kit.Eventually(t, "and is served still", c.wantAddresses(ns, "web", "p/10.1.0.5"))
 }

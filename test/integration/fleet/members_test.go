@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestAbsentProvider_L3_L9: what a cluster exported is kept, in the merge too, while nothing is known of it, also by a
@@ -24,24 +25,24 @@ func TestAbsentProvider_L3_L9(t *testing.T) {
 	a.service(t, ns, "web", func(s *corev1.Service) { s.Spec.SessionAffinity = corev1.ServiceAffinityClientIP })
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	a.export(t, ns, "web")
-	eventually(t, "a", c.wantAddresses(ns, "web", "a/10.1.0.5"))
+	kit.Eventually(t, "a", c.wantAddresses(ns, "web", "a/10.1.0.5"))
 	b.service(t, ns, "web", func(s *corev1.Service) { s.Spec.Ports[0].Port = 8080 })
 	b.slice(t, ns, "web", "x", []string{"10.2.0.5"})
 	b.export(t, ns, "web")
-	eventually(t, "conflict", b.wantCondition(ns, "web", "Conflict", metav1.ConditionTrue, "PortConflict,SessionAffinityConflict"))
-	eventually(t, "import", c.wantImported(ns, "web"))
+	kit.Eventually(t, "conflict", b.wantCondition(ns, "web", "Conflict", metav1.ConditionTrue, "PortConflict,SessionAffinityConflict"))
+	kit.Eventually(t, "import", c.wantImported(ns, "web"))
 	was, err := c.getService(ns, "amcs-web")
-	must(t, err)
+	kit.Must(t, err)
 	stop()
 
-	must(t, a.KillAPIServer())
+	kit.Must(t, a.KillAPIServer())
 	run(t, register(list...), nil)
 	b.service(t, ns, "new")
 	b.export(t, ns, "new")
-	eventually(t, "the others go on", c.wantImported(ns, "new"))
+	kit.Eventually(t, "the others go on", c.wantImported(ns, "new"))
 	sentinel(t, ns, b, c)
 	now, err := c.getService(ns, "amcs-web")
-	must(t, err)
+	kit.Must(t, err)
 	if now.UID != was.UID || now.Spec.ClusterIP != was.Spec.ClusterIP || now.Spec.Ports[0].Port != 80 || now.Spec.SessionAffinity != corev1.ServiceAffinityClientIP {
 		t.Errorf("what a exports is lost: derived Service %+v", now.Spec)
 	}
@@ -51,7 +52,7 @@ func TestAbsentProvider_L3_L9(t *testing.T) {
 	// What is remembered of a still counts, so that the others are not held still with it.
 	patch(t, b, ns, "web", `{"spec":{"ports":[{"name":"http","port":8080},{"name":"admin","port":9999}]}}`)
 	b.slice(t, ns, "web", "y", []string{"10.2.0.6"}, func(s *discoveryv1.EndpointSlice) { *s.Ports[0].Name = "admin" })
-	eventually(t, "another may add a port and an endpoint", func() error {
+	kit.Eventually(t, "another may add a port and an endpoint", func() error {
 		now, err := c.getService(ns, "amcs-web")
 		if err != nil {
 			return err
@@ -77,11 +78,11 @@ func TestMemberLeaves_L3(t *testing.T) {
 		p.slice(t, ns, "web", "x", []string{fmt.Sprintf("10.%d.0.5", n+1)})
 		p.export(t, ns, "web")
 	}
-	eventually(t, "both", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
+	kit.Eventually(t, "both", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
 	settle(t, c) // so that nothing but the leaving is an occasion to look at the name
 	source.set(registered(b), registered(c))
-	eventually(t, "a's endpoints go", c.wantAddresses(ns, "web", "b/10.2.0.5"))
-	eventually(t, "and its status entry", func() error {
+	kit.Eventually(t, "a's endpoints go", c.wantAddresses(ns, "web", "b/10.2.0.5"))
+	kit.Eventually(t, "and its status entry", func() error {
 		i, err := c.getImport(ns, "web")
 		if err == nil && (len(i.Status.Clusters) != 1 || i.Status.Clusters[0].Cluster != "b") {
 			err = fmt.Errorf("clusters %v", i.Status.Clusters)
@@ -89,7 +90,7 @@ func TestMemberLeaves_L3(t *testing.T) {
 		return err
 	})
 	source.set(registered(a), registered(b), registered(c))
-	eventually(t, "a returns", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
+	kit.Eventually(t, "a returns", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
 }
 
 // exportBothAndLast has a and b export service both, and a alone service last, and waits until c imports them.
@@ -104,8 +105,8 @@ func exportBothAndLast(t *testing.T, ns string, a, b, c *cluster) {
 	a.service(t, ns, "last")
 	a.slice(t, ns, "last", "x", []string{"10.1.0.6"})
 	a.export(t, ns, "last")
-	eventually(t, "both", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
-	eventually(t, "last", c.wantAddresses(ns, "last", "a/10.1.0.6"))
+	kit.Eventually(t, "both", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
+	kit.Eventually(t, "last", c.wantAddresses(ns, "last", "a/10.1.0.6"))
 }
 
 // TestDeadProvider_L1_L2_L7: the endpoints of a provider that is dead for the grace period go where others remain, stay where
@@ -116,16 +117,16 @@ func TestDeadProvider_L1_L2_L7(t *testing.T) {
 	run(t, register(list...), nil, withdrawing)
 	const ns = "dead"
 	exportBothAndLast(t, ns, a, b, c)
-	eventually(t, "import", c.wantImported(ns, "both"))
+	kit.Eventually(t, "import", c.wantImported(ns, "both"))
 
 	killed := time.Now()
-	must(t, a.KillAPIServer())
-	eventually(t, "the dead cluster's endpoints go", c.wantAddresses(ns, "both", "b/10.2.0.5"))
+	kit.Must(t, a.KillAPIServer())
+	kit.Eventually(t, "the dead cluster's endpoints go", c.wantAddresses(ns, "both", "b/10.2.0.5"))
 	// Grace counts from the last contact, which may be one probe before the end, and the time that a probe takes.
 	if took := time.Since(killed); took < grace-probeInterval-grace/4 {
 		t.Errorf("withdrawn after %s, before the grace period of %s", took, grace)
 	}
-	eventually(t, "and the import says so", func() error {
+	kit.Eventually(t, "and the import says so", func() error {
 		i, err := c.getImport(ns, "both")
 		if err == nil && (!strings.Contains(fmt.Sprint(i.Status.Conditions), "EndpointsWithdrawn") || len(i.Status.Clusters) != 2) {
 			err = fmt.Errorf("status %+v", i.Status)
@@ -133,10 +134,10 @@ func TestDeadProvider_L1_L2_L7(t *testing.T) {
 		return err
 	})
 	sentinel(t, ns, b, c)
-	must(t, c.wantAddresses(ns, "last", "a/10.1.0.6")()) // fail static: the last endpoints stay
+	kit.Must(t, c.wantAddresses(ns, "last", "a/10.1.0.6")()) // fail static: the last endpoints stay
 
-	must(t, a.StartAPIServer(t.Context()))
-	eventually(t, "they return with the cluster", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
+	kit.Must(t, a.StartAPIServer(t.Context()))
+	kit.Eventually(t, "they return with the cluster", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
 }
 
 // TestCutOff_L2: when most providers vanish together it is we who are cut off, and nobody's endpoints are withdrawn.
@@ -153,17 +154,17 @@ func TestCutOff_L2(t *testing.T) {
 		p.export(t, ns, "web")
 	}
 	all := c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5", "c/10.3.0.5")
-	eventually(t, "all", all)
-	must(t, a.KillAPIServer())
-	must(t, b.KillAPIServer())
-	eventually(t, "the loss is noticed", func() error {
+	kit.Eventually(t, "all", all)
+	kit.Must(t, a.KillAPIServer())
+	kit.Must(t, b.KillAPIServer())
+	kit.Eventually(t, "the loss is noticed", func() error {
 		if !set.Suspended() {
 			return fmt.Errorf("withdrawal is not suspended")
 		}
 		return nil
 	})
 	killed := time.Now()
-	eventually(t, "well past the grace period, with everything in place", func() error {
+	kit.Eventually(t, "well past the grace period, with everything in place", func() error {
 		if err := all(); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestDisagreement_I3: an import whose fields disagree with the exports: what agrees works, what does not is named.
@@ -35,7 +36,7 @@ func TestDisagreement_I3(t *testing.T) {
 			a.slice(t, ns, name, "x", []string{"10.1.0.5"})
 			a.export(t, ns, name)
 			b.importOf(t, ns, name, c.change)
-			eventually(t, "conditions name it", func() error {
+			kit.Eventually(t, "conditions name it", func() error {
 				i, err := b.getImport(ns, name)
 				if err != nil {
 					return err
@@ -48,11 +49,11 @@ func TestDisagreement_I3(t *testing.T) {
 				return nil
 			})
 			if c.served {
-				eventually(t, "what agrees works", b.wantImported(ns, name))
-				eventually(t, "with endpoints", b.wantAddresses(ns, name, "a/10.1.0.5"))
+				kit.Eventually(t, "what agrees works", b.wantImported(ns, name))
+				kit.Eventually(t, "with endpoints", b.wantAddresses(ns, name, "a/10.1.0.5"))
 			} else {
 				sentinel(t, ns, a, b)
-				must(t, b.wantNotServed(ns, name)())
+				kit.Must(t, b.wantNotServed(ns, name)())
 			}
 		})
 	}
@@ -68,18 +69,18 @@ func TestSwitch(t *testing.T) {
 	a.service(t, ns, "web")
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	a.export(t, ns, "web")
-	eventually(t, "automatic", b.wantImported(ns, "web"))
+	kit.Eventually(t, "automatic", b.wantImported(ns, "web"))
 	was, err := b.getService(ns, "amcs-web")
-	must(t, err)
+	kit.Must(t, err)
 	stop()
 	stop = run(t, register(list...), func(o *controller.Options) { o.Automatic = false })
 	b.importOf(t, ns, "marker")
 	a.service(t, ns, "marker")
 	a.export(t, ns, "marker")
-	eventually(t, "on-demand works", b.wantImported(ns, "marker"))
+	kit.Eventually(t, "on-demand works", b.wantImported(ns, "marker"))
 	sentinel(t, ns, a, b)
 	now, err := b.getService(ns, "amcs-web") // what was imported stays
-	must(t, err)
+	kit.Must(t, err)
 	if now.UID != was.UID {
 		t.Error("the derived Service was replaced")
 	}
@@ -87,6 +88,6 @@ func TestSwitch(t *testing.T) {
 	run(t, register(list...), nil)
 	a.service(t, ns, "again")
 	a.export(t, ns, "again")
-	eventually(t, "automatic again", b.wantImported(ns, "again"))
-	must(t, b.wantImported(ns, "web")())
+	kit.Eventually(t, "automatic again", b.wantImported(ns, "again"))
+	kit.Must(t, b.wantImported(ns, "web")())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/clusterset/multicluster/controller/liveness"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestPolicies_L2_X5: with the policy keep, a dead provider's endpoints stay though others remain; with withdraw, they go
@@ -40,27 +41,27 @@ func TestPolicies_L2_X5(t *testing.T) {
 		run(t, source, func(o *controller.Options) { o.ClusterSet, o.Withdrawal = string(policy), policy }, withdrawing)
 	}
 	both, last := c.wantAddresses("keep", "both", "a/10.1.0.5", "b/10.2.0.5"), c.wantAddresses("withdraw", "last", "a/10.1.0.6")
-	eventually(t, "both", both)
-	eventually(t, "last", last)
-	eventually(t, "imports", c.wantImported("keep", "both"))
-	eventually(t, "imports", c.wantImported("withdraw", "last"))
+	kit.Eventually(t, "both", both)
+	kit.Eventually(t, "last", last)
+	kit.Eventually(t, "imports", c.wantImported("keep", "both"))
+	kit.Eventually(t, "imports", c.wantImported("withdraw", "last"))
 	settle(t, c)
 	derived, err := c.getService("withdraw", "amcs-last")
-	must(t, err)
+	kit.Must(t, err)
 
-	must(t, a.KillAPIServer())
-	eventually(t, "the last endpoints go, too", c.wantAddresses("withdraw", "last"))
-	eventually(t, "the import says so", c.wantSaid("withdraw", "last", "Unreachable", "a: unreachable, endpoints withdrawn"))
-	eventually(t, "the other import says that they are kept", c.wantSaid("keep", "both", "Unreachable", "a: unreachable, endpoints kept as last known"))
+	kit.Must(t, a.KillAPIServer())
+	kit.Eventually(t, "the last endpoints go, too", c.wantAddresses("withdraw", "last"))
+	kit.Eventually(t, "the import says so", c.wantSaid("withdraw", "last", "Unreachable", "a: unreachable, endpoints withdrawn"))
+	kit.Eventually(t, "the other import says that they are kept", c.wantSaid("keep", "both", "Unreachable", "a: unreachable, endpoints kept as last known"))
 	settle(t, c)
-	must(t, both()) // they are
+	kit.Must(t, both()) // they are
 	now, err := c.getService("withdraw", "amcs-last")
-	must(t, err)
+	kit.Must(t, err)
 	if now.UID != derived.UID || now.Spec.ClusterIP != derived.Spec.ClusterIP {
 		t.Error("the derived Service was replaced (L9)")
 	}
-	must(t, a.StartAPIServer(t.Context()))
-	eventually(t, "they return", last)
+	kit.Must(t, a.StartAPIServer(t.Context()))
+	kit.Eventually(t, "they return", last)
 	settle(t, c)
 	for _, r := range controllerRequests(t, c) {
 		if r.Code >= 400 && r.Code != http.StatusConflict {
@@ -80,8 +81,8 @@ func TestOlderAppears_M1(t *testing.T) {
 	a.slice(t, ns, "web", "x", []string{"10.1.0.5"})
 	a.export(t, ns, "web")
 	older, err := a.getExport(ns, "web")
-	must(t, err)
-	eventually(t, "timestamps, which have seconds, tell them apart", func() error {
+	kit.Must(t, err)
+	kit.Eventually(t, "timestamps, which have seconds, tell them apart", func() error {
 		if age := time.Since(older.CreationTimestamp.Time); age < 2*time.Second {
 			return fmt.Errorf("the export is %s old", age)
 		}
@@ -92,8 +93,8 @@ func TestOlderAppears_M1(t *testing.T) {
 	b.export(t, ns, "web")
 	source := register(b, c)
 	run(t, source, nil)
-	eventually(t, "b's alone", c.wantImported(ns, "web"))
-	eventually(t, "no conflict", b.wantCondition(ns, "web", "Conflict", metav1.ConditionFalse, "NoConflicts"))
+	kit.Eventually(t, "b's alone", c.wantImported(ns, "web"))
+	kit.Eventually(t, "no conflict", b.wantCondition(ns, "web", "Conflict", metav1.ConditionFalse, "NoConflicts"))
 	affinity := func(want corev1.ServiceAffinity) func() error {
 		return func() error {
 			s, err := c.getService(ns, "amcs-web")
@@ -103,16 +104,16 @@ func TestOlderAppears_M1(t *testing.T) {
 			return err
 		}
 	}
-	must(t, affinity(corev1.ServiceAffinityNone)())
+	kit.Must(t, affinity(corev1.ServiceAffinityNone)())
 
 	source.set(registered(a), registered(b), registered(c))
-	eventually(t, "the older wins", affinity(corev1.ServiceAffinityClientIP))
-	eventually(t, "an Event announces it", c.wantEvent(t, ns, "web", "PrecedenceChanged", "the export of a, created "))
-	eventually(t, "the newer hears of it", b.wantCondition(ns, "web", "Conflict", metav1.ConditionTrue, "SessionAffinityConflict"))
+	kit.Eventually(t, "the older wins", affinity(corev1.ServiceAffinityClientIP))
+	kit.Eventually(t, "an Event announces it", c.wantEvent(t, ns, "web", "PrecedenceChanged", "the export of a, created "))
+	kit.Eventually(t, "the newer hears of it", b.wantCondition(ns, "web", "Conflict", metav1.ConditionTrue, "SessionAffinityConflict"))
 	e, err := b.getExport(ns, "web")
-	must(t, err)
+	kit.Must(t, err)
 	if m := condition(e.Status.Conditions, "Conflict").Message; !strings.Contains(m, "a (oldest export)") {
 		t.Errorf("it says %q", m)
 	}
-	eventually(t, "endpoints of both", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
+	kit.Eventually(t, "endpoints of both", c.wantAddresses(ns, "web", "a/10.1.0.5", "b/10.2.0.5"))
 }

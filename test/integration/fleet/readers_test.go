@@ -17,6 +17,7 @@ import (
 	"github.com/clusterset/multicluster/docs"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // reader finds the endpoints of an import as a program does that reads our objects: which port name it looks for, and in which
@@ -48,9 +49,9 @@ var readers = map[string]reader{
 func (r reader) endpoints(t *testing.T, c *cluster, ns, name string, port int32) (found []string) {
 	t.Helper()
 	i, err := c.getImport(ns, name)
-	must(t, err)
+	kit.Must(t, err)
 	derived, err := c.getService(ns, i.Annotations[mcsapi.AnnotationDerivedService]) // as Cilium finds it
-	must(t, err)
+	kit.Must(t, err)
 	names := map[int32]string{}
 	for _, p := range derived.Spec.Ports {
 		names[p.Port] = p.Name
@@ -67,7 +68,7 @@ func (r reader) endpoints(t *testing.T, c *cluster, ns, name string, port int32)
 	}
 	selector := strings.NewReplacer("DERIVED", derived.Name, "IMPORT", name).Replace(r.selector)
 	list, err := c.kube.DiscoveryV1().EndpointSlices(ns).List(t.Context(), metav1.ListOptions{LabelSelector: selector})
-	must(t, err)
+	kit.Must(t, err)
 	for _, s := range list.Items {
 		at := slices.IndexFunc(s.Ports, func(p discoveryv1.EndpointPort) bool { return p.Name != nil && *p.Name == portName })
 		if at < 0 || r.prefixed && !strings.HasPrefix(s.Name, derived.Name+"-") {
@@ -102,7 +103,7 @@ func TestReaders_G2_M2(t *testing.T) {
 	a.service(t, ns, "mixed", ports(corev1.ServicePort{Port: 80}))
 	a.slice(t, ns, "mixed", "x", []string{"10.1.0.5"}, endpointPorts(""))
 	a.export(t, ns, "mixed")
-	eventually(t, "a's export is the older one", c.wantImported(ns, "mixed"))
+	kit.Eventually(t, "a's export is the older one", c.wantImported(ns, "mixed"))
 	b.service(t, ns, "mixed", ports(corev1.ServicePort{Name: "web", Port: 80}, corev1.ServicePort{Name: "admin", Port: 9090}))
 	b.slice(t, ns, "mixed", "x", []string{"10.2.0.5"}, endpointPorts("web", "admin"))
 	b.export(t, ns, "mixed")
@@ -121,12 +122,12 @@ func TestReaders_G2_M2(t *testing.T) {
 			})
 		}
 	}
-	eventually(t, "both", c.wantAddresses(ns, "mixed", "a/10.1.0.5", "b/10.2.0.5"))
-	eventually(t, "both", c.wantAddresses(ns, "pets", "a/10.1.0.5", "b/10.2.0.5"))
-	eventually(t, "one in use", c.wantInUse(ns, "prefers", "a"))
-	eventually(t, "and one in reserve", c.wantAddresses(ns, "prefers", "a/10.1.0.5", "b/10.2.0.5"))
+	kit.Eventually(t, "both", c.wantAddresses(ns, "mixed", "a/10.1.0.5", "b/10.2.0.5"))
+	kit.Eventually(t, "both", c.wantAddresses(ns, "pets", "a/10.1.0.5", "b/10.2.0.5"))
+	kit.Eventually(t, "one in use", c.wantInUse(ns, "prefers", "a"))
+	kit.Eventually(t, "and one in reserve", c.wantAddresses(ns, "prefers", "a/10.1.0.5", "b/10.2.0.5"))
 	for _, name := range []string{"mixed", "pets", "prefers"} {
-		eventually(t, "served", c.wantImported(ns, name))
+		kit.Eventually(t, "served", c.wantImported(ns, name))
 	}
 	settle(t, a, b, c)
 
@@ -156,14 +157,14 @@ func TestReaders_G2_M2(t *testing.T) {
 // its slices, where the registration of the exporting cluster allows the key as the page has it.
 func TestHiddenFromSidecars_G2_G3(t *testing.T) {
 	blocks, err := docs.Blocks("gateways.md")
-	must(t, err)
+	kit.Must(t, err)
 	var export mcs.ServiceExport
 	var keys string
 	for _, b := range blocks {
 		switch {
 		case b.Section != "Istio with sidecars":
 		case b.Language == "yaml":
-			must(t, yaml.Unmarshal([]byte(b.Text), &export))
+			kit.Must(t, yaml.Unmarshal([]byte(b.Text), &export))
 		case b.Language == "console":
 			_, keys, _ = strings.Cut(strings.TrimSpace(b.Text), mcsapi.Domain+"/"+registration.LimitExportedKeys+"=")
 		}
@@ -172,13 +173,13 @@ func TestHiddenFromSidecars_G2_G3(t *testing.T) {
 	p, c := list[0], list[1]
 	provider, consumer := registered(p), registered(c)
 	provider.Consumer, consumer.Provider = false, false
-	must(t, provider.Limits.Set(registration.LimitExportedKeys, keys))
+	kit.Must(t, provider.Limits.Set(registration.LimitExportedKeys, keys))
 	run(t, &registrations{changed: make(chan struct{}, 1), list: []registration.Registration{provider, consumer}}, nil)
 	namespace(t, export.Namespace, p, c)
 	p.service(t, export.Namespace, export.Name)
 	p.slice(t, export.Namespace, export.Name, "x", []string{"10.1.0.5"})
 	p.export(t, export.Namespace, export.Name, func(e *mcs.ServiceExport) { e.Spec = export.Spec })
-	eventually(t, "the derived Service is hidden", func() error {
+	kit.Eventually(t, "the derived Service is hidden", func() error {
 		derived, err := c.getService(export.Namespace, plan.DerivedName(export.Name))
 		if err == nil && derived.Annotations["networking.istio.io/exportTo"] != "~" {
 			err = fmt.Errorf("it has the annotations %v", derived.Annotations)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 var sentinels atomic.Int64
@@ -21,7 +23,7 @@ func sentinel(t testing.TB, ns string, from *cluster, to ...*cluster) {
 	from.slice(t, ns, name, "x", []string{"10.8.0.1"})
 	from.export(t, ns, name)
 	for _, c := range to {
-		eventually(t, name+" is imported into "+c.Name(), c.wantImported(ns, name))
-		eventually(t, "with its endpoint", c.wantAddresses(ns, name, from.Name()+"/10.8.0.1"))
+		kit.Eventually(t, name+" is imported into "+c.Name(), c.wantImported(ns, name))
+		kit.Eventually(t, "with its endpoint", c.wantAddresses(ns, name, from.Name()+"/10.8.0.1"))
 	}
 }

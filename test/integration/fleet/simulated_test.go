@@ -13,6 +13,7 @@ import (
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/bench/provider"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/link"
 )
 
@@ -48,11 +49,11 @@ func realSource(t *testing.T) source {
 			s.ResourceVersion, s.Endpoints = "", s.Endpoints[:1]
 			s.Endpoints[0].Addresses = []string{address}
 			_, err := c.kube.DiscoveryV1().EndpointSlices(ns).Update(t.Context(), s, metav1.UpdateOptions{})
-			must(t, err)
+			kit.Must(t, err)
 		},
 		restart: func() {
-			must(t, c.KillAPIServer())
-			must(t, c.StartAPIServer(t.Context()))
+			kit.Must(t, c.KillAPIServer())
+			kit.Must(t, c.StartAPIServer(t.Context()))
 		},
 	}
 }
@@ -122,7 +123,7 @@ func TestSimulatedProvider(t *testing.T) {
 				{"and it goes on", func() { p.change(b, "10.9.0.7") }, consumer.wantAddresses(ns, b, "p/10.9.0.7")},
 			} {
 				step.do()
-				eventually(t, step.name, step.want)
+				kit.Eventually(t, step.name, step.want)
 			}
 			if n := sliceWrites(t, consumer, exportedFirst); n != 4 {
 				t.Errorf("%d writes of the slice of %s, want one for each of the 4 states that it was left in", n, exportedFirst)
@@ -135,9 +136,9 @@ func TestSimulatedProvider(t *testing.T) {
 func linkTo(t *testing.T, cfg *rest.Config) *link.Link {
 	t.Helper()
 	server, err := url.Parse(cfg.Host)
-	must(t, err)
+	kit.Must(t, err)
 	way, err := link.New(cfg.Host)
-	must(t, err)
+	kit.Must(t, err)
 	t.Cleanup(way.Close)
 	cfg.Host = way.URL() + server.Path
 	return way
@@ -147,7 +148,7 @@ func linkTo(t *testing.T, cfg *rest.Config) *link.Link {
 func sliceWrites(t *testing.T, c *cluster, service string) (n int) {
 	t.Helper()
 	requests, err := c.AuditedRequests()
-	must(t, err)
+	kit.Must(t, err)
 	for _, r := range requests {
 		if strings.HasPrefix(r.Resource, "endpointslices") && strings.HasPrefix(r.Name, "amcs-"+service+"-") {
 			n++

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/liveness"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // latency is how long every request to the slow member of TestSlowMember takes more than it would.
@@ -50,9 +51,9 @@ func TestSlowMember_L5(t *testing.T) {
 	// Whoever has seconds to answer must be given a grace period of more, from which it follows how long an answer may take.
 	run(t, source, nil, func(l *liveness.Periods) { l.Grace = 30 * time.Second })
 	for n := range held {
-		eventually(t, "c has all", c.wantAddresses(ns, name(n), "a/10.1.0.1"))
+		kit.Eventually(t, "c has all", c.wantAddresses(ns, name(n), "a/10.1.0.1"))
 	}
-	eventuallyWithin(t, time.Minute, "b has begun, and is busy from now on", func() error {
+	kit.EventuallyWithin(t, time.Minute, "b has begun, and is busy from now on", func() error {
 		_, err := b.getImport(ns, name(0))
 		return err
 	})
@@ -64,8 +65,8 @@ func TestSlowMember_L5(t *testing.T) {
 		began := time.Now()
 		var err error
 		held[n%services], err = a.kube.DiscoveryV1().EndpointSlices(ns).Update(t.Context(), s, metav1.UpdateOptions{})
-		must(t, err)
-		eventually(t, "c follows", c.wantAddresses(ns, name(n), "a/"+address))
+		kit.Must(t, err)
+		kit.Eventually(t, "c follows", c.wantAddresses(ns, name(n), "a/"+address))
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
@@ -74,7 +75,7 @@ func TestSlowMember_L5(t *testing.T) {
 	if p90 > latency/2 { // who waits for the slow member does so every time; one that was slow may be this machine
 		t.Errorf("p90 %v, with a member that needs %v for a request", p90, latency)
 	}
-	eventuallyWithin(t, 4*time.Minute, "b gets there", func() error {
+	kit.EventuallyWithin(t, 4*time.Minute, "b gets there", func() error {
 		for n := changes - services; n < changes; n++ {
 			if err := b.wantAddresses(ns, name(n), fmt.Sprintf("a/10.1.0.%d", n+2))(); err != nil {
 				return err

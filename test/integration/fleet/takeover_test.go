@@ -9,6 +9,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/liveness"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestTakeover_L2_L7: endpoints that a leader withdrew stay out when another takes over while the provider is dead, though its
@@ -21,7 +22,7 @@ func TestTakeover_L2_L7(t *testing.T) {
 	lead()
 	const ns = "takeover"
 	exportBothAndLast(t, ns, a, b, c)
-	eventually(t, "the follower is warm", func() error {
+	kit.Eventually(t, "the follower is warm", func() error {
 		for _, m := range follower.Members() {
 			if m.ID() == "a" && len(m.SourceSlices(types.NamespacedName{Namespace: ns, Name: "both"})) == 1 {
 				return nil
@@ -29,17 +30,17 @@ func TestTakeover_L2_L7(t *testing.T) {
 		}
 		return fmt.Errorf("members %v", follower.Members())
 	})
-	must(t, a.KillAPIServer())
-	eventually(t, "the dead cluster's endpoints go", c.wantAddresses(ns, "both", "b/10.2.0.5"))
-	eventually(t, "the import says so", c.wantSaid(ns, "both", "Unreachable", "a: unreachable, endpoints withdrawn"))
+	kit.Must(t, a.KillAPIServer())
+	kit.Eventually(t, "the dead cluster's endpoints go", c.wantAddresses(ns, "both", "b/10.2.0.5"))
+	kit.Eventually(t, "the import says so", c.wantSaid(ns, "both", "Unreachable", "a: unreachable, endpoints withdrawn"))
 	stop()
 
 	taken := time.Now()
 	follow()
-	eventually(t, "the follower has concluded the same, and nothing moved meanwhile", func() error {
-		must(t, c.wantAddresses(ns, "both", "b/10.2.0.5")())
-		must(t, c.wantAddresses(ns, "last", "a/10.1.0.6")())
-		must(t, c.wantSaid(ns, "both", "Unreachable", "a: unreachable, endpoints withdrawn")())
+	kit.Eventually(t, "the follower has concluded the same, and nothing moved meanwhile", func() error {
+		kit.Must(t, c.wantAddresses(ns, "both", "b/10.2.0.5")())
+		kit.Must(t, c.wantAddresses(ns, "last", "a/10.1.0.6")())
+		kit.Must(t, c.wantSaid(ns, "both", "Unreachable", "a: unreachable, endpoints withdrawn")())
 		for _, m := range follower.Members() {
 			if m.ID() == "a" && m.Standing() == liveness.Withdrawn {
 				return nil
@@ -50,6 +51,6 @@ func TestTakeover_L2_L7(t *testing.T) {
 	if took := time.Since(taken); took < grace {
 		t.Errorf("concluded after %s, before the grace period of %s was over", took, grace)
 	}
-	must(t, a.StartAPIServer(t.Context()))
-	eventually(t, "they return with the cluster", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
+	kit.Must(t, a.StartAPIServer(t.Context()))
+	kit.Eventually(t, "they return with the cluster", c.wantAddresses(ns, "both", "a/10.1.0.5", "b/10.2.0.5"))
 }

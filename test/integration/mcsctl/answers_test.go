@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/kubelet"
 )
 
@@ -38,7 +39,7 @@ func (c *cluster) dnsPod(t *testing.T) *stockDNS {
 	coreDNS(t, s.file, s.address)
 	const node = "node"
 	_, err := c.kube.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	kubelet.ForwardPorts(t, c.kube, node, func(ctx context.Context, _ *corev1.Pod, _ string) (net.Conn, error) {
 		s.asked.Add(1)
 		return (&net.Dialer{}).DialContext(ctx, "tcp", s.at.Load().(string))
@@ -48,10 +49,10 @@ func (c *cluster) dnsPod(t *testing.T) *stockDNS {
 		Spec:       corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Name: "coredns", Image: "coredns"}}},
 	}
 	pod, err = c.kube.CoreV1().Pods(metav1.NamespaceSystem).Create(t.Context(), pod, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	pod.Status.Phase, pod.Status.Conditions = corev1.PodRunning, []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	_, err = c.kube.CoreV1().Pods(metav1.NamespaceSystem).UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	return s
 }
 
@@ -60,20 +61,20 @@ func (c *cluster) dnsPod(t *testing.T) *stockDNS {
 func (s *stockDNS) reload(t *testing.T) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(s.address)
-	must(t, err)
+	kit.Must(t, err)
 	text := strings.ReplaceAll(s.cluster.corefileNow(t), ":53 {\n", ":"+port+" {\n    bind 127.0.0.1\n")
 	service, err := s.cluster.kube.CoreV1().Services("mcs-dns").Get(t.Context(), "coredns-multicluster", getOptions)
-	must(t, err)
+	kit.Must(t, err)
 	part := s.file + ".part"
-	must(t, os.WriteFile(part, []byte(strings.ReplaceAll(text, service.Spec.ClusterIP, s.own)), 0o600))
-	must(t, os.Rename(part, s.file))
+	kit.Must(t, os.WriteFile(part, []byte(strings.ReplaceAll(text, service.Spec.ClusterIP, s.own)), 0o600))
+	kit.Must(t, os.Rename(part, s.file))
 }
 
 // askedTwice waits until the pod was asked twice more.
 func (s *stockDNS) askedTwice(t *testing.T) {
 	t.Helper()
 	before := s.asked.Load()
-	eventually(t, "the pod is asked", func() error {
+	kit.Eventually(t, "the pod is asked", func() error {
 		if s.asked.Load() < before+2 {
 			return errors.New("it is not")
 		}
@@ -85,7 +86,7 @@ func (s *stockDNS) askedTwice(t *testing.T) {
 func silent(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	kit.Must(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for {
@@ -163,12 +164,12 @@ func TestDNSKeepsEdits_X5(t *testing.T) {
 	}
 	services := c1.kube.CoreV1().Services("mcs-dns")
 	moved, err := services.Get(t.Context(), "coredns-multicluster", getOptions)
-	must(t, err)
-	must(t, services.Delete(t.Context(), moved.Name, metav1.DeleteOptions{}))
+	kit.Must(t, err)
+	kit.Must(t, services.Delete(t.Context(), moved.Name, metav1.DeleteOptions{}))
 	moved.ObjectMeta = metav1.ObjectMeta{Name: moved.Name, Labels: moved.Labels}
 	moved.Spec.ClusterIP, moved.Spec.ClusterIPs = "10.96.77.77", []string{"10.96.77.77"}
 	_, err = services.Create(t.Context(), moved, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 
 	c1.corefile(t, mended)
 	keeps := func(code int, want string, args ...string) {

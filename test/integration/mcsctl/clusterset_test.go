@@ -18,12 +18,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/command"
 	"github.com/clusterset/multicluster/controller"
@@ -31,6 +29,7 @@ import (
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 var update = flag.Bool("update", false, "write the goldens anew")
@@ -49,20 +48,20 @@ func start(t *testing.T, opts ...controlplane.Options) (list []*cluster, kubecon
 	t.Helper()
 	all := controlplane.AllForTest(t, opts...)
 	for _, c := range all {
-		must(t, c.InstallCRDs(t.Context()))
+		kit.Must(t, c.InstallCRDs(t.Context()))
 		list = append(list, connect(t, c))
 	}
 	kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
-	must(t, controlplane.MergedKubeconfig(kubeconfig, all...))
+	kit.Must(t, controlplane.MergedKubeconfig(kubeconfig, all...))
 	return list, kubeconfig
 }
 
 func connect(t testing.TB, c *controlplane.Cluster) *cluster {
 	t.Helper()
 	kube, err := kubernetes.NewForConfig(c.Config())
-	must(t, err)
+	kit.Must(t, err)
 	client, err := mcsapi.NewClient(c.Config(), "v1beta1")
-	must(t, err)
+	kit.Must(t, err)
 	return &cluster{c, kube, client}
 }
 
@@ -82,7 +81,7 @@ func run(t *testing.T, home *cluster, automatic bool) {
 	wg.Go(func() { _ = set.Lead(ctx, func(ctx context.Context) error { return engine.Run(ctx, set) }) })
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	if _, err := home.kube.CoreV1().Namespaces().Get(t.Context(), system, getOptions); err == nil {
-		eventually(t, "the controller keeps Leases, which show that it runs", func() error {
+		kit.Eventually(t, "the controller keeps Leases, which show that it runs", func() error {
 			list, err := home.kube.CoordinationV1().Leases(system).List(t.Context(), metav1.ListOptions{})
 			if err == nil && len(list.Items) == 0 {
 				err = errors.New("there are none")
@@ -136,39 +135,20 @@ func (o outcome) golden(t testing.TB, name string) {
 		got += "standard error:\n" + normal(t, o.err)
 	}
 	if *update {
-		must(t, os.WriteFile(path, []byte(got), 0o644))
+		kit.Must(t, os.WriteFile(path, []byte(got), 0o644))
 		return
 	}
 	want, err := os.ReadFile(path)
-	must(t, err)
+	kit.Must(t, err)
 	if got != string(want) {
 		t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
-	}
-}
-
-// eventually polls until check returns nil.
-func eventually(t testing.TB, what string, check func() error) {
-	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(2 * time.Minute)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: %v", what, err)
-		}
 	}
 }
 
 // eventuallyWell polls until a run of mcsctl ends with exit code 0, and returns that run.
 func eventuallyWell(t testing.TB, args ...string) (o outcome) {
 	t.Helper()
-	eventually(t, strings.Join(args, " "), func() error {
+	kit.Eventually(t, strings.Join(args, " "), func() error {
 		if o = mcsctl(t, args...); o.code != 0 {
 			return errors.New(o.out + o.err)
 		}
@@ -177,47 +157,23 @@ func eventuallyWell(t testing.TB, args ...string) (o outcome) {
 	return o
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func namespace(t testing.TB, name string, list ...*cluster) {
 	t.Helper()
 	for _, c := range list {
-		_, err := c.kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-		if !apierrors.IsAlreadyExists(err) {
-			must(t, err)
-		}
+		kit.Namespace(t, c.kube, name)
 	}
 }
 
 // service creates a Service with one port, without a selector, and an EndpointSlice with ready endpoints.
 func (c *cluster) service(t testing.TB, ns, name string, addresses ...string) {
 	t.Helper()
-	_, err := c.kube.CoreV1().Services(ns).Create(t.Context(), &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
-		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
-	}, metav1.CreateOptions{})
-	must(t, err)
-	port, portName := int32(8080), "http"
-	s := &discoveryv1.EndpointSlice{
-		ObjectMeta:  metav1.ObjectMeta{Namespace: ns, Name: name + "-x", Labels: map[string]string{discoveryv1.LabelServiceName: name}},
-		AddressType: discoveryv1.AddressTypeIPv4, Ports: []discoveryv1.EndpointPort{{Name: &portName, Port: &port}},
-	}
-	for _, a := range addresses {
-		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{a}})
-	}
-	_, err = c.kube.DiscoveryV1().EndpointSlices(ns).Create(t.Context(), s, metav1.CreateOptions{})
-	must(t, err)
+	kit.Service(t, c.kube, ns, name)
+	kit.Slice(t, c.kube, ns, name, "x", addresses)
 }
 
 func (c *cluster) export(t testing.TB, ns, name string) {
 	t.Helper()
-	e := &mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}}
-	must(t, c.mcs.Post().Namespace(ns).Resource("serviceexports").Body(e).Do(t.Context()).Error())
+	kit.Export(t, c.mcs, ns, name)
 }
 
 // balanced is a Corefile that answers the zone as is recommended (SPEC D18).
@@ -232,7 +188,7 @@ func (c *cluster) corefile(t testing.TB, text string) {
 	if apierrors.IsAlreadyExists(err) {
 		_, err = maps.Update(t.Context(), m, metav1.UpdateOptions{})
 	}
-	must(t, err)
+	kit.Must(t, err)
 }
 
 var getOptions = metav1.GetOptions{}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestNoController_X8: status, check and explain report that no controller runs where members or imports need one, since when, and
@@ -38,7 +39,7 @@ func TestNoController_X8(t *testing.T) {
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: ptr.To("x_1"), LeaseDurationSeconds: ptr.To[int32](12),
 			RenewTime: ptr.To(metav1.NewMicroTime(time.Now().Add(-5 * time.Minute)))},
 	}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	mcsctl(t, at("status")...).golden(t, "status-no-controller")
 	mcsctl(t, at("status", "--namespace", "elsewhere")...).wants(t, 0, "all is well") // nobody is registered there
 

@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/programs"
 )
 
@@ -36,7 +37,7 @@ func TestExplainAsksDNS(t *testing.T) {
 	without := serveDNS(t, "whoami")
 	mcsctl(t, append(explain, without)...).golden(t, "explain-dns-without")
 	kubernetes := serveDNS(t, "kubernetes clusterset.local {\n kubeconfig "+c1.Kubeconfig()+"\n}")
-	eventually(t, "kubernetes takes the zone for one of the cluster", func() error {
+	kit.Eventually(t, "kubernetes takes the zone for one of the cluster", func() error {
 		if o := mcsctl(t, append(explain, kubernetes)...); o.code != 1 || !strings.Contains(o.out, "the plugin kubernetes answers for the zone") {
 			return errText(o.out)
 		}
@@ -52,9 +53,9 @@ func serveDNS(t *testing.T, directive string) string {
 	t.Helper()
 	address := freeAddress(t)
 	_, port, err := net.SplitHostPort(address)
-	must(t, err)
+	kit.Must(t, err)
 	corefile := filepath.Join(t.TempDir(), "Corefile")
-	must(t, os.WriteFile(corefile, fmt.Appendf(nil, ".:%s {\n bind 127.0.0.1\n %s\n}\n", port, directive), 0o600))
+	kit.Must(t, os.WriteFile(corefile, fmt.Appendf(nil, ".:%s {\n bind 127.0.0.1\n %s\n}\n", port, directive), 0o600))
 	coreDNS(t, corefile, address)
 	return address
 }
@@ -63,15 +64,15 @@ func serveDNS(t *testing.T, directive string) string {
 func coreDNS(t *testing.T, corefile, address string) {
 	t.Helper()
 	built, err := programs.Build(t.Context(), os.Stderr, "cmd/coredns")
-	must(t, err)
+	kit.Must(t, err)
 	cmd := exec.Command(built[0], "-conf", corefile)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	must(t, cmd.Start())
+	kit.Must(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	eventually(t, "CoreDNS listens", func() error {
+	kit.Eventually(t, "CoreDNS listens", func() error {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
 			_ = conn.Close()
@@ -83,7 +84,7 @@ func coreDNS(t *testing.T, corefile, address string) {
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	kit.Must(t, err)
 	defer listener.Close()
 	return listener.Addr().String()
 }
@@ -98,7 +99,7 @@ func TestExplainPod_D3_D5(t *testing.T) {
 	_, err := c1.kube.CoreV1().Services(ns).Create(t.Context(), &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "db"}, Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone},
 	}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	_, err = c1.kube.DiscoveryV1().EndpointSlices(ns).Create(t.Context(), &discoveryv1.EndpointSlice{
 		ObjectMeta:  metav1.ObjectMeta{Namespace: ns, Name: "db-x", Labels: map[string]string{discoveryv1.LabelServiceName: "db"}},
 		AddressType: discoveryv1.AddressTypeIPv4,
@@ -108,7 +109,7 @@ func TestExplainPod_D3_D5(t *testing.T) {
 			{Addresses: []string{"10.1.0.7"}},
 		},
 	}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	c1.export(t, ns, "db")
 	run(t, c1, true)
 	dns := serveDNS(t, "multicluster clusterset.local {\n kubeconfig "+c1.Kubeconfig()+"\n}")

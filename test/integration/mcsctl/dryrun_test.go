@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // applied records what mcsctl applies, as the API server sees it.
@@ -30,7 +31,7 @@ func seeing(t *testing.T, opts controlplane.Options) (controlplane.Options, stri
 	t.Helper()
 	dir := t.TempDir()
 	policy, log := filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "audit.log")
-	must(t, os.WriteFile(policy, []byte(applied), 0o600))
+	kit.Must(t, os.WriteFile(policy, []byte(applied), 0o600))
 	opts.ExtraArgs = map[string][]string{"kube-apiserver": {"--audit-policy-file=" + policy, "--audit-log-path=" + log, "--audit-log-mode=blocking"}}
 	return opts, log
 }
@@ -39,7 +40,7 @@ func seeing(t *testing.T, opts controlplane.Options) (controlplane.Options, stri
 func seen(t *testing.T, log string) (objects []map[string]any) {
 	t.Helper()
 	text, err := os.ReadFile(log)
-	must(t, err)
+	kit.Must(t, err)
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, len(text)+1)
 	for lines.Scan() {
@@ -49,7 +50,7 @@ func seen(t *testing.T, log string) (objects []map[string]any) {
 			RequestURI    string         `json:"requestURI"`
 			RequestObject map[string]any `json:"requestObject"`
 		}
-		must(t, json.Unmarshal(lines.Bytes(), &event))
+		kit.Must(t, json.Unmarshal(lines.Bytes(), &event))
 		if event.UserAgent != "mcsctl" {
 			continue
 		}
@@ -74,7 +75,7 @@ func printed(t *testing.T, text string) (there, home []map[string]any) {
 				continue
 			}
 			var object map[string]any
-			must(t, yaml.Unmarshal([]byte(document), &object))
+			kit.Must(t, yaml.Unmarshal([]byte(document), &object))
 			objects = append(objects, object)
 		}
 		return objects
@@ -88,7 +89,7 @@ func alike(t *testing.T, object map[string]any) {
 	text := ""
 	if data, ok := object["data"].(map[string]any); ok {
 		decoded, err := base64.StdEncoding.DecodeString(data["kubeconfig"].(string))
-		must(t, err)
+		kit.Must(t, err)
 		text = string(decoded)
 	} else if data, ok := object["stringData"].(map[string]any); ok {
 		text = data["kubeconfig"].(string)
@@ -96,7 +97,7 @@ func alike(t *testing.T, object map[string]any) {
 		return
 	}
 	var config map[string]any
-	must(t, yaml.Unmarshal([]byte(text), &config))
+	kit.Must(t, yaml.Unmarshal([]byte(text), &config))
 	user := config["users"].([]any)[0].(map[string]any)["user"].(map[string]any)
 	if user["token"] == "" {
 		t.Error("there is no token")
@@ -113,7 +114,7 @@ func TestJoinDryRun(t *testing.T) {
 	opts2, log2 := seeing(t, controlplane.Options{Name: "c2", ServiceCIDRs: []string{"10.97.0.0/16"}, ControllerManager: true})
 	all := controlplane.AllForTest(t, opts1, opts2)
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	must(t, controlplane.MergedKubeconfig(kubeconfig, all...))
+	kit.Must(t, controlplane.MergedKubeconfig(kubeconfig, all...))
 
 	for _, c := range []struct {
 		from              string

@@ -18,6 +18,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // painted clears the screen, says that all is well in green, hides what follows, and turns text around.
@@ -54,19 +55,19 @@ func TestEscapes(t *testing.T) {
 	namespace(t, "shop", c1)
 	evil := hostileServer(t)
 	file := filepath.Join(t.TempDir(), "evil.kubeconfig")
-	must(t, os.WriteFile(file, []byte(kubeconfigOf(evil.URL)), 0o600))
+	kit.Must(t, os.WriteFile(file, []byte(kubeconfigOf(evil.URL)), 0o600))
 	_, err := c1.kube.CoreV1().Secrets(system).Create(t.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: "evil", Labels: map[string]string{registration.LabelMember: "evil"}},
 		StringData: map[string]string{registration.KeyKubeconfig: kubeconfigOf(evil.URL)},
 	}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	c1.service(t, "shop", "web", "10.1.0.5")
 	c1.export(t, "shop", "web")
 	status, err := json.Marshal(map[string]any{"status": map[string]any{"conditions": []metav1.Condition{{
 		Type: "Ready", Status: metav1.ConditionFalse, Reason: "Failed", Message: "because" + painted, LastTransitionTime: metav1.Now(),
 	}, {Type: "Valid", Status: metav1.ConditionTrue, Reason: "Valid", LastTransitionTime: metav1.Now()}}}})
-	must(t, err)
-	must(t, c1.mcs.Patch(types.MergePatchType).Namespace("shop").Resource("serviceexports").Name("web").SubResource("status").
+	kit.Must(t, err)
+	kit.Must(t, c1.mcs.Patch(types.MergePatchType).Namespace("shop").Resource("serviceexports").Name("web").SubResource("status").
 		Body(status).Do(t.Context()).Error())
 	c1.corefile(t, ".:53 {\n  multicluster clusterset.local"+painted+"\n}\n")
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 const stock = ".:53 {\n  kubernetes cluster.local\n  forward . /etc/resolv.conf\n}\n"
@@ -36,14 +37,14 @@ func TestJoinExplainLeave(t *testing.T) {
 	c1.service(t, ns, "service1", "10.1.0.5", "10.1.0.6")
 	mcsctl(t, explain...).golden(t, "explain-not-exported")
 	c1.export(t, ns, "service1")
-	eventually(t, "the importing cluster's missing namespace is named", func() error {
+	kit.Eventually(t, "the importing cluster's missing namespace is named", func() error {
 		if o := mcsctl(t, explain...); !strings.Contains(o.out, "there is no namespace provider-ns") {
 			return errors.New(o.out + o.err)
 		}
 		return nil
 	})
 	namespace(t, ns, c2)
-	eventually(t, "both clusters import it whole", func() error {
+	kit.Eventually(t, "both clusters import it whole", func() error {
 		if o := mcsctl(t, explain...); o.code != 0 || strings.Count(o.out, "2 from c1") != 2 {
 			return errors.New(o.out + o.err)
 		}
@@ -57,7 +58,7 @@ func TestJoinExplainLeave(t *testing.T) {
 
 	mcsctl(t, at("leave", "c1", "--from", "c1")...).golden(t, "leave")
 	mcsctl(t, at("leave", "c1")...).golden(t, "leave-twice")
-	eventually(t, "what c1 exported is gone (L3)", func() error {
+	kit.Eventually(t, "what c1 exported is gone (L3)", func() error {
 		return c2.gone(t, ns, "service1")
 	})
 }

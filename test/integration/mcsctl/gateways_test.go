@@ -23,6 +23,7 @@ import (
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/docs"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // crdModules are Go modules with CRDs of programs of docs/gateways.md, which names their versions. Each has its hash, as in a go.sum, and
@@ -62,18 +63,18 @@ func installReaders(t *testing.T, c *cluster) {
 		installed := 0
 		for _, pattern := range m.files {
 			files, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(pattern)))
-			must(t, err)
+			kit.Must(t, err)
 			for _, file := range files {
 				text, err := os.ReadFile(file)
-				must(t, err)
+				kit.Must(t, err)
 				for _, crd := range objectsOf(t, text) {
 					plural, _, _ := strings.Cut(crd.GetName(), ".")
 					if crd.GetKind() != "CustomResourceDefinition" || !slices.Contains(m.only, plural) {
 						continue
 					}
 					text, err := crd.MarshalJSON()
-					must(t, err)
-					must(t, c.ApplyYAML(t.Context(), text))
+					kit.Must(t, err)
+					kit.Must(t, c.ApplyYAML(t.Context(), text))
 					installed++
 				}
 			}
@@ -83,7 +84,7 @@ func installReaders(t *testing.T, c *cluster) {
 		}
 	}
 	for _, group := range []string{"cilium.io", "gateway.nginx.org", "policy.linkerd.io"} {
-		must(t, c.ApplyYAML(t.Context(), []byte(strings.ReplaceAll(groupOnly, "GROUP", group))))
+		kit.Must(t, c.ApplyYAML(t.Context(), []byte(strings.ReplaceAll(groupOnly, "GROUP", group))))
 	}
 }
 
@@ -112,7 +113,7 @@ func objectsOf(t *testing.T, text []byte) (list []*unstructured.Unstructured) {
 		if err == io.EOF {
 			return list
 		}
-		must(t, err)
+		kit.Must(t, err)
 		if len(u.Object) > 0 {
 			list = append(list, u)
 		}
@@ -130,12 +131,12 @@ func TestGateways_G3(t *testing.T) {
 	run(t, c1, true)
 	c1.service(t, "shop", "cart", "10.1.0.5")
 	c1.export(t, "shop", "cart")
-	eventually(t, "the derived Service", func() error {
+	kit.Eventually(t, "the derived Service", func() error {
 		_, err := c1.kube.CoreV1().Services("shop").Get(t.Context(), plan.DerivedName("cart"), getOptions)
 		return err
 	})
 	c1.corefile(t, balanced)
-	must(t, c1.ApplyYAML(t.Context(), []byte(coreDNSRights)))
+	kit.Must(t, c1.ApplyYAML(t.Context(), []byte(coreDNSRights)))
 	check := func(kubeconfig string) outcome { return mcsctl(t, "check", "--cluster", "c1="+kubeconfig) }
 	if o := check(kubeconfig); strings.Contains(o.out, "gateways.md") {
 		t.Errorf("without any program, check says\n%s", o.out)
@@ -144,7 +145,7 @@ func TestGateways_G3(t *testing.T) {
 	t.Run("manifests", func(t *testing.T) { dryRun(t, c1) })
 	t.Run("versions", func(t *testing.T) {
 		page, err := os.ReadFile("../../../docs/gateways.md")
-		must(t, err)
+		kit.Must(t, err)
 		for _, m := range crdModules {
 			if !strings.Contains(string(page), strings.TrimPrefix(m.version, "v")) {
 				t.Errorf("the page does not name the version of %s, %s", m.path, m.version)
@@ -153,34 +154,34 @@ func TestGateways_G3(t *testing.T) {
 	})
 
 	c1.apply(t, "Envoy Gateway", false)
-	must(t, c1.ApplyYAML(t.Context(), []byte(classes)))
+	kit.Must(t, c1.ApplyYAML(t.Context(), []byte(classes)))
 	c1.label(t, "shop", `{"istio.io/dataplane-mode":"ambient"}`)
 	check(kubeconfig).golden(t, "check-gateways-good")
 
 	c1.apply(t, "Envoy Gateway", true)
-	must(t, c1.ApplyYAML(t.Context(), []byte(badRoutes)))
+	kit.Must(t, c1.ApplyYAML(t.Context(), []byte(badRoutes)))
 	c1.label(t, "shop", `{"istio.io/dataplane-mode":null,"istio-injection":"enabled"}`)
 	check(kubeconfig).golden(t, "check-gateways")
 
 	_, err := c1.kube.CoreV1().Services("shop").Patch(t.Context(), plan.DerivedName("cart"), "application/merge-patch+json",
 		[]byte(`{"metadata":{"annotations":{"networking.istio.io/exportTo":"~"}}}`), metav1.PatchOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	if o := check(kubeconfig); strings.Contains(o.out, "sidecars") {
 		t.Errorf("sidecars do not see the derived Service, but check says\n%s", o.out)
 	}
 
 	restricted, err := c1.KubeconfigFor("nobody")
-	must(t, err)
+	kit.Must(t, err)
 	check(restricted).golden(t, "check-gateways-restricted")
 }
 
 // dryRun applies the manifests of the page as a dry run.
 func dryRun(t *testing.T, c *cluster) {
 	client, err := dynamic.NewForConfig(c.Config())
-	must(t, err)
+	kit.Must(t, err)
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(c.kube.Discovery()))
 	blocks, err := docs.Blocks("gateways.md")
-	must(t, err)
+	kit.Must(t, err)
 	sections, named := map[string]bool{}, 0
 	for _, b := range blocks {
 		if b.Language != "yaml" {
@@ -237,14 +238,14 @@ func backends(part any) (names []string) {
 func (c *cluster) apply(t *testing.T, section string, leaveOut bool) {
 	t.Helper()
 	blocks, err := docs.Blocks("gateways.md")
-	must(t, err)
+	kit.Must(t, err)
 	for _, b := range blocks {
 		if b.Section == section && b.Language == "yaml" {
 			text := b.Text
 			if leaveOut {
 				text = strings.ReplaceAll(text, "routingType: Service", "routingType: Endpoint")
 			}
-			must(t, c.ApplyYAML(t.Context(), []byte(text)))
+			kit.Must(t, c.ApplyYAML(t.Context(), []byte(text)))
 		}
 	}
 }
@@ -252,7 +253,7 @@ func (c *cluster) apply(t *testing.T, section string, leaveOut bool) {
 func (c *cluster) label(t *testing.T, ns, labels string) {
 	t.Helper()
 	_, err := c.kube.CoreV1().Namespaces().Patch(t.Context(), ns, "application/merge-patch+json", []byte(`{"metadata":{"labels":`+labels+`}}`), metav1.PatchOptions{})
-	must(t, err)
+	kit.Must(t, err)
 }
 
 // coreDNSRights let the check find nothing wrong.

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestJoinItself: a hub may join as a member, whatever its context is called. A cluster whose controller has it as its own may not.
@@ -37,8 +38,8 @@ func TestJoinMisfit_X2(t *testing.T) {
 		controlplane.Options{Name: "c2", ServiceCIDRs: []string{"10.97.0.0/16"}})
 	c1 := list[0]
 	_, err := c1.kube.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}, metav1.CreateOptions{})
-	must(t, err)
-	eventually(t, "the node has a range", func() error {
+	kit.Must(t, err)
+	kit.Eventually(t, "the node has a range", func() error {
 		node, err := c1.kube.CoreV1().Nodes().Get(t.Context(), "n1", getOptions)
 		if err == nil && len(node.Spec.PodCIDRs) == 0 {
 			return errText("it has none")
@@ -47,7 +48,7 @@ func TestJoinMisfit_X2(t *testing.T) {
 	})
 	namespace(t, "shop", c1)
 	pods := c1.kube.CoreV1().Pods("shop")
-	eventually(t, "a pod", func() error {
+	kit.Eventually(t, "a pod", func() error {
 		_, err := pods.Create(t.Context(), &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: "web"},
 			Spec:       corev1.PodSpec{NodeName: "n1", Containers: []corev1.Container{{Name: "web", Image: "web"}}},
@@ -55,10 +56,10 @@ func TestJoinMisfit_X2(t *testing.T) {
 		return err
 	})
 	pod, err := pods.Get(t.Context(), "web", getOptions)
-	must(t, err)
+	kit.Must(t, err)
 	pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: "10.1.0.5", PodIPs: []corev1.PodIP{{IP: "10.1.0.5"}}}
 	_, err = pods.UpdateStatus(t.Context(), pod, metav1.UpdateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 
 	join := func(flags ...string) outcome {
 		t.Helper()

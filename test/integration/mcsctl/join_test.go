@@ -11,6 +11,7 @@ import (
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 const ipPoolCRD = `apiVersion: apiextensions.k8s.io/v1
@@ -44,7 +45,7 @@ func (c *cluster) system(t *testing.T, name string, data map[string]string) {
 	if apierrors.IsAlreadyExists(err) {
 		_, err = maps.Update(t.Context(), m, metav1.UpdateOptions{})
 	}
-	must(t, err)
+	kit.Must(t, err)
 }
 
 // TestJoinDeclares_X2_X5: join declares the ranges of endpoints where the network's configuration tells them and no endpoint
@@ -63,7 +64,7 @@ func TestJoinDeclares_X2_X5(t *testing.T) {
 	registered := func(limit, want string) {
 		t.Helper()
 		s, err := c2.kube.CoreV1().Secrets(system).Get(t.Context(), "c1", getOptions)
-		must(t, err)
+		kit.Must(t, err)
 		if got := s.Annotations[mcsapi.Domain+"/"+limit]; got != want {
 			t.Errorf("%s is %q, want %q", limit, got, want)
 		}
@@ -97,14 +98,14 @@ func TestJoinDeclares_X2_X5(t *testing.T) {
 	registered("pod-cidrs", "10.244.0.0/16")
 	joins("c1 is a member now", "--endpoint-cidrs", "any")
 
-	must(t, c1.kube.DiscoveryV1().EndpointSlices("shop").Delete(t.Context(), "far-x", metav1.DeleteOptions{}))
+	kit.Must(t, c1.kube.DiscoveryV1().EndpointSlices("shop").Delete(t.Context(), "far-x", metav1.DeleteOptions{}))
 	c1.system(t, "cilium-config", map[string]string{"ipam": "cluster-pool", "cluster-pool-ipv4-cidr": "10.240.0.0/12", "cluster-pool-ipv6-cidr": "fd00:10::/104"})
 	joins("c1 is a member now")
 	registered(registration.LimitEndpointCIDRs, "")
 	joins("c1: endpoints must be in 10.240.0.0/12,fd00:10::/104 (Cilium's configuration)", "--endpoint-cidrs", "", "--pod-cidrs", "")
 	joins("c1 is a member now", "--endpoint-cidrs", "any")
-	must(t, c1.ApplyYAML(t.Context(), []byte(ipPoolCRD)))
-	must(t, c1.ApplyYAML(t.Context(), []byte(ipPools)))
+	kit.Must(t, c1.ApplyYAML(t.Context(), []byte(ipPoolCRD)))
+	kit.Must(t, c1.ApplyYAML(t.Context(), []byte(ipPools)))
 	joins("c1: endpoints must be in 10.244.0.0/15 (Calico's IPPools)", "--endpoint-cidrs", "")
 	joins("c1 is a member now", "--endpoint-cidrs", "any", "--role", "consumer")
 	if o := joins("c1 is a member now", "--endpoint-cidrs", ""); strings.Contains(o.err, "endpoints") {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestLeaveLate_X8: whatever was taken away first, the controller, the registration, the identity or the home, leave goes on with what
@@ -36,22 +37,22 @@ func TestLeaveLate_X8(t *testing.T) {
 		AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.1.0.5"}}},
 	}
 	_, err := c2.kube.DiscoveryV1().EndpointSlices("shop").Create(t.Context(), left, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 
 	mcsctl(t, "leave", "c1", "--from", "nowhere", "--kubeconfig", kubeconfig, "--context", "c2").wants(t, 2, "no context \"nowhere\"")
 	at("leave", "typo").wants(t, 1, "context c1 is registered as c1: mcsctl leave c1 --kubeconfig "+kubeconfig+" --context c2 --from c1")
 	identity(true)
-	must(t, c2.kube.CoreV1().Secrets(system).Delete(t.Context(), "c1", metav1.DeleteOptions{}))
+	kit.Must(t, c2.kube.CoreV1().Secrets(system).Delete(t.Context(), "c1", metav1.DeleteOptions{}))
 	mcsctl(t, "leave", "c1", "--kubeconfig", kubeconfig, "--context", "c2").wants(t, 1, "to delete the identity that it may have left behind, add --from")
 	at("leave", "c1").golden(t, "leave-unregistered")
 	identity(false)
 
 	at("join", "c1", "--pod-cidrs", "10.1.0.0/16").wants(t, 0, "c1 is a member now")
-	must(t, c1.kube.CoreV1().ServiceAccounts(system).Delete(t.Context(), "mcs-provider", metav1.DeleteOptions{}))
+	kit.Must(t, c1.kube.CoreV1().ServiceAccounts(system).Delete(t.Context(), "mcs-provider", metav1.DeleteOptions{}))
 	at("leave", "c1").golden(t, "leave-no-controller")
 	at("leave", "c1").wants(t, 0, "there is no identity mcs-system/mcs-provider (any longer)")
 
 	at("join", "c1", "--pod-cidrs", "10.1.0.0/16").wants(t, 0, "c1 is a member now")
-	must(t, c2.StopAPIServer())
+	kit.Must(t, c2.StopAPIServer())
 	at("leave", "c1").wants(t, 2, "if that cluster is gone, delete the identity that c1 left in context c1: kubectl delete --ignore-not-found -n mcs-system clusterrolebinding/multicluster:provider-read")
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // keeping is what somebody may who has permission to change Secrets, but not to delete them.
@@ -26,11 +27,11 @@ func TestLeaveRefused_L6(t *testing.T) {
 	secrets := c1.kube.CoreV1().Secrets(system)
 	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "c2", Labels: map[string]string{registration.LabelMember: "c2"}}}
 	created, err := secrets.Create(t.Context(), s, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 
 	mcsctl(t, "leave", "c2", "--kubeconfig", keeper).wants(t, 1, "annotation clusterset.dev/leaving, which announced that, was removed again")
 	s, err = secrets.Get(t.Context(), s.Name, getOptions)
-	must(t, err)
+	kit.Must(t, err)
 	if value, marked := s.Annotations[registration.AnnotationLeaving]; marked {
 		t.Errorf("%s is still %q", registration.AnnotationLeaving, value)
 	}

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestJoinLocal: where the controller runs in pods, join refuses an address that is for programs on this machine only, before it
@@ -25,7 +26,7 @@ func TestJoinLocal(t *testing.T) {
 		return mcsctl(t, append([]string{"join", "c1", "--from", "c1", "--kubeconfig", kubeconfig, "--context", "c2"}, flags...)...)
 	}
 	var port string
-	eventually(t, "the API server says where it is", func() error {
+	kit.Eventually(t, "the API server says where it is", func() error {
 		o := join()
 		_, after, said := strings.Cut(o.err, "want --server https://172.18.0.3:")
 		if port, _, _ = strings.Cut(after, ","); !said {
@@ -50,7 +51,7 @@ func (c *cluster) controllerInPods(t *testing.T, args ...string) {
 	t.Helper()
 	err := c.kube.AppsV1().Deployments(system).Delete(t.Context(), "mcs-controller", metav1.DeleteOptions{})
 	if !apierrors.IsNotFound(err) {
-		must(t, err)
+		kit.Must(t, err)
 	}
 	namespace(t, system, c)
 	labels := map[string]string{"app.kubernetes.io/name": "mcs-controller"}
@@ -64,5 +65,5 @@ func (c *cluster) controllerInPods(t *testing.T, args ...string) {
 			},
 		},
 	}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 }

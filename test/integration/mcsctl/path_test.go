@@ -30,6 +30,7 @@ import (
 	"github.com/clusterset/multicluster/cmd/mcsctl/command"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/programs"
 )
 
@@ -39,15 +40,15 @@ func (c *cluster) token(t *testing.T) string {
 	const name = "person"
 	accounts := c.kube.CoreV1().ServiceAccounts(metav1.NamespaceSystem)
 	_, err := accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	_, err = c.kube.RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: metav1.NamespaceSystem, Name: name}},
 	}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	issued, err := accounts.CreateToken(t.Context(), name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	return issued.Status.Token
 }
 
@@ -58,7 +59,7 @@ func kubeconfigBy(t *testing.T, path clientcmdapi.Cluster, token string) string 
 	cfg.Clusters["c"], cfg.AuthInfos["u"] = &path, &clientcmdapi.AuthInfo{Token: token}
 	cfg.Contexts["c"], cfg.CurrentContext = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}, "c"
 	file := filepath.Join(t.TempDir(), "kubeconfig")
-	must(t, clientcmd.WriteToFile(*cfg, file))
+	kit.Must(t, clientcmd.WriteToFile(*cfg, file))
 	return file
 }
 
@@ -79,7 +80,7 @@ func serveTLS(t *testing.T, handler http.Handler) (address string, ca []byte) {
 func passOn(t *testing.T, c *cluster) http.Handler {
 	t.Helper()
 	to, err := url.Parse(c.URL())
-	must(t, err)
+	kit.Must(t, err)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(c.Config().CAData)
 	proxy := httputil.NewSingleHostReverseProxy(to)
@@ -126,7 +127,7 @@ func TestJoinKeepsThePath(t *testing.T) {
 	front, frontCA := balancer(t, c1)
 	proxy, passed := connectProxy(t)
 	caFile := filepath.Join(t.TempDir(), "ca.crt")
-	must(t, os.WriteFile(caFile, frontCA, 0o600))
+	kit.Must(t, os.WriteFile(caFile, frontCA, 0o600))
 	port := c1.URL()[strings.LastIndex(c1.URL(), ":"):]
 	local := strings.Replace(front, "127.0.0.1", "localhost", 1)
 
@@ -171,12 +172,12 @@ func TestJoinKeepsThePath(t *testing.T) {
 func (c *cluster) registers(t *testing.T, want clientcmdapi.Cluster) {
 	t.Helper()
 	s, err := c.kube.CoreV1().Secrets(system).Get(t.Context(), "c1", getOptions)
-	must(t, err)
+	kit.Must(t, err)
 	if reg := registration.Registered(s); reg.Err != nil {
 		t.Errorf("a controller would not take it: %v", reg.Err)
 	}
 	cfg, err := clientcmd.Load(s.Data[registration.KeyKubeconfig])
-	must(t, err)
+	kit.Must(t, err)
 	got := cfg.Clusters[cfg.Contexts[cfg.CurrentContext].Cluster]
 	if got.Server != want.Server || got.ProxyURL != want.ProxyURL || got.InsecureSkipTLSVerify != want.InsecureSkipTLSVerify ||
 		got.TLSServerName != want.TLSServerName || string(got.CertificateAuthorityData) != string(want.CertificateAuthorityData) {
@@ -192,9 +193,9 @@ func TestJoinWithPublicCertificate(t *testing.T) {
 		controlplane.Options{Name: "c2", ServiceCIDRs: []string{"10.97.0.0/16"}})
 	front, frontCA := balancer(t, list[0])
 	roots := filepath.Join(t.TempDir(), "roots.pem")
-	must(t, os.WriteFile(roots, frontCA, 0o600))
+	kit.Must(t, os.WriteFile(roots, frontCA, 0o600))
 	built, err := programs.Build(t.Context(), os.Stderr, "cmd/mcsctl")
-	must(t, err)
+	kit.Must(t, err)
 	from := kubeconfigBy(t, clientcmdapi.Cluster{Server: front}, list[0].token(t))
 	cmd := exec.CommandContext(t.Context(), built[0], "join", "c1", "--from-kubeconfig", from, "--kubeconfig", kubeconfig, "--context", "c2")
 	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+roots)
@@ -263,7 +264,7 @@ func TestJoinFailsWithoutTrace_X8(t *testing.T) {
 	}
 	writes := func() int {
 		counts, err := c1.MutatingRequests()
-		must(t, err)
+		kit.Must(t, err)
 		sum := 0
 		for m, n := range counts {
 			if strings.HasSuffix(m.User, ":person") || m.User == "admin" {
@@ -292,9 +293,9 @@ func TestJoinFailsWithoutTrace_X8(t *testing.T) {
 	t.Run("its Services have the addresses of others' pods", func(t *testing.T) {
 		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}, Spec: corev1.NodeSpec{PodCIDR: "10.96.4.0/24", PodCIDRs: []string{"10.96.4.0/24"}}}
 		_, err := c2.kube.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{})
-		must(t, err)
+		kit.Must(t, err)
 		mcsctl(t, join(c1.Kubeconfig(), c2.Kubeconfig())...).wants(t, 1, "the Services of c1 have 10.96.0.0/16, the pods of c2 have 10.96.4.0/24, which overlap")
-		must(t, c2.kube.CoreV1().Nodes().Delete(t.Context(), node.Name, metav1.DeleteOptions{}))
+		kit.Must(t, c2.kube.CoreV1().Nodes().Delete(t.Context(), node.Name, metav1.DeleteOptions{}))
 		unchanged(t)
 	})
 	t.Run("another cluster", func(t *testing.T) {
@@ -323,7 +324,7 @@ func TestJoinFailsWithoutTrace_X8(t *testing.T) {
 	t.Run("home refuses, and somebody uses the namespace by then", func(t *testing.T) {
 		stderr := &interrupt{at: "waiting for its token", stop: func() {
 			_, err := c1.kube.CoreV1().ConfigMaps(system).Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "mine"}}, metav1.CreateOptions{})
-			must(t, err)
+			kit.Must(t, err)
 		}}
 		if code := command.Run(t.Context(), "test", append([]string{"mcsctl"}, join(c1.Kubeconfig(), viewer)...), io.Discard, stderr); code != 1 {
 			t.Errorf("exit code %d: %s", code, stderr.said.String())
@@ -332,9 +333,9 @@ func TestJoinFailsWithoutTrace_X8(t *testing.T) {
 			t.Error(said)
 		}
 		_, err := c1.kube.CoreV1().ConfigMaps(system).Get(t.Context(), "mine", metav1.GetOptions{})
-		must(t, err)
-		must(t, c1.kube.CoreV1().Namespaces().Delete(t.Context(), system, metav1.DeleteOptions{}))
-		eventually(t, "the namespace is gone", func() error {
+		kit.Must(t, err)
+		kit.Must(t, c1.kube.CoreV1().Namespaces().Delete(t.Context(), system, metav1.DeleteOptions{}))
+		kit.Eventually(t, "the namespace is gone", func() error {
 			_, err := c1.kube.CoreV1().Namespaces().Get(t.Context(), system, metav1.GetOptions{})
 			if !apierrors.IsNotFound(err) {
 				return fmt.Errorf("%v", err)
@@ -373,7 +374,7 @@ const viewing = `
 // person returns a kubeconfig of somebody who may do in the whole cluster what rules, a list in YAML, allow.
 func (c *cluster) person(t *testing.T, name, rules string) (kubeconfig string) {
 	t.Helper()
-	must(t, c.ApplyYAML(t.Context(), fmt.Appendf(nil, `apiVersion: rbac.authorization.k8s.io/v1
+	kit.Must(t, c.ApplyYAML(t.Context(), fmt.Appendf(nil, `apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: %[1]s}
 rules:%[2]s---
@@ -384,7 +385,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[1]s}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[1]s}]
 `, name, rules)))
 	kubeconfig, err := c.KubeconfigFor(name)
-	must(t, err)
+	kit.Must(t, err)
 	return kubeconfig
 }
 

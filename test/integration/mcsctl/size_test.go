@@ -12,6 +12,7 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // BenchmarkExplain: one explanation in a clusterset of 3 clusters with 2,000 exported services each, all in one namespace.
@@ -22,7 +23,7 @@ func BenchmarkExplain(b *testing.B) {
 	all := controlplane.AllForTest(b, controlplane.Options{Name: "c1"}, controlplane.Options{Name: "c2"}, controlplane.Options{Name: "c3"})
 	var wg sync.WaitGroup
 	for _, cp := range all {
-		must(b, cp.InstallCRDs(b.Context()))
+		kit.Must(b, cp.InstallCRDs(b.Context()))
 		c := connect(b, cp)
 		namespace(b, "big", c)
 		args = append(args, "--cluster", c.Name()+"="+c.Kubeconfig())

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 const kubeadm = ".:53 {\n    errors\n    kubernetes cluster.local in-addr.arpa ip6.arpa\n    forward . /etc/resolv.conf\n    reload\n}\n"
@@ -73,7 +74,7 @@ func TestDNSNamespace(t *testing.T) {
 		c1.ownDNSReady(t, in)
 		mcsctl(t, "dns", "--wait", "0", "--kubeconfig", kubeconfig, "--context", "c1").wants(t, 0, "is set up to answer")
 		s, err := c1.kube.CoreV1().Services(in).Get(t.Context(), "coredns-multicluster", getOptions)
-		must(t, err)
+		kit.Must(t, err)
 		if got := c1.corefileNow(t); !strings.Contains(got, "forward . "+s.Spec.ClusterIP+"\n") {
 			t.Errorf("with one in %s the Corefile is\n%s", in, got)
 		}
@@ -92,7 +93,7 @@ func (c *cluster) ownDNS(t testing.TB, in string) {
 	_, err := c.kube.CoreV1().Services(in).Create(t.Context(), &corev1.Service{
 		ObjectMeta: meta, Spec: corev1.ServiceSpec{Selector: meta.Labels, Ports: []corev1.ServicePort{{Port: 53, TargetPort: intstr.FromInt32(53)}}},
 	}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	_, err = c.kube.AppsV1().Deployments(in).Create(t.Context(), &appsv1.Deployment{
 		ObjectMeta: meta,
 		Spec: appsv1.DeploymentSpec{
@@ -103,21 +104,21 @@ func (c *cluster) ownDNS(t testing.TB, in string) {
 			},
 		},
 	}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 }
 
 func (c *cluster) ownDNSReady(t testing.TB, in string) {
 	t.Helper()
 	d, err := c.kube.AppsV1().Deployments(in).Get(t.Context(), "coredns-multicluster", getOptions)
-	must(t, err)
+	kit.Must(t, err)
 	d.Status = appsv1.DeploymentStatus{Replicas: 1, ReadyReplicas: 1, AvailableReplicas: 1}
 	_, err = c.kube.AppsV1().Deployments(in).UpdateStatus(t.Context(), d, metav1.UpdateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 }
 
 func (c *cluster) corefileNow(t testing.TB) string {
 	t.Helper()
 	m, err := c.kube.CoreV1().ConfigMaps("kube-system").Get(t.Context(), "coredns", getOptions)
-	must(t, err)
+	kit.Must(t, err)
 	return m.Data["Corefile"]
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // TestEveryDay: what people do with a clusterset that stands, and what they see.
@@ -41,9 +42,9 @@ func TestEveryDay(t *testing.T) {
 	c2.service(t, ns, "cart", "10.2.0.5", "10.2.0.6")
 	_, err := c2.kube.CoreV1().Services(ns).Patch(t.Context(), "cart", "application/merge-patch+json",
 		[]byte(`{"spec":{"sessionAffinity":"ClientIP"}}`), metav1.PatchOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	mcsctl(t, at("export", "cart.shop")...).wants(t, 0, "shop/cart is exported")
-	eventually(t, "both export, and disagree", func() error {
+	kit.Eventually(t, "both export, and disagree", func() error {
 		o := mcsctl(t, at("services")...)
 		if o.code == 1 && strings.Contains(o.out, "c1 1/1, c2 2/2") && strings.Contains(o.out, "SessionAffinityConflict") {
 			return nil
@@ -55,7 +56,7 @@ func TestEveryDay(t *testing.T) {
 	mcsctl(t, at("explain", "cart.shop", "--no-dns")...).golden(t, "explain-conflict")
 	mcsctl(t, at("status")...).golden(t, "status")
 
-	must(t, c1.mcs.Patch(types.MergePatchType).Namespace(ns).Resource("serviceexports").Name("cart").
+	kit.Must(t, c1.mcs.Patch(types.MergePatchType).Namespace(ns).Resource("serviceexports").Name("cart").
 		Body([]byte(`{"metadata":{"labels":{"clusterset.dev/by-rule":"true"}}}`)).Do(t.Context()).Error())
 	mcsctl(t, inC1("export", "cart.shop")...).wants(t, 0, "a rule made it")
 	mcsctl(t, inC1("unexport", "cart.shop")...).wants(t, 1, "was made by rule, and would be made again")
@@ -63,7 +64,7 @@ func TestEveryDay(t *testing.T) {
 	mcsctl(t, at("unexport", "cart.shop")...).golden(t, "unexport")
 	mcsctl(t, at("unexport", "cart.shop")...).wants(t, 1, "has no ServiceExport shop/cart")
 
-	must(t, c1.StopAPIServer())
+	kit.Must(t, c1.StopAPIServer())
 	mcsctl(t, at("status", "--timeout", "10s")...).wants(t, 1, "c1 can't be reached from here: ")
 	mcsctl(t, at("explain", "cart.shop", "--no-dns", "--timeout", "10s")...).wants(t, 0, "exported by c1 when it was last seen")
 	mcsctl(t, append(inC1("status"), "--timeout", "10s")...).wants(t, 2, "can't be reached")
@@ -91,16 +92,16 @@ func TestExplainReadsOneName(t *testing.T) {
 			{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"list"}},
 		},
 	}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	_, err = c1.kube.RbacV1().RoleBindings(ns).Create(t.Context(), &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: user},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
 	}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	kubeconfig, err := c1.KubeconfigFor(user)
-	must(t, err)
-	eventually(t, "the role counts", func() error {
+	kit.Must(t, err)
+	kit.Eventually(t, "the role counts", func() error {
 		if o := mcsctl(t, "explain", "cart.shop", "--no-dns", "--cluster", "c1="+kubeconfig); !strings.Contains(o.out, "exported by c1") || strings.Contains(o.out, "services can't be read") {
 			return errText(o.out + o.err)
 		}

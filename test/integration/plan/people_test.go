@@ -10,6 +10,7 @@ import (
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // people does to the consumer what people do: they apply imports, delete what is ours, and edit it.
@@ -23,19 +24,19 @@ func (w *walk) people(t *testing.T) {
 	case 2:
 		if held.Import != nil {
 			w.note("people delete the import")
-			must(t, w.server.imports.Delete().Namespace(w.key.Namespace).Resource(mcs.ServiceImportPluralName).Name(w.key.Name).Do(t.Context()).Error())
+			kit.Must(t, w.server.imports.Delete().Namespace(w.key.Namespace).Resource(mcs.ServiceImportPluralName).Name(w.key.Name).Do(t.Context()).Error())
 		}
 	case 3:
 		if held.Derived != nil {
 			w.note("people delete Service %s", held.Derived.Name)
-			must(t, w.server.kube.CoreV1().Services(w.key.Namespace).Delete(t.Context(), held.Derived.Name, metav1.DeleteOptions{}))
+			kit.Must(t, w.server.kube.CoreV1().Services(w.key.Namespace).Delete(t.Context(), held.Derived.Name, metav1.DeleteOptions{}))
 		}
 	case 4:
 		if held.Derived == nil {
 			w.note("people put a Service in the way")
 			s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "amcs-" + w.key.Name}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 1}}}}
 			_, err := w.server.kube.CoreV1().Services(w.key.Namespace).Create(t.Context(), s, metav1.CreateOptions{})
-			must(t, err)
+			kit.Must(t, err)
 		}
 	case 5, 6:
 		if ours {
@@ -63,7 +64,7 @@ func (w *walk) applyImport(t *testing.T, held *mcs.ServiceImport) {
 		i := &mcs.ServiceImport{ObjectMeta: metav1.ObjectMeta{Name: w.key.Name}, Spec: mcs.ServiceImportSpec{Type: mcs.ClusterSetIP, Ports: []mcs.ServicePort{{Port: 80}}}}
 		request = w.server.imports.Post().Body(i)
 	}
-	must(t, request.Namespace(w.key.Namespace).Resource(mcs.ServiceImportPluralName).Do(t.Context()).Error())
+	kit.Must(t, request.Namespace(w.key.Namespace).Resource(mcs.ServiceImportPluralName).Do(t.Context()).Error())
 }
 
 func (w *walk) editService(t *testing.T, s *corev1.Service) {
@@ -80,7 +81,7 @@ func (w *walk) editService(t *testing.T, s *corev1.Service) {
 	}
 	w.note("people patch Service %s: %s", s.Name, patch)
 	_, err := w.server.kube.CoreV1().Services(w.key.Namespace).Patch(t.Context(), s.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-	must(t, err)
+	kit.Must(t, err)
 }
 
 func (w *walk) editSlice(t *testing.T, s *discoveryv1.EndpointSlice) {
@@ -90,5 +91,5 @@ func (w *walk) editSlice(t *testing.T, s *discoveryv1.EndpointSlice) {
 		`{"metadata":{"labels":{"kubernetes.io/service-name":"elsewhere","theirs":"yes","service.kubernetes.io/headless":"maybe"}}}`)
 	w.note("people patch slice %s: %s", s.Name, patch)
 	_, err := w.server.kube.DiscoveryV1().EndpointSlices(w.key.Namespace).Patch(t.Context(), s.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-	must(t, err)
+	kit.Must(t, err)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // server is how a walk reaches the API server.
@@ -33,11 +34,11 @@ func newWalk(t *testing.T, c *controlplane.Cluster, version, name string, r *ran
 	config := rest.CopyConfig(c.Config())
 	config.QPS, config.Burst = -1, -1
 	kube, err := kubernetes.NewForConfig(config)
-	must(t, err)
+	kit.Must(t, err)
 	imports, err := mcsapi.NewClient(config, version)
-	must(t, err)
+	kit.Must(t, err)
 	_, err = kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	return &walk{
 		r: r, key: types.NamespacedName{Namespace: name, Name: "service1"},
 		server: &server{kube, imports}, providers: map[string]*provider{},
@@ -59,7 +60,7 @@ func (w *walk) held(t *testing.T) plan.Held {
 	list, err := w.server.kube.DiscoveryV1().EndpointSlices(w.key.Namespace).List(ctx, metav1.ListOptions{
 		LabelSelector: discoveryv1.LabelManagedBy + "=" + mcsapi.ManagedBy,
 	})
-	must(t, err)
+	kit.Must(t, err)
 	for i := range list.Items {
 		h.Slices = append(h.Slices, &list.Items[i])
 	}
@@ -73,7 +74,7 @@ func (w *walk) getImport(t *testing.T) *mcs.ServiceImport {
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	must(t, err)
+	kit.Must(t, err)
 	return out
 }
 

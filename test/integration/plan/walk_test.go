@@ -20,6 +20,7 @@ import (
 	"github.com/clusterset/multicluster/controller/merge"
 	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 var (
@@ -48,7 +49,7 @@ func TestWalks(t *testing.T) {
 		"single-stack with the CRDs of v0.1.0": {
 			version: "v1alpha1", families: []corev1.IPFamily{"IPv4"},
 			crds: func(c *controlplane.Cluster) func(*testing.T) {
-				return func(t *testing.T) { must(t, c.InstallCRDsV010(t.Context())) }
+				return func(t *testing.T) { kit.Must(t, c.InstallCRDsV010(t.Context())) }
 			},
 			drops: plan.Fields{"spec.ips[1]": true, "spec.ipFamilies": true, "spec.internalTrafficPolicy": true,
 				"spec.trafficDistribution": true, "status.conditions": true, "status.endpointSliceObjects": true},
@@ -59,7 +60,7 @@ func TestWalks(t *testing.T) {
 			if c.crds != nil {
 				c.crds(cluster)(t)
 			} else {
-				must(t, cluster.InstallCRDs(t.Context()))
+				kit.Must(t, cluster.InstallCRDs(t.Context()))
 			}
 			seed := *seed
 			if seed == 0 {
@@ -86,13 +87,6 @@ func (w *walk) take(t *testing.T, seed, i uint64) {
 		if w.step(t); t.Failed() {
 			t.FailNow()
 		}
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // ruled is a cluster whose Services are exported by rule, as a person with all rights sees it.
@@ -76,25 +77,17 @@ func (c *ruled) must(err error) {
 
 func (c *ruled) namespace(name, rule string) {
 	c.t.Helper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	if rule != "" {
-		ns.Annotations = map[string]string{mcsapi.AnnotationExportSelector: rule}
-	}
-	_, err := c.kube.CoreV1().Namespaces().Create(c.t.Context(), ns, metav1.CreateOptions{})
-	c.must(err)
+	kit.Namespace(c.t, c.kube, name, func(n *corev1.Namespace) {
+		if rule != "" {
+			n.Annotations = map[string]string{mcsapi.AnnotationExportSelector: rule}
+		}
+	})
 }
 
 func (c *ruled) service(ns, name, app string, change ...func(*corev1.Service)) {
 	c.t.Helper()
-	s := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Labels: map[string]string{"app": app}},
-		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80, Protocol: corev1.ProtocolTCP}}},
-	}
-	for _, f := range change {
-		f(s)
-	}
-	_, err := c.kube.CoreV1().Services(ns).Create(c.t.Context(), s, metav1.CreateOptions{})
-	c.must(err)
+	labelled := func(s *corev1.Service) { s.Labels = map[string]string{"app": app} }
+	kit.Service(c.t, c.kube, ns, name, append([]func(*corev1.Service){labelled}, change...)...)
 }
 
 func (c *ruled) relabel(ns, name, app string) {
@@ -140,7 +133,7 @@ func (c *ruled) exports(ns string) (names []string) {
 
 func (c *ruled) awaitExports(ns string, want ...string) {
 	c.t.Helper()
-	eventually(c.t, fmt.Sprintf("the exports of %s in %s are %v", ns, c.Name(), want), patience, func() bool {
+	kit.True(c.t, fmt.Sprintf("the exports of %s in %s are %v", ns, c.Name(), want), func() bool {
 		return slices.Equal(c.exports(ns), want)
 	})
 }
@@ -148,7 +141,7 @@ func (c *ruled) awaitExports(ns string, want ...string) {
 // awaitImport waits until a name is imported from the clusters, or, without any, not imported.
 func (c *ruled) awaitImport(ns, name string, from ...string) {
 	c.t.Helper()
-	eventually(c.t, fmt.Sprintf("%s/%s is imported into %s from %v", ns, name, c.Name(), from), patience, func() bool {
+	kit.True(c.t, fmt.Sprintf("%s/%s is imported into %s from %v", ns, name, c.Name(), from), func() bool {
 		return slices.Equal(c.imported(ns, name), from)
 	})
 }
@@ -203,7 +196,7 @@ func TestExportByRule_P1(t *testing.T) {
 	a.awaitExports("shop", "hand", "web*")
 	a.awaitExports("team", "front*")
 	b.awaitImport("shop", "web", "a")
-	eventually(t, "who does not permit it is told of", patience, func() bool {
+	kit.True(t, "who does not permit it is told of", func() bool {
 		return p.said("level=WARN", "nothing is exported by rule", "cluster=b", "namespace=shop", "forbidden") != ""
 	})
 	b.awaitExports("shop", "hand")
@@ -236,7 +229,7 @@ func TestExportByRule_P1(t *testing.T) {
 	t.Run("an export that is deleted comes back", func(t *testing.T) {
 		was := a.export("shop", "db").UID
 		a.must(a.mcs.Delete().Namespace("shop").Resource("serviceexports").Name("db").Do(t.Context()).Error())
-		eventually(t, "it is made anew", patience, func() bool { e := a.export("shop", "db"); return e != nil && e.UID != was })
+		kit.True(t, "it is made anew", func() bool { e := a.export("shop", "db"); return e != nil && e.UID != was })
 	})
 	t.Run("goes with its Service", func(t *testing.T) {
 		a.must(a.kube.CoreV1().Services("shop").Delete(t.Context(), "db", metav1.DeleteOptions{}))
@@ -284,7 +277,7 @@ func (p *process) breaksWatches(a *ruled) {
 	was := a.export("shop", "web").UID
 	a.must(a.KillAPIServer())
 	a.must(a.StartAPIServer(p.t.Context()))
-	eventually(p.t, "the API server is back, and new Services are exported", patience, func() bool {
+	kit.True(p.t, "the API server is back, and new Services are exported", func() bool {
 		_, err := a.kube.CoreV1().Services("shop").Get(p.t.Context(), "web", metav1.GetOptions{})
 		return err == nil
 	})

@@ -20,6 +20,7 @@ import (
 
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 	"github.com/clusterset/multicluster/test/programs"
 )
 
@@ -45,17 +46,17 @@ func (c *churn) changes() int { c.mu.Lock(); defer c.mu.Unlock(); return c.count
 // provide makes the services and their exports.
 func (c *churn) provide(cluster *controlplane.Cluster) {
 	exports, err := mcsapi.NewClient(cluster.Config(), "v1beta1")
-	must(c.t, err)
+	kit.Must(c.t, err)
 	for i := range churned {
 		c.now[i] = 2
 		_, err := c.kube.CoreV1().Services("churn").Create(c.t.Context(), &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Name: serviceOf(i)},
 			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
 		}, metav1.CreateOptions{})
-		must(c.t, err)
+		kit.Must(c.t, err)
 		_, err = c.kube.DiscoveryV1().EndpointSlices("churn").Create(c.t.Context(), c.slice(i), metav1.CreateOptions{})
-		must(c.t, err)
-		must(c.t, exports.Post().Namespace("churn").Resource("serviceexports").
+		kit.Must(c.t, err)
+		kit.Must(c.t, exports.Post().Namespace("churn").Resource("serviceexports").
 			Body(&mcs.ServiceExport{ObjectMeta: metav1.ObjectMeta{Name: serviceOf(i)}}).Do(c.t.Context()).Error())
 	}
 }
@@ -183,12 +184,12 @@ func TestFailover_L4(t *testing.T) {
 	all := controlplane.AllForTest(t, controlplane.Options{Name: "provider"}, controlplane.Options{Name: "home", AuditLog: true})
 	kubes := make([]kubernetes.Interface, len(all))
 	for i, c := range all {
-		must(t, c.InstallCRDs(t.Context()))
+		kit.Must(t, c.InstallCRDs(t.Context()))
 		var err error
 		kubes[i], err = kubernetes.NewForConfig(c.Config())
-		must(t, err)
+		kit.Must(t, err)
 		_, err = kubes[i].CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "churn"}}, metav1.CreateOptions{})
-		must(t, err)
+		kit.Must(t, err)
 	}
 	namespace(t, all[1])
 	provider := &churn{t: t, kube: kubes[0]}
@@ -197,20 +198,20 @@ func TestFailover_L4(t *testing.T) {
 	args := []string{"--kubeconfig", all[1].Kubeconfig(), "--namespace", "mcs", "--self", "home", "--cluster", "provider=" + all[0].Kubeconfig()}
 	standBy := func(name string) *process {
 		p := start(t, name, args...)
-		eventually(t, name+" is warm", patience, func() bool {
+		kit.True(t, name+" is warm", func() bool {
 			return p.metric(`mcs_controller_member_synced{cluster="provider",role="provider"} 1`) && p.metric(`mcs_controller_member_synced{cluster="home",role="consumer"} 1`)
 		})
 		return p
 	}
 	first := standBy("the first")
-	eventually(t, "the first leads", patience, first.leads)
+	kit.True(t, "the first leads", first.leads)
 	second := standBy("the second")
-	eventually(t, "all is imported", patience, func() bool { return provider.imported(kubes[1]) })
+	kit.True(t, "all is imported", func() bool { return provider.imported(kubes[1]) })
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	w := &witness{}
-	must(t, w.watch(ctx, kubes[1]))
+	kit.Must(t, w.watch(ctx, kubes[1]))
 	churning, rest := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { provider.run(churning) })
@@ -219,24 +220,24 @@ func TestFailover_L4(t *testing.T) {
 	follows := func(what string, p *process, within time.Duration) {
 		t.Helper()
 		began, changes := time.Now(), provider.changes()
-		eventually(t, what, within, p.leads)
+		kit.TrueWithin(t, within, what, p.leads)
 		led := time.Since(began)
 		seen, _ := w.report()
-		eventually(t, what+" and works", patience, func() bool { now, _ := w.report(); return now > seen+churned })
+		kit.True(t, what+" and works", func() bool { now, _ := w.report(); return now > seen+churned })
 		t.Logf("%s: led after %v, wrote after %v, %d changes meanwhile", what, led.Round(time.Millisecond), time.Since(began).Round(time.Millisecond), provider.changes()-changes)
 	}
-	eventually(t, "the first follows the changes", patience, func() bool { seen, _ := w.report(); return seen > 2*churned })
+	kit.True(t, "the first follows the changes", func() bool { seen, _ := w.report(); return seen > 2*churned })
 
 	first.signal(syscall.SIGKILL)
 	<-first.done
 	follows("the second leads after the first was killed", second, 60*time.Second)
 
 	third := standBy("the third")
-	must(t, programs.Suspend(second.cmd.Process.Pid))
+	kit.Must(t, programs.Suspend(second.cmd.Process.Pid))
 	follows("the third leads while the second is suspended", third, 60*time.Second)
-	must(t, programs.Resume(second.cmd.Process.Pid))
+	kit.Must(t, programs.Resume(second.cmd.Process.Pid))
 	woken := time.Now()
-	eventually(t, "the second notices at once that it leads no more", 7500*time.Millisecond, func() bool { // well below the 8 s of its deadline
+	kit.TrueWithin(t, 7500*time.Millisecond, "the second notices at once that it leads no more", func() bool { // well below the 8 s of its deadline
 		return second.said("this replica leads no more", "lost=true") != ""
 	})
 	t.Logf("the second noticed after %v that it leads no more", time.Since(woken).Round(time.Millisecond))
@@ -244,15 +245,15 @@ func TestFailover_L4(t *testing.T) {
 	third.signal(syscall.SIGTERM)
 	<-third.done
 	lease, err := kubes[1].CoordinationV1().Leases("mcs").Get(t.Context(), "mcs-controller-default", metav1.GetOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	if holder := lease.Spec.HolderIdentity; holder != nil && *holder != "" && third.said("this replica leads", "identity="+*holder) != "" {
 		t.Errorf("the Lease is held by %s, which ended", *holder)
 	}
-	eventually(t, "the second leads again", patience, func() bool { return second.metric("mcs_controller_leader 1") })
+	kit.True(t, "the second leads again", func() bool { return second.metric("mcs_controller_leader 1") })
 
 	rest()
 	running.Wait()
-	eventually(t, "all is true at rest", patience, func() bool { return provider.imported(kubes[1]) })
+	kit.True(t, "all is true at rest", func() bool { return provider.imported(kubes[1]) })
 	seen, wrongs := w.report()
 	for _, wrong := range wrongs {
 		t.Errorf("the consumer: %s", wrong)
@@ -266,7 +267,7 @@ func TestFailover_L4(t *testing.T) {
 func noWrongWrites(t *testing.T, c *controlplane.Cluster) {
 	t.Helper()
 	requests, err := c.AuditedRequests()
-	must(t, err)
+	kit.Must(t, err)
 	codes := map[int]int{}
 	interrupted := []int{http.StatusGatewayTimeout, http.StatusInternalServerError}
 	for _, r := range requests {
@@ -279,11 +280,4 @@ func noWrongWrites(t *testing.T, c *controlplane.Cluster) {
 		}
 	}
 	t.Logf("answers to the controllers: %v", codes)
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

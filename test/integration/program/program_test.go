@@ -4,7 +4,6 @@ package program
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,11 +16,10 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 var binary = sync.OnceValues(func() (string, error) {
@@ -47,18 +45,6 @@ func TestMain(m *testing.M) {
 
 // patience is for what has to happen; nothing is measured by it.
 const patience = 2 * time.Minute
-
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, within time.Duration, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(within); !condition(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", within, what)
-		}
-	}
-}
 
 // process is a running mcs-controller.
 type process struct {
@@ -135,7 +121,7 @@ lines:
 func (p *process) get(flag, path string) (status int, body string) {
 	p.t.Helper()
 	var address string
-	eventually(p.t, "the address of "+flag, patience, func() bool {
+	kit.True(p.t, "the address of "+flag, func() bool {
 		_, address, _ = strings.Cut(p.said("msg=serving", "flag="+flag+" "), "address=")
 		return address != ""
 	})
@@ -159,14 +145,8 @@ func (p *process) leads() bool { return p.said("this replica leads", "lease=") !
 func namespace(t *testing.T, c *controlplane.Cluster) {
 	t.Helper()
 	kube, err := kubernetes.NewForConfig(c.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = kube.CoreV1().Namespaces().Create(context.Background(),
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "mcs"}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	kit.Must(t, err)
+	kit.Namespace(t, kube, "mcs")
 }
 
 // TestFlagsOnly holds that two --cluster flags are a working fleet, that probes and metrics answer, and that SIGTERM ends it.
@@ -187,7 +167,7 @@ func TestFlagsOnly(t *testing.T) {
 		`mcs_controller_member_reachable{cluster="c3"} 0`,
 		"mcs_controller_leader 1",
 	} {
-		eventually(t, line, patience, func() bool { return p.metric(line) })
+		kit.True(t, line, func() bool { return p.metric(line) })
 	}
 	if p.said("level=ERROR", "--cluster c3=/nowhere: open /nowhere: no such file or directory; want a readable kubeconfig") == "" {
 		t.Error("the bad member is not named")
@@ -214,10 +194,10 @@ func TestReplicas_L4(t *testing.T) {
 	namespace(t, c)
 	args := []string{"--kubeconfig", c.Kubeconfig(), "--namespace", "mcs", "--cluster", "c1=" + c.Kubeconfig()}
 	first := start(t, "the first", args...)
-	eventually(t, "the first leads", 30*time.Second, first.leads)
+	kit.TrueWithin(t, 30*time.Second, "the first leads", first.leads)
 	second := start(t, "the second", args...)
 	synced := `mcs_controller_member_synced{cluster="c1",role="provider"} 1`
-	eventually(t, "the second stands by with warm caches", 30*time.Second, func() bool { return second.metric(synced) })
+	kit.TrueWithin(t, 30*time.Second, "the second stands by with warm caches", func() bool { return second.metric(synced) })
 	if second.leads() || second.metric("mcs_controller_leader 1") {
 		t.Fatal("both lead")
 	}
@@ -225,14 +205,14 @@ func TestReplicas_L4(t *testing.T) {
 	first.signal(syscall.SIGTERM)
 	<-first.done
 	ended := time.Now()
-	eventually(t, "the second leads, for the lease was given up", 10*time.Second, second.leads)
+	kit.TrueWithin(t, 10*time.Second, "the second leads, for the lease was given up", second.leads)
 	t.Logf("after SIGTERM, the follower led %v after the leader had ended", time.Since(ended))
 
 	third := start(t, "the third", args...)
-	eventually(t, "the third stands by", 30*time.Second, func() bool { return third.metric(synced) })
+	kit.TrueWithin(t, 30*time.Second, "the third stands by", func() bool { return third.metric(synced) })
 	second.signal(syscall.SIGKILL)
 	killed := time.Now()
-	eventually(t, "the third leads", 20*time.Second, third.leads)
+	kit.TrueWithin(t, 20*time.Second, "the third leads", third.leads)
 	t.Logf("after SIGKILL, the follower led after %v", time.Since(killed))
 	if status, body := third.get("--health-probe-bind-address", "/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz: %d %s", status, body)
@@ -248,15 +228,15 @@ func TestCutOff_L2(t *testing.T) {
 	}
 	namespace(t, c)
 	p := start(t, "the controller", "--kubeconfig", c.Kubeconfig(), "--namespace", "mcs", "--cluster", "c1="+c.Kubeconfig())
-	eventually(t, "it leads", patience, func() bool { return p.metric("mcs_controller_leader 1") })
+	kit.True(t, "it leads", func() bool { return p.metric("mcs_controller_leader 1") })
 	if err := c.KillAPIServer(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it leads no more", patience, func() bool { return p.metric("mcs_controller_leader 0") })
+	kit.True(t, "it leads no more", func() bool { return p.metric("mcs_controller_leader 0") })
 	if err := c.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it leads again", patience, func() bool { return p.metric("mcs_controller_leader 1") })
+	kit.True(t, "it leads again", func() bool { return p.metric("mcs_controller_leader 1") })
 }
 
 // TestMemberRole holds that with --self only the own cluster is written to: the others are providers that are read, with a
@@ -284,7 +264,7 @@ func TestMemberRole(t *testing.T) {
 		`mcs_controller_member_synced{cluster="c1",role="provider"} 1`,
 		`mcs_controller_member_synced{cluster="c2",role="provider"} 1`,
 	} {
-		eventually(t, line, patience, func() bool { return p.metric(line) })
+		kit.True(t, line, func() bool { return p.metric(line) })
 	}
 	if p.metric(`mcs_controller_member_synced{cluster="c2",role="consumer"} 1`) || p.metric(`mcs_controller_member_synced{cluster="c2",role="consumer"} 0`) {
 		t.Error("another cluster is a consumer")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 // confidential is what stands in every credential of TestSecretsStaySecret.
@@ -33,10 +34,10 @@ users: [{name: u, user: {%s}}]
 // metrics hold anything of what is in it, however much is logged.
 func TestSecretsStaySecret_X1(t *testing.T) {
 	c := controlplane.ForTest(t, controlplane.Options{})
-	must(t, c.InstallCRDs(t.Context()))
+	kit.Must(t, c.InstallCRDs(t.Context()))
 	namespace(t, c)
 	kube, err := kubernetes.NewForConfig(c.Config())
-	must(t, err)
+	kit.Must(t, err)
 	encoded := base64.StdEncoding.EncodeToString([]byte(confidential))
 	withUser := strings.Replace(c.URL(), "https://", "https://admin:"+confidential+"@", 1)
 	bad := map[string]string{
@@ -60,22 +61,22 @@ func TestSecretsStaySecret_X1(t *testing.T) {
 		_, err := kube.CoreV1().Secrets("mcs").Create(t.Context(), &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{registration.LabelMember: id}}, Data: data,
 		}, metav1.CreateOptions{})
-		must(t, err)
+		kit.Must(t, err)
 	}
 	for name, content := range bad {
 		secret(name, name, map[string][]byte{registration.KeyKubeconfig: []byte(content)})
 	}
 	secret("other-key", "other-key", map[string][]byte{"config": []byte(confidential)})
 	good, err := c.KubeconfigContent(c.URL(), "member", "system:masters")
-	must(t, err)
+	kit.Must(t, err)
 	secret("good", "good", map[string][]byte{registration.KeyKubeconfig: good})
 
 	p := start(t, "the controller", "-v", "--kubeconfig", c.Kubeconfig(), "--namespace", "mcs")
-	eventually(t, "the good member works", patience, func() bool {
+	kit.True(t, "the good member works", func() bool {
 		return p.metric(`mcs_controller_member_synced{cluster="good",role="provider"} 1`)
 	})
 	for name := range bad {
-		eventually(t, "the log tells what is wrong with "+name, patience, func() bool {
+		kit.True(t, "the log tells what is wrong with "+name, func() bool {
 			return p.said("cluster="+name, "err=") != "" || p.said("Secret mcs/"+name, "err=") != ""
 		})
 	}

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/clusterset/multicluster/test/controlplane"
+	"github.com/clusterset/multicluster/test/kit"
 )
 
 const metricsReader = `
@@ -45,46 +46,46 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: controller}]
 // no more for that than system:auth-delegator.
 func TestSecureMetrics_X1(t *testing.T) {
 	c := controlplane.ForTest(t, controlplane.Options{})
-	must(t, c.InstallCRDs(t.Context()))
+	kit.Must(t, c.InstallCRDs(t.Context()))
 	namespace(t, c)
 	kube, err := kubernetes.NewForConfig(c.Config())
-	must(t, err)
+	kit.Must(t, err)
 	token := func(account string) string {
 		_, err := kube.CoreV1().ServiceAccounts("mcs").Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account}}, metav1.CreateOptions{})
-		must(t, err)
+		kit.Must(t, err)
 		got, err := kube.CoreV1().ServiceAccounts("mcs").CreateToken(t.Context(), account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-		must(t, err)
+		kit.Must(t, err)
 		return got.Status.Token
 	}
 	reader, other := token("reader"), token("other")
 	kubeconfig, err := c.KubeconfigFor("controller")
-	must(t, err)
+	kit.Must(t, err)
 	p := start(t, "the controller", "--metrics-secure", "--kubeconfig", kubeconfig, "--leader-elect=false", "--cluster", "c1="+c.Kubeconfig())
 	var address string
-	eventually(t, "it serves metrics", patience, func() bool {
+	kit.True(t, "it serves metrics", func() bool {
 		_, address, _ = strings.Cut(p.said("msg=serving", "flag=--metrics-bind-address "), "address=")
 		return address != ""
 	})
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	get := func(token string) (int, string) {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address+"/metrics", nil)
-		must(t, err)
+		kit.Must(t, err)
 		if token != "" {
 			request.Header.Set("Authorization", "Bearer "+token)
 		}
 		response, err := client.Do(request)
-		must(t, err)
+		kit.Must(t, err)
 		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)
-		must(t, err)
+		kit.Must(t, err)
 		return response.StatusCode, string(body)
 	}
 	if status, _ := get(reader); status != http.StatusInternalServerError {
 		t.Errorf("without the right to review: %d", status)
 	}
-	eventually(t, "what is missing is said", patience, func() bool { return p.said("level=ERROR", "system:auth-delegator") != "" })
-	must(t, c.ApplyYAML(t.Context(), []byte(metricsReader)))
-	eventually(t, "who may read reads", patience, func() bool {
+	kit.True(t, "what is missing is said", func() bool { return p.said("level=ERROR", "system:auth-delegator") != "" })
+	kit.Must(t, c.ApplyYAML(t.Context(), []byte(metricsReader)))
+	kit.True(t, "who may read reads", func() bool {
 		status, body := get(reader)
 		return status == http.StatusOK && strings.Contains(body, "mcs_controller_members 1")
 	})
@@ -110,23 +111,23 @@ func TestSecureMetrics_X1(t *testing.T) {
 // at another from its metrics, not even one whose token was never seen; and costs the cluster few reviews.
 func TestMetricsFlood_X1(t *testing.T) {
 	c := controlplane.ForTest(t, controlplane.Options{})
-	must(t, c.InstallCRDs(t.Context()))
+	kit.Must(t, c.InstallCRDs(t.Context()))
 	namespace(t, c)
 	kube, err := kubernetes.NewForConfig(c.Config())
-	must(t, err)
-	must(t, c.ApplyYAML(t.Context(), []byte(metricsReader)))
+	kit.Must(t, err)
+	kit.Must(t, c.ApplyYAML(t.Context(), []byte(metricsReader)))
 	_, err = kube.CoreV1().ServiceAccounts("mcs").Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "reader"}}, metav1.CreateOptions{})
-	must(t, err)
+	kit.Must(t, err)
 	fresh := func() string {
 		got, err := kube.CoreV1().ServiceAccounts("mcs").CreateToken(t.Context(), "reader", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-		must(t, err)
+		kit.Must(t, err)
 		return got.Status.Token
 	}
 	kubeconfig, err := c.KubeconfigFor("controller")
-	must(t, err)
+	kit.Must(t, err)
 	p := start(t, "the controller", "--metrics-secure", "--kubeconfig", kubeconfig, "--leader-elect=false", "--cluster", "c1="+c.Kubeconfig())
 	var address string
-	eventually(t, "it serves metrics", 60*time.Second, func() bool {
+	kit.TrueWithin(t, 60*time.Second, "it serves metrics", func() bool {
 		_, address, _ = strings.Cut(p.said("msg=serving", "flag=--metrics-bind-address "), "address=")
 		return address != ""
 	})
@@ -150,7 +151,7 @@ func TestMetricsFlood_X1(t *testing.T) {
 		_, _ = io.Copy(io.Discard, response.Body)
 		return response.StatusCode
 	}
-	eventually(t, "who may read reads", 60*time.Second, func() bool { return get(t.Context(), from("127.0.0.3"), fresh()) == http.StatusOK })
+	kit.TrueWithin(t, 60*time.Second, "who may read reads", func() bool { return get(t.Context(), from("127.0.0.3"), fresh()) == http.StatusOK })
 
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -166,7 +167,7 @@ func TestMetricsFlood_X1(t *testing.T) {
 		})
 	}
 	began := time.Now()
-	eventually(t, "the flood runs", 60*time.Second, func() bool { return sent.Load() > 60 || time.Since(began) > 5*time.Second })
+	kit.TrueWithin(t, 60*time.Second, "the flood runs", func() bool { return sent.Load() > 60 || time.Since(began) > 5*time.Second })
 	for range 3 {
 		token, asked := fresh(), time.Now()
 		status := get(t.Context(), from("127.0.0.4"), token)
@@ -189,11 +190,11 @@ func TestMetricsFlood_X1(t *testing.T) {
 func tokenReviews(t *testing.T, kube kubernetes.Interface) (n int) {
 	t.Helper()
 	text, err := kube.Discovery().RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
-	must(t, err)
+	kit.Must(t, err)
 	for line := range strings.Lines(string(text)) {
 		if strings.HasPrefix(line, "apiserver_request_total{") && strings.Contains(line, `resource="tokenreviews"`) {
 			value, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndex(line, " "):]), 64)
-			must(t, err)
+			kit.Must(t, err)
 			n += int(value)
 		}
 	}
