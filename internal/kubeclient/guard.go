@@ -49,6 +49,8 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	case code >= 300:
 		err = fmt.Errorf("%s: the server answered %s, a redirect to %q, which is not followed: it is another address than the registered one, or should be registered",
 			named(r), resp.Status, excerpt.Of(withoutQuery(resp.Header.Get("Location")), errorField))
+	case !watches(r) && disguised(r, resp):
+		return undisguised(r, resp), nil
 	default:
 		err = g.bound(r, resp)
 	}
@@ -68,7 +70,7 @@ func (g *guard) bound(r *http.Request, resp *http.Response) error {
 	b := &body{ReadCloser: resp.Body, request: named(r), came: progressOf(r.Context())}
 	b.meter, _ = r.Context().Value(measure{}).(*int64)
 	query := r.URL.Query()
-	watch := query.Get("watch") == "true" || query.Get("watch") == "1"
+	watch := watches(r)
 	items := int64(itemsUnasked)
 	if limit, err := strconv.ParseInt(query.Get("limit"), 10, 64); err == nil && limit > 0 {
 		items = limit + moreItems
@@ -93,6 +95,12 @@ func (g *guard) bound(r *http.Request, resp *http.Response) error {
 	b.most = b.left
 	resp.Body = b
 	return nil
+}
+
+// watches reports whether a request is for a watch.
+func watches(r *http.Request) bool {
+	watch := r.URL.Query().Get("watch")
+	return watch == "true" || watch == "1"
 }
 
 // named names a request for people: without what it selects, which may be long.

@@ -156,7 +156,7 @@ func TestHost_X6(t *testing.T) {
 var bombs = map[string]func(w io.Writer, watch bool) error{
 	"zeros": func(w io.Writer, _ bool) error { return endless(w, "", strings.Repeat("0", 1<<16)) },
 	"one string": func(w io.Writer, _ bool) error {
-		return endless(w, `{"kind":"Status","apiVersion":"v1","message":"`, strings.Repeat("a", 1<<16))
+		return endless(w, `{"kind":"Service","apiVersion":"v1","metadata":{"annotations":{"a":"`, strings.Repeat("a", 1<<16))
 	},
 	"one value of an event": func(w io.Writer, _ bool) error {
 		return endless(w, `{"type":"ADDED","object":{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":"`, strings.Repeat("a", 1<<16))
