@@ -172,7 +172,7 @@ func WeighNode(n *corev1.Node) int {
 
 // weighMeta returns about the bytes that an object takes with its metadata, whatever there is below.
 func weighMeta(m *metav1.ObjectMeta) int {
-	n := objectBytes + len(m.Namespace) + len(m.Name) + len(m.GenerateName) + len(m.UID) + len(m.ResourceVersion) + len(m.SelfLink)
+	n := objectBytes + len(m.Namespace) + len(m.Name) + len(m.GenerateName) + len(m.UID) + len(m.ResourceVersion)
 	n += weighTexts(m.Labels) + weighTexts(m.Annotations)
 	for i := range m.OwnerReferences {
 		r := &m.OwnerReferences[i]

@@ -37,7 +37,11 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, excerpt.Error(err)
 	}
-	progressOf(r.Context())()
+	came := progressOf(r.Context())
+	came()
+	if resp.StatusCode >= 200 && resp.Body != http.NoBody {
+		resp.Body = &arriving{resp.Body, came}
+	}
 	resp.Status = strconv.Itoa(resp.StatusCode) + " " + http.StatusText(resp.StatusCode)
 	switch code := resp.StatusCode; {
 	case code == http.StatusSwitchingProtocols && r.Header.Get(httpstream.HeaderProtocolVersion) != "":
@@ -49,7 +53,7 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	case code >= 300:
 		err = fmt.Errorf("%s: the server answered %s, a redirect to %q, which is not followed: it is another address than the registered one, or should be registered",
 			named(r), resp.Status, excerpt.Of(withoutQuery(resp.Header.Get("Location")), errorField))
-	case !watches(r) && disguised(r, resp):
+	case !watches(r) && resp.Body != http.NoBody && disguised(r, resp):
 		return undisguised(r, resp), nil
 	default:
 		err = g.bound(r, resp)
@@ -67,7 +71,7 @@ func (g *guard) bound(r *http.Request, resp *http.Response) error {
 	if err != nil && resp.Header.Get("Content-Type") != "" {
 		media = "unknown"
 	}
-	b := &body{ReadCloser: resp.Body, request: named(r), came: progressOf(r.Context())}
+	b := &body{ReadCloser: resp.Body, request: named(r)}
 	b.meter, _ = r.Context().Value(measure{}).(*int64)
 	query := r.URL.Query()
 	watch := watches(r)
@@ -119,7 +123,6 @@ type body struct {
 	most    int64
 	check   check
 	meter   *int64
-	came    func() // is called when something came
 	err     error
 }
 
@@ -137,9 +140,6 @@ func (b *body) Read(p []byte) (int, error) {
 		p = p[:b.left+1]
 	}
 	n, err := b.ReadCloser.Read(p)
-	if n > 0 {
-		b.came()
-	}
 	if b.meter != nil {
 		*b.meter += int64(n)
 	}

@@ -3,6 +3,7 @@ package kubeclient
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -34,4 +35,19 @@ func progressOf(ctx context.Context) func() {
 		return came
 	}
 	return func() {}
+}
+
+// arriving is the body of an answer, and says when something of it came, whoever reads it.
+type arriving struct {
+	io.ReadCloser
+	came func()
+}
+
+// Read implements io.Reader.
+func (a *arriving) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	if n > 0 {
+		a.came()
+	}
+	return n, err
 }

@@ -14,25 +14,26 @@ import (
 // TestStalled_L11: an answer that goes on may take longer than the deadline; one that stops coming, before its headers or after some
 // of its body, ends the request.
 func TestStalled_L11(t *testing.T) {
-	const patience = 500 * time.Millisecond
+	const short, long = 500 * time.Millisecond, 5 * time.Second // long enough for a busy machine
 	const head, tail = `{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"1"},`, `"items":[]}`
 	for name, c := range map[string]struct {
-		answer  func(w http.ResponseWriter, r *http.Request)
-		stalled bool
+		patience time.Duration
+		answer   func(w http.ResponseWriter, r *http.Request)
+		stalled  bool
 	}{
-		"goes on": {answer: func(w http.ResponseWriter, _ *http.Request) {
+		"goes on": {patience: long, answer: func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, head)
-			tick := time.NewTicker(patience / 5)
+			tick := time.NewTicker(long / 20)
 			defer tick.Stop()
-			for range 10 {
+			for range 25 {
 				fmt.Fprint(w, " ")
 				w.(http.Flusher).Flush()
 				<-tick.C
 			}
 			fmt.Fprint(w, tail)
 		}},
-		"says nothing": {stalled: true, answer: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
-		"stops": {stalled: true, answer: func(w http.ResponseWriter, r *http.Request) {
+		"says nothing": {patience: short, stalled: true, answer: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+		"stops": {patience: short, stalled: true, answer: func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, head)
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
@@ -45,7 +46,7 @@ func TestStalled_L11(t *testing.T) {
 				c.answer(w, r)
 			})
 			_, kube := reach(t, s, "application/json")
-			ctx, done := UntilStalled(t.Context(), patience)
+			ctx, done := UntilStalled(t.Context(), c.patience)
 			defer done()
 			_, err := kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{Limit: 1})
 			var stalled *Stalled

@@ -43,9 +43,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// patience is for what has to happen; nothing is measured by it.
-const patience = 2 * time.Minute
-
 // process is a running mcs-controller.
 type process struct {
 	t    *testing.T
