@@ -94,6 +94,16 @@ func namespaceKind(kube kubernetes.Interface) mirror.Kind[*corev1.Namespace] {
 	}
 }
 
+// nodeKind watches a consumer's nodes for their addresses, and keeps nothing else of them: no endpoint of another cluster can
+// have one (SPEC X2). Their pod ranges are not used: what spec.podCIDR says is not what pods get in many networks.
+func nodeKind(kube kubernetes.Interface) mirror.Kind[*corev1.Node] {
+	return mirror.Kind[*corev1.Node]{
+		Resource: "nodes", ClusterWide: true,
+		Source: resource(kube.CoreV1().RESTClient(), "nodes", ""),
+		Trim:   func(n *corev1.Node) { *n = *keep.Node(n) },
+	}
+}
+
 // resource returns the sources of a resource, of what of it a selector selects.
 func resource(c rest.Interface, name, selector string) func(namespace string) follow.Source {
 	return func(namespace string) follow.Source {

@@ -86,29 +86,3 @@ func (m *Member) remoteProvider() bool {
 	reg := m.Registration()
 	return reg.Provider && (m.opts.Self == "" || reg.ID != m.opts.Self)
 }
-
-// sighting returns what is known of the member as a provider: it is reached if its API answered the last probe, not long ago, the kinds
-// are served, and each of its streams is followed or could be opened again (SPEC L10). One that comes and goes is not reached: what consumers hold of it grows old (SPEC L6).
-func (m *Member) sighting() liveness.Observation {
-	s := liveness.Observation{Joined: m.joined}
-	if c := m.conn.Load(); c != nil {
-		heard := c.heard.Load()
-		s.At, s.Met = heard.At, c.providerSynced()
-		now := time.Now()
-		s.OK = heard.within(now, c.interval+m.opts.patience()) && c.providerProblem() == nil && m.asProvider.problem(now) == nil
-	}
-	return s
-}
-
-// reached reports whether the member is reached as a provider now.
-func (m *Member) reached() bool { return m.sighting().OK }
-
-// providerProblem returns why the provider's side of the connection does not follow its cluster; nil if it does.
-func (c *connection) providerProblem() error {
-	for _, err := range []error{c.exports.Problem(exportResource), c.services.State().Err, c.sources.State().Err} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -18,6 +18,8 @@ import (
 	"github.com/clusterset/multicluster/internal/ranges"
 )
 
+// This file is what of an importing cluster no endpoint of another one can have: the addresses of its Services and its nodes (SPEC X2).
+
 // rangesLife is how long what is known of a cluster's Service addresses is used before it is looked at again: ranges are
 // added once in a cluster's life, if ever.
 const rangesLife = 5 * time.Minute
@@ -182,4 +184,57 @@ func (d *declaredRanges) of(list []netip.Prefix) ranges.Set {
 		d.list, d.set = list, ranges.Of(list...)
 	}
 	return d.set
+}
+
+// nodesKnown says whether the addresses of the nodes are known, or won't be: a cluster that does not permit the question is
+// served all the same, as one of a release that did not ask.
+func (c *connection) nodesKnown() bool {
+	state := c.nodes.State()
+	return state.Synced || apierrors.IsForbidden(state.Err)
+}
+
+// nodeChanged lets all imports of the cluster be looked at again when the addresses of a node are others.
+func (c *connection) nodeChanged(before, after *corev1.Node) {
+	if before != nil && after != nil && slices.Equal(before.Status.Addresses, after.Status.Addresses) {
+		return
+	}
+	c.nodeAddresses.forget()
+	c.member.handler.ConsumerChanged(c.member)
+}
+
+// nodeAddresses are the addresses of a cluster's nodes. The zero value is ready for use.
+type nodeAddresses struct {
+	mu  sync.Mutex
+	set map[netip.Addr]bool // nil where it has to be made; never changed
+}
+
+func (n *nodeAddresses) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.set = nil
+}
+
+// of returns the addresses of the nodes in a store. The map must not be changed.
+func (n *nodeAddresses) of(nodes *mirror.Store[*corev1.Node]) map[netip.Addr]bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.set == nil {
+		n.set = map[netip.Addr]bool{}
+		nodes.Each(func(_ types.NamespacedName, node *corev1.Node) {
+			for _, a := range node.Status.Addresses {
+				if addr, err := netip.ParseAddr(a.Address); err == nil {
+					n.set[addr] = true
+				}
+			}
+		})
+	}
+	return n.set
+}
+
+// NodeAddresses returns the addresses of the cluster's nodes, where it tells them. The map must not be changed.
+func (m *Member) NodeAddresses() map[netip.Addr]bool {
+	if c := m.conn.Load(); c != nil {
+		return c.nodeAddresses.of(c.nodes.Store)
+	}
+	return nil
 }
