@@ -109,7 +109,7 @@ func (b *backlog) stop() {
 
 // Changed implements [members.Handler]. Changes of a member that left, whose watches end a moment later, wake nothing.
 func (c *Controller) Changed(m *members.Member, key types.NamespacedName) {
-	c.pictures.forget(only(key)) // whoever looks at it meanwhile, for whatever reason, sees it as it is
+	c.snapshots.forget(only(key)) // whoever looks at it meanwhile, for whatever reason, sees it as it is
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := c.backlogs[m]

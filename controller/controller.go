@@ -1,12 +1,12 @@
-// Package controller keeps every consuming cluster true to what the clusterset exports.
+// Package controller keeps in every importing cluster what the clusterset exports.
 //
-// An event of any cluster becomes a key, namespace/name, in the queue of every cluster (DESIGN 2). A worker takes a key and
-// reconciles it in three places: gather reads all state of the name from the informer caches of all members, the pure packages
-// merge and plan compute, apply writes. Which event came is never asked. Each cluster has a lane of its own, queue, back-off
-// and workers, so that a slow or dead one never delays the others (SPEC L5).
+// An event of any cluster becomes a key, namespace/name, in the queue of every cluster (DESIGN 2). A worker takes a key and reconciles
+// it: gather reads all state of the name from the caches of all members, once for all clusters (snapshot.go); the pure packages resolve,
+// merge and plan compute; apply writes. Which event came is never asked. Each cluster has a lane of its own, queue, back-off and workers,
+// so that a slow or dead one never delays the others (SPEC L5).
 //
-// The package never reads from an API server itself, never decides what a service looks like (merge) or what to write
-// (plan), and never holds connections or credentials (clusters).
+// The package never reads from an API server itself, never decides which exports are seen (resolve), what a service looks like (merge)
+// or what to write (plan), and never holds connections or credentials (members).
 package controller
 
 import (
@@ -41,9 +41,9 @@ type Options struct {
 
 // Controller is the engine. It implements [members.Handler].
 type Controller struct {
-	opts     Options
-	metrics  *metrics
-	pictures pictures
+	opts      Options
+	metrics   *metrics
+	snapshots snapshots
 
 	mu    sync.Mutex
 	ctx   context.Context // nil until Run: a replica that does not lead keeps no lanes
@@ -163,7 +163,7 @@ func (c *Controller) Synced(m *members.Member) {
 
 // all forgets what was merged for names and puts them into every lane.
 func (c *Controller) all(names scope) {
-	c.pictures.forget(names)
+	c.snapshots.forget(names)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wake(names)

@@ -62,7 +62,7 @@ func newLane(ctx context.Context, c *Controller, m *members.Member) *lane {
 func (l *lane) anyMemory() map[string]bool {
 	known := map[string]bool{}
 	for _, key := range l.member.Keys() {
-		for _, e := range remembered(l.member.Import(key), l.c.opts.ClusterSet) {
+		for _, e := range remembered(l.member.Import(key), l.c.opts.ClusterSet).Exports {
 			known[e.Cluster] = true
 		}
 	}
@@ -123,7 +123,7 @@ func (l *lane) one(ctx context.Context, names scope) {
 	}
 	tries := l.queue.NumRequeues(names) + 1
 	l.c.opts.Log.Log(ctx, severity(err, tries), "reconcile failed, will be tried again", "cluster", l.member.ID(),
-		"service", key.String(), "tries", tries, "err", err, excerpt.Causes, l.c.look(key).exporters())
+		"service", key.String(), "tries", tries, "err", err, excerpt.Causes, l.c.look(key).Exporters())
 	l.queue.AddRateLimited(names)
 }
 

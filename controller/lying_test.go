@@ -44,10 +44,10 @@ func TestScope_X2(t *testing.T) {
 					t.Errorf("holds %q: %v", key, got)
 				}
 			}
-			var p pictures
-			p.kept = map[types.NamespacedName]*picture{cart: {}}
-			p.forget(tc.scope)
-			if kept := len(p.kept) == 1; kept == slices.Contains(tc.holds, cart) {
+			var s snapshots
+			s.kept = map[types.NamespacedName]*snapshot{cart: {}}
+			s.forget(tc.scope)
+			if kept := len(s.kept) == 1; kept == slices.Contains(tc.holds, cart) {
 				t.Errorf("what is known of %v is kept: %v", cart, kept)
 			}
 		})

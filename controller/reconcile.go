@@ -38,8 +38,8 @@ func (l *lane) reconcile(ctx context.Context, key types.NamespacedName) (wrote b
 }
 
 // converge plans and applies until the consumer holds what it should (SPEC I, S).
-func (l *lane) converge(ctx context.Context, key types.NamespacedName, p *picture) (wrote bool, err error) {
-	wanted := p.to(l.member.ID(), l.member.Import(key), l.known()).wanted(key)
+func (l *lane) converge(ctx context.Context, key types.NamespacedName, s *snapshot) (wrote bool, err error) {
+	wanted := s.to(l.member.ID(), l.member.Import(key), l.known()).wanted(key)
 	var inTheWay obstacles
 	var last string
 	for range passes {
@@ -136,21 +136,21 @@ func (l *lane) held(key types.NamespacedName) plan.Held {
 }
 
 // report writes the verdict on this cluster's own export into its status (SPEC E3).
-func (l *lane) report(ctx context.Context, key types.NamespacedName, p *picture) (wrote bool, err error) {
+func (l *lane) report(ctx context.Context, key types.NamespacedName, s *snapshot) (wrote bool, err error) {
 	export := l.member.Export(key)
-	if export == nil || p.unsure[l.member.ID()] || !keep.Status(export) {
+	if export == nil || s.Unsynced[l.member.ID()] || !keep.Status(export) {
 		return false, nil
 	}
-	o := p.toAll(func(unsure map[string]bool) []merge.Export {
-		return anyMemory(key, l.c.set.Members(), unsure, l.c.opts.ClusterSet)
+	o := s.forVerdict(func(unsynced map[string]bool) []merge.Export {
+		return anyMemory(key, l.c.set.Members(), unsynced, l.c.opts.ClusterSet)
 	})
 	limits := l.member.Registration().Limits
 	verdict := plan.Verdict{
-		Invalid: o.invalid[l.member.ID()], Refused: merge.RefusedKeys(export, limits.MayExportKey),
+		Invalid: o.Invalid[l.member.ID()], Refused: merge.RefusedKeys(export, limits.MayExportKey),
 		Exported: l.c.reach(key.Namespace, merge.Consumers(export)),
 	}
-	if o.service != nil {
-		verdict.Conflicts = o.service.Conflicts
+	if o.Service != nil {
+		verdict.Conflicts = o.Service.Conflicts
 	}
 	action, needed := plan.ExportStatus(export, verdict, time.Now())
 	if !needed {

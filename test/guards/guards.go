@@ -18,6 +18,7 @@ const (
 	unitKeep         = "controller/keep"
 	unitRegistration = "controller/registration"
 	unitPlan         = "controller/plan"
+	unitResolve      = "controller/resolve"
 	unitEngine       = "controller"
 	unitProgram      = "cmd/mcs-controller"
 	unitExporting    = "controller/exporting"
@@ -34,6 +35,7 @@ func inMirror(name string) place       { return place{"controller/mirror", name}
 func inRegistration(name string) place { return place{"controller/registration", name} }
 func inKeep(name string) place         { return place{"controller/keep", name} }
 func inPlan(name string) place         { return place{"controller/plan", name} }
+func inResolve(name string) place      { return place{"controller/resolve", name} }
 func inMerge(name string) place        { return place{"controller/merge", name} }
 func inAccept(name string) place       { return place{"controller/accept", name} }
 func inEngine(name string) place       { return place{"controller", name} }
@@ -95,7 +97,7 @@ var guards = []guard{
 	{"L8", "other credentials sync before they replace the old",
 		inMembers("connection.atLeast"), returns("true"), realClusters, "TestRotation_L8"},
 	{"L9", "the export of a cluster that is away counts",
-		inEngine("facts.recalling"), returns("$0"), realFleet, "TestAbsentProvider_L3_L9"},
+		inResolve("Name.recalling"), returns("$0"), realFleet, "TestAbsentProvider_L3_L9"},
 	{"L10", "a watch that says nothing, or is not opened, is given up",
 		inFollow("deadline"), returns("time.NewTimer(1 << 62)"), unitFollow, "TestServers_L10_L6_X6"},
 	{"L10", "what a silent watch does not say is learnt",
@@ -109,7 +111,7 @@ var guards = []guard{
 	{"M1", "a known member's word about its age is not believed",
 		inMerge("unseenAge"), is("1 << 62"), realFleet, "TestLyingAge_M1"},
 	{"M1", "what appeared while no controller ran is new",
-		inEngine("acquaintance.before"), returns("false"), unitEngine, "TestAges_M1"},
+		inResolve("Met.before"), returns("false"), unitResolve, "TestAges_M1"},
 	{"X1", "kubeconfigs from outside name no files",
 		inRegistration("credentialsInside"), returns("nil"), unitRegistration, "TestKubeconfigFromOutside_X1"},
 	{"X1", "metrics are on loopback unless an address is given",

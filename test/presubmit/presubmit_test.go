@@ -19,7 +19,7 @@ const module = "github.com/clusterset/multicluster"
 // TestPure: the pure packages take no client, clock, logger or context (STYLE 1).
 func TestPure(t *testing.T) {
 	all := packages(t)
-	for _, pkg := range []string{"plugin/view", "controller/accept", "controller/keep", "controller/liveness", "controller/merge", "controller/plan", "controller/rules"} {
+	for _, pkg := range []string{"plugin/view", "controller/accept", "controller/keep", "controller/liveness", "controller/merge", "controller/plan", "controller/resolve", "controller/rules"} {
 		if _, ok := all[pkg]; !ok {
 			t.Errorf("%s does not exist", pkg)
 		}
