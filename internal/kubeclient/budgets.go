@@ -56,6 +56,7 @@ func Budgets() []Budget {
 		{"a whole list", fmt.Sprintf("%s, %d pages", size(listBytes), listPages), "300 MiB, 200,000 slices"},
 		{"a resourceVersion", size(VersionBytes), "20 bytes, a number of 64 bits; an object with a longer one is ignored"},
 		{"text of an error", fmt.Sprintf("%s, %d causes of %d bytes each", size(excerpt.Line), errorCauses, 2*errorField), "some hundred bytes"},
+		{"an answer of which nothing comes", requestPatience.String(), "1 min, after which an API server itself gives a request up"},
 		{"wait before another try that a server asks for", retryAfter.String(), "1 s"},
 	}
 }

@@ -35,8 +35,15 @@ type Client struct {
 	dialer *connrotation.Dialer
 }
 
-// New returns a client for cfg, which is not changed. It shares its network connections with no other.
-func New(cfg *rest.Config) (*Client, error) {
+// requestPatience is how long nothing may come of the answer to a request. An API server itself gives a request up after a minute
+// (--request-timeout), admission webhooks included.
+const requestPatience = 65 * time.Second
+
+// New returns a client for cfg, which is not changed. It shares its network connections with no other. A request of it ends when nothing
+// comes of its answer for 65 s, even if its context has no deadline (SPEC L11).
+func New(cfg *rest.Config) (*Client, error) { return newClient(cfg, requestPatience) }
+
+func newClient(cfg *rest.Config, patience time.Duration) (*Client, error) {
 	cfg = rest.CopyConfig(cfg)
 	server, _, err := rest.DefaultServerUrlFor(cfg)
 	if err != nil {
@@ -49,7 +56,7 @@ func New(cfg *rest.Config) (*Client, error) {
 	c := &Client{Config: cfg, dialer: connrotation.NewDialer(dial)}
 	cfg.Dial = c.dialer.DialContext // also, a dialer of its own is why client-go caches no transport for others
 	cfg.WarningHandler, cfg.WarningHandlerWithContext = nil, rest.NoWarnings{}
-	cfg.WrapTransport = transport.Wrappers(func(rt http.RoundTripper) http.RoundTripper { return &guard{server, rt} }, cfg.WrapTransport)
+	cfg.WrapTransport = transport.Wrappers(func(rt http.RoundTripper) http.RoundTripper { return &guard{server, rt, patience} }, cfg.WrapTransport)
 	var bounded error
 	once := rest.CopyConfig(cfg)
 	once.WrapTransport = transport.Wrappers(func(rt http.RoundTripper) http.RoundTripper {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/streaming/pkg/httpstream"
@@ -18,15 +19,33 @@ import (
 // guard stands between a client and the network: under what adds credentials to a request, so that nothing above it, whatever
 // it follows or copies, sends them to another host; over what decompresses an answer, so that decoded bytes are counted.
 type guard struct {
-	server *url.URL
-	next   http.RoundTripper
+	server   *url.URL
+	next     http.RoundTripper
+	patience time.Duration // for a request that nobody else gives up
 }
 
 // WrappedRoundTripper implements the interface by which client-go finds the transport.
 func (g *guard) WrappedRoundTripper() http.RoundTripper { return g.next }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements http.RoundTripper. A request whose answer does not come, or stops coming, ends (SPEC L11), but for a watch, whose
+// silence means nothing here.
 func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
+	if watches(r) || r.Header.Get("Upgrade") != "" || stalls(r.Context()) {
+		return g.ask(r)
+	}
+	ctx, done := UntilStalled(r.Context(), g.patience)
+	resp, err := g.ask(r.WithContext(ctx))
+	if err != nil {
+		err = stalled(ctx, err)
+		done()
+		return nil, err
+	}
+	resp.Body = &ending{resp.Body, ctx, done}
+	return resp, nil
+}
+
+// ask sends a request and judges the answer.
+func (g *guard) ask(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme != g.server.Scheme || r.URL.Host != g.server.Host {
 		if r.Body != nil {
 			_ = r.Body.Close()

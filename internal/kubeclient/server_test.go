@@ -48,10 +48,16 @@ func liar(t *testing.T, version int, answer http.HandlerFunc) *httptest.Server {
 // reach returns a client of a server, with a token.
 func reach(t *testing.T, s *httptest.Server, contentType string) (*Client, kubernetes.Interface) {
 	t.Helper()
-	c, err := New(&rest.Config{
+	return reachWithin(t, s, contentType, requestPatience)
+}
+
+// reachWithin is reach with another patience.
+func reachWithin(t *testing.T, s *httptest.Server, contentType string, patience time.Duration) (*Client, kubernetes.Interface) {
+	t.Helper()
+	c, err := newClient(&rest.Config{
 		Host: s.URL, BearerToken: "secret", TLSClientConfig: rest.TLSClientConfig{Insecure: true},
 		ContentConfig: rest.ContentConfig{ContentType: contentType, AcceptContentTypes: contentType + ",application/json"}, QPS: -1,
-	})
+	}, patience)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package kubeclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -35,6 +36,40 @@ func progressOf(ctx context.Context) func() {
 		return came
 	}
 	return func() {}
+}
+
+// stalls reports whether ctx is one of [UntilStalled].
+func stalls(ctx context.Context) bool { return ctx.Value(progress{}) != nil }
+
+// stalled returns why ctx ended, if that is [Stalled], or err.
+func stalled(ctx context.Context, err error) error {
+	var why *Stalled
+	if err != nil && errors.As(context.Cause(ctx), &why) {
+		return why
+	}
+	return err
+}
+
+// ending is the body of an answer to a request with a context of its own, which ends with it.
+type ending struct {
+	io.ReadCloser
+	ctx  context.Context
+	done context.CancelFunc
+}
+
+// Read implements io.Reader.
+func (e *ending) Read(p []byte) (int, error) {
+	n, err := e.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = stalled(e.ctx, err)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (e *ending) Close() error {
+	defer e.done()
+	return e.ReadCloser.Close()
 }
 
 // arriving is the body of an answer, and says when something of it came, whoever reads it.

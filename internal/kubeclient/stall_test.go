@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
 )
 
 // TestStalled_L11: an answer that goes on may take longer than the deadline; one that stops coming, before its headers or after some
@@ -55,4 +60,70 @@ func TestStalled_L11(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHangs_L11: a request whose answer does not come, or stops coming, ends and says so, whatever it asks for and although nobody gave
+// it a deadline. A watch that has nothing to say goes on.
+func TestHangs_L11(t *testing.T) {
+	const patience = 500 * time.Millisecond
+	for name, ask := range map[string]func(context.Context, kubernetes.Interface) error{
+		"list": func(ctx context.Context, k kubernetes.Interface) error {
+			_, err := k.CoreV1().Services("a").List(ctx, metav1.ListOptions{})
+			return err
+		},
+		"create": func(ctx context.Context, k kubernetes.Interface) error {
+			_, err := k.CoreV1().Services("a").Create(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "a"}}, metav1.CreateOptions{})
+			return err
+		},
+		"patch": func(ctx context.Context, k kubernetes.Interface) error {
+			_, err := k.CoreV1().Services("a").Patch(ctx, "a", types.MergePatchType, []byte("{}"), metav1.PatchOptions{})
+			return err
+		},
+		"delete": func(ctx context.Context, k kubernetes.Interface) error {
+			return k.CoreV1().Services("a").Delete(ctx, "a", metav1.DeleteOptions{})
+		},
+		"version": func(_ context.Context, k kubernetes.Interface) error {
+			_, err := k.Discovery().ServerVersion()
+			return err
+		},
+	} {
+		for when, begins := range map[string]string{"says nothing": "", "stops": `{"kind":"Service",`} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				t.Parallel()
+				s := liar(t, 2, func(w http.ResponseWriter, r *http.Request) {
+					if begins != "" {
+						w.Header().Set("Content-Type", "application/json")
+						fmt.Fprint(w, begins)
+						w.(http.Flusher).Flush()
+					}
+					<-r.Context().Done()
+				})
+				_, kube := reachWithin(t, s, "application/json", patience)
+				if err := ask(t.Context(), kube); err == nil || !strings.Contains(err.Error(), "nothing came from the API server for 500ms") {
+					t.Errorf("it ended with %v", err)
+				}
+			})
+		}
+	}
+	t.Run("watch", func(t *testing.T) {
+		t.Parallel()
+		s := liar(t, 2, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+			case <-time.After(4 * patience):
+				fmt.Fprintln(w, `{"type":"ADDED","object":{"kind":"Service","apiVersion":"v1","metadata":{"name":"late"}}}`)
+			}
+		})
+		_, kube := reachWithin(t, s, "application/json", patience)
+		w, err := kube.CoreV1().Services("a").Watch(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Stop()
+		if e := <-w.ResultChan(); e.Type != watch.Added {
+			t.Errorf("the watch ended with %v", e)
+		}
+	})
 }
