@@ -65,7 +65,9 @@ func (s *snapshot) offer(v resolve.View) *offer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.offers[v.Key] == nil {
-		if s.offers == nil {
+		// Each importing cluster has one view at a time, and verdicts one. More are of before; a hostile cluster could have any number
+		// by what its import remembers, without a change of anything else (SPEC X6).
+		if s.offers == nil || len(s.offers) > len(s.Members) {
 			s.offers = make(map[resolve.Key]*offer, 1)
 		}
 		o := &offer{Resolved: v.Resolve(time.Now()), withdrawn: s.withdrawn, lost: s.lost}

@@ -20,8 +20,7 @@ type Key struct {
 	closed, leftOut string // clusters
 	memory          string // as an import keeps it
 	ages            string // where memory has others
-	verdict         bool   // see [Name.Verdict]
-	recalls         bool   // with exports of unsynced clusters, from any import
+	verdict         bool   // with exports of unsynced clusters that any import remembers, see [Name.Verdict]
 }
 
 // View is what one importing cluster sees of a name.
@@ -65,11 +64,10 @@ func (n *Name) For(consumer string, providers []string, memory Memory, known map
 // is asked only where something depends on it.
 func (n *Name) Verdict(memory func(unsynced map[string]bool) []merge.Export) View {
 	v := View{seen: *n}
-	v.Key.verdict = true
 	if len(n.Exports)+len(n.Unsynced) > 1 { // one export alone wins whatever its age
 		kept := memory(n.Unsynced)
 		v.seen, v.Key.ages = v.seen.aged(kept, nil)
-		v.seen, v.Key.recalls = v.seen.recalling(of(kept, n.Unsynced)), len(n.Unsynced) > 0
+		v.seen, v.Key.verdict = v.seen.recalling(of(kept, n.Unsynced)), len(n.Unsynced) > 0
 	}
 	return v
 }
