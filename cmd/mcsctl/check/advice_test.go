@@ -15,7 +15,7 @@ func TestAdvice_X2(t *testing.T) {
 		for _, c := range broken {
 			f := well()
 			c.break_(&f, &f.Clusters[0], &f.Clusters[1])
-			f.Namespace, f.Zone = bad, bad
+			f.Namespace, f.Zone, f.Controller.Namespace = bad, bad, bad
 			for i := range f.Clusters {
 				c := &f.Clusters[i]
 				c.ID, c.Flags = bad, (&members.Cluster{Context: bad}).Flags()

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/cmd/mcsctl/join"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
@@ -26,16 +27,11 @@ import (
 // Facts are what is known of a clusterset.
 type Facts struct {
 	Zone, Namespace string
-	Controller      *members.Controller
-	Leases          members.Leases
-	// HomeFlags make kubectl act on the home; Registered counts the members that Secrets there register, Imports the ServiceImports
-	// that were found in clusters that import.
-	HomeFlags           shell.Text
-	Look                shell.Text // makes mcsctl look at the same clusters
-	Registered, Imports int
-	SecretsErr          error
-	Clusters            []Cluster
-	Now                 time.Time
+	Controller      finding.Controller
+	Registering     shell.Text // makes mcsctl join and leave act on the home
+	SecretsErr      error
+	Clusters        []Cluster
+	Now             time.Time
 }
 
 // Cluster is what is known of one.
@@ -68,34 +64,34 @@ type Cluster struct {
 
 // Gather asks all clusters at once.
 func Gather(ctx context.Context, set *members.Set, zone string) Facts {
-	f := Facts{Zone: zone, Namespace: set.Namespace, Controller: set.Controller, SecretsErr: set.SecretsErr,
-		HomeFlags: set.Flags(), Look: set.Look(), Registered: len(set.Secrets), Clusters: make([]Cluster, len(set.Clusters))}
+	f := Facts{Zone: zone, Namespace: set.Namespace, SecretsErr: set.SecretsErr, Registering: set.Registering(), Clusters: make([]Cluster, len(set.Clusters))}
 	var wg sync.WaitGroup
-	wg.Go(func() { f.Leases = set.Leases(ctx) })
+	var leases []members.Leases
+	wg.Go(func() { leases = set.Leases(ctx) })
 	for i, c := range set.Clusters {
 		wg.Go(func() { f.Clusters[i] = gather(ctx, set, c, zone) })
 	}
 	wg.Wait()
-	if f.Controller == nil && f.Registered == 0 { // otherwise one is needed anyway
-		f.Imports = imports(ctx, set)
-	}
 	f.Now = time.Now()
+	f.Controller = finding.ControllerOf(set, leases, f.Now)
+	if f.Controller.Deployed == nil && f.Controller.Registered == 0 { // otherwise one is needed anyway
+		imports(ctx, set, f.Controller.Imports)
+	}
 	return f
 }
 
 // imports counts the ServiceImports that can be read.
-func imports(ctx context.Context, set *members.Set) (n int) {
+func imports(ctx context.Context, set *members.Set, counts map[string]int) {
 	for _, c := range set.Clusters {
 		if c.Err == nil && c.Consumer {
 			list, _, _ := c.Imports(ctx, "", metav1.ListOptions{})
-			n += len(list)
+			counts[c.ID] = len(list)
 		}
 	}
-	return n
 }
 
 func gather(ctx context.Context, set *members.Set, m *members.Cluster, zone string) Cluster {
-	c := Cluster{ID: m.ID, Flags: m.Flags(), Provider: m.Provider, Consumer: m.Consumer, Registered: strings.HasPrefix(m.Origin, "Secret ")}
+	c := Cluster{ID: m.ID, Flags: m.Flags(), Provider: m.Provider, Consumer: m.Consumer, Registered: m.Registered}
 	for i := range set.Secrets {
 		if set.Secrets[i].Labels[registration.LabelMember] == m.ID {
 			c.Pods, _ = join.ParseCIDRs(strings.Split(set.Secrets[i].Annotations[join.AnnotationPodCIDRs], ","))

@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,8 +51,8 @@ func (j *judging) say(c *Cluster, link string, v finding.Verdict, found, do stri
 }
 
 func (j *judging) controller() {
-	c := finding.Controller{Deployed: j.Controller, Leases: j.Leases, Registered: j.Registered, Imports: j.Imports, Namespace: j.Namespace, Flags: j.HomeFlags, Now: j.Now}
-	j.steps = append(j.steps, c.Runs()...)
+	j.Controller.Now = j.Now
+	j.steps = append(j.steps, j.Controller.Runs()...)
 }
 
 func (j *judging) cluster(c *Cluster) {
@@ -79,7 +80,7 @@ func (j *judging) reach(c *Cluster) string {
 	if !c.Registered {
 		return "correct its address and credentials in the kubeconfig"
 	}
-	return string("correct the address and credentials of its registration: " + shell.At(j.Look, "mcsctl join %s --from CONTEXT", c.ID))
+	return string("correct the address and credentials of its registration: " + shell.At(j.Registering, "mcsctl join %s --from CONTEXT", c.ID))
 }
 
 func (j *judging) api(c *Cluster) {
@@ -97,7 +98,7 @@ func (j *judging) api(c *Cluster) {
 }
 
 func (j *judging) rights(c *Cluster) {
-	again := string(shell.At(j.Look, "mcsctl join %s --from CONTEXT", c.ID))
+	again := string(shell.At(j.Registering, "mcsctl join %s --from CONTEXT", c.ID))
 	switch {
 	case len(c.Denied) > 0:
 		j.say(c, "rights", finding.Wrong, "the registered identity may not "+strings.Join(c.Denied, ", "), again)
@@ -133,7 +134,7 @@ func (j *judging) server(c *Cluster, s *nameserver.Server) {
 		j.say(c, "dns", finding.Wrong, where+" does not start: "+s.Crash, string(shell.At(c.Flags, "kubectl logs -n %s deployment/%s", s.Namespace, s.Name)))
 		return
 	}
-	if do := finding.Advice(s, c.Servers, j.Zone, c.Flags); do != "" {
+	if do := finding.Advice(s, c.Servers, j.Zone, j.Namespace, c.Flags); do != "" {
 		j.say(c, "dns", finding.Wrong, finding.Describe(s, j.Zone), do)
 		return
 	}
@@ -144,7 +145,7 @@ func (j *judging) server(c *Cluster, s *nameserver.Server) {
 	if s.Wanted > 0 && s.Ready < s.Wanted {
 		j.say(c, "dns", finding.Warning, fmt.Sprintf("%s: %d of %d pods are ready", where, s.Ready, s.Wanted), string(shell.At(c.Flags, "kubectl get pods -n %s", s.Namespace)))
 	}
-	for _, caveat := range finding.Caveats(s, c.Servers, j.Zone, c.Flags) {
+	for _, caveat := range finding.Caveats(s, c.Servers, j.Zone, j.Namespace, c.Flags) {
 		j.say(c, "dns", finding.Warning, caveat.Found, caveat.Do)
 	}
 	if s.Role == nameserver.Stock && s.Answer.State == corefile.Served && len(c.DNSDenied) > 0 {
@@ -180,12 +181,16 @@ func (j *judging) clocks() {
 
 // ranges looks for pods of two clusters with the same addresses.
 func (j *judging) ranges() {
-	var unknown []string
+	var registered, others []string // whose ranges are not known
 	clean := true
 	for i := range j.Clusters {
 		a := &j.Clusters[i]
-		if len(a.Pods) == 0 {
-			unknown = append(unknown, a.ID)
+		switch {
+		case len(a.Pods) > 0:
+		case a.Registered:
+			registered = append(registered, a.ID)
+		default:
+			others = append(others, a.ID)
 		}
 		for n := range j.Clusters[:i] {
 			b := &j.Clusters[n]
@@ -195,9 +200,16 @@ func (j *judging) ranges() {
 			}
 		}
 	}
+	var do []string
+	if len(others) > 0 { // which join refuses
+		do = append(do, "compare the pod ranges of "+strings.Join(others, ", ")+" with those of the others by hand")
+	}
+	if len(registered) > 0 {
+		do = append(do, string("note them: "+shell.At(j.Registering, "mcsctl join %s --from CONTEXT --pod-cidrs RANGES", registered[0])))
+	}
 	switch {
-	case len(unknown) > 0:
-		j.say(nil, "pod-ranges", finding.Unknown, "not known of "+strings.Join(unknown, ", ")+": no node tells them", string("note them: "+shell.At(j.Look, "mcsctl join %s --from CONTEXT --pod-cidrs RANGES", unknown[0])))
+	case len(do) > 0:
+		j.say(nil, "pod-ranges", finding.Unknown, "not known of "+strings.Join(slices.Concat(others, registered), ", ")+": no node tells them", strings.Join(do, "; "))
 	case clean:
 		j.say(nil, "pod-ranges", finding.OK, "no two clusters share addresses", "")
 	}

@@ -27,8 +27,9 @@ func well() Facts {
 	c1.ID, c1.Pods = "c1", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
 	c2.ID, c2.Pods, c2.Registered, c2.Servers = "c2", []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")}, true, slices.Clone(c.Servers)
 	return Facts{
-		Zone: "clusterset.local", Namespace: "mcs-system", Look: " --context c1", Now: now, Clusters: []Cluster{c1, c2},
-		Controller: &members.Controller{Ready: 2, Replicas: 2}, Leases: members.Leases{Leader: &members.Lease{Name: "mcs-system/mcs-controller-default", Holder: "x", Renewed: now, Lasts: 15 * time.Second}},
+		Zone: "clusterset.local", Namespace: "mcs-system", Registering: " --context c1", Now: now, Clusters: []Cluster{c1, c2},
+		Controller: finding.Controller{Deployed: &members.Controller{Ready: 2, Replicas: 2}, Namespace: "mcs-system",
+			Leases: []members.Leases{{Leader: &members.Lease{Name: "mcs-system/mcs-controller-default", Holder: "x", Renewed: now, Lasts: 15 * time.Second}}}},
 	}
 }
 
@@ -49,10 +50,11 @@ var broken = []struct {
 	{"statuses are withheld (X1)", func(_ *Facts, _, c2 *Cluster) { c2.NoStatus = true }, "c2 rights warning: may not write the status"},
 	{"clocks apart (M1)", func(_ *Facts, c1, _ *Cluster) { c1.Skew = 8 * time.Second }, " clocks warning: the clock of c1 is 8s ahead of that of c2 → synchronise"},
 	{"one range twice", func(_ *Facts, _, c2 *Cluster) { c2.Pods[0] = netip.MustParsePrefix("10.1.128.0/20") }, " pod-ranges wrong: the pods of c1 have 10.1.0.0/16, those of c2 have 10.1.128.0/20"},
-	{"a range that is not known", func(_ *Facts, _, c2 *Cluster) { c2.Pods = nil }, " pod-ranges unknown: not known of c2 → --pod-cidrs"},
-	{"no leader", func(f *Facts, _, _ *Cluster) { f.Leases.Leader = nil }, " lease wrong: no replica of the controller leads → kubectl logs -n mcs-system"},
+	{"a range that is not known", func(_ *Facts, _, c2 *Cluster) { c2.Pods = nil }, " pod-ranges unknown: not known of c2 → note them: mcsctl join c2 --from CONTEXT --pod-cidrs RANGES --context c1"},
+	{"the home's range is not known", func(_ *Facts, c1, _ *Cluster) { c1.Pods = nil }, " pod-ranges unknown: not known of c1 → compare the pod ranges of c1 with those of the others by hand"},
+	{"no leader", func(f *Facts, _, _ *Cluster) { f.Controller.Leases[0].Leader = nil }, " lease wrong: no replica of the controller leads → kubectl logs -n mcs-system"},
 	{"the lease ran out", func(f *Facts, _, _ *Cluster) { f.Now = now.Add(time.Minute) }, " lease wrong: no replica of the controller has led since 2026-01-02T03:04:05Z (60s ago, by Lease mcs-system/mcs-controller-default)"},
-	{"a replica is down", func(f *Facts, _, _ *Cluster) { f.Controller.Ready = 1 }, " controller wrong: 1 of 2 replicas"},
+	{"a replica is down", func(f *Facts, _, _ *Cluster) { f.Controller.Deployed.Ready = 1 }, " controller wrong: 1 of 2 replicas"},
 	{"Secrets are hidden", func(f *Facts, _, _ *Cluster) { f.SecretsErr = errors.New("may not be listed") }, " members unknown: may not be listed"},
 	{"a binary without the plugin", func(_ *Facts, c1, _ *Cluster) {
 		c1.Servers[0].Crash, c1.Servers[0].Image = "CrashLoopBackOff: Corefile:3 - Error during parsing: Unknown directive 'multicluster'", "registry.k8s.io/coredns:v1.15.0"
@@ -102,7 +104,9 @@ var broken = []struct {
 			Answer: corefile.Answer{State: corefile.Forwarded, Server: "clusterset.local.:53", To: []string{"__PILLAR__CLUSTER__DNS__"}}})
 	}, ""},
 	{"our own CoreDNS serves", func(_ *Facts, c1, _ *Cluster) { forwarding(c1, 2, 2) }, ""},
-	{"the controller is scaled to 0", func(f *Facts, _, _ *Cluster) { f.Controller = &members.Controller{} },
+	{"the controller is scaled to 0", func(f *Facts, _, _ *Cluster) {
+		f.Controller.Deployed, f.Controller.Leases[0].Leader = &members.Controller{}, nil
+	},
 		" controller wrong: Deployment mcs-controller is scaled to 0 → kubectl scale -n mcs-system deployment/mcs-controller --replicas 2"},
 	{"CoreDNS lacks rights (D8)", func(_ *Facts, c1, _ *Cluster) { c1.DNSDenied = []string{"list serviceimports"} }, "c1 dns wrong: may not list serviceimports; the zone is SERVFAIL → deploy/coredns-stock"},
 	{"CoreDNS is hidden", func(_ *Facts, _, c2 *Cluster) { c2.Servers, c2.ServersErr = nil, "forbidden" }, "c2 dns unknown: can't be looked at"},

@@ -74,7 +74,8 @@ An address of this machine only, as in the kubeconfigs of kind, k3d and minikube
 It refuses, and says why: an id that another cluster has, a cluster that is a member already, overlapping ranges of pods
 or Services, a cluster that can't be reached or lacks the CRDs (--crds installs them). Ranges of a member are its own
 claim: --ignore-ranges joins in spite of them. It also refuses to join a cluster to itself, unless that is a hub, whose controller
-serves all members; and --endpoint-cidrs that have no address of the cluster's pods. If they lack some, it warns.`,
+serves all members; and --endpoint-cidrs that have no address of the cluster's pods, nodes
+or exported Services. If they lack some of the pods, it warns.`,
 		Example: `  mcsctl join c2 --from c2 --context c1 --crds
   mcsctl join c2 --from-kubeconfig c2.kubeconfig --kubeconfig c1.kubeconfig --server https://10.0.0.2:6443
   mcsctl join c2 --from c2 --dry-run`,
@@ -165,7 +166,7 @@ func (a *app) leave() *cobra.Command {
 		Short: "End the membership of a cluster",
 		Long: `leave deletes the Secret in the cluster of --context that registers the member. The controller then takes everything out of
 the other clusters that came from there; where no controller runs any longer, leave says what stays. With --from it also deletes
-the identity in the cluster that leaves, even if the registration is gone already; don't do that where other clusters use the
+the identity in the cluster that leaves, even if the registration is gone already, unless that cluster is, or may be, a member under another id; don't do that where other clusters use the
 same identity.`,
 		Example: `  mcsctl leave c2 --context c1
   mcsctl leave c2 --context c1 --from c2`,
@@ -179,8 +180,9 @@ same identity.`,
 				}
 			}
 			set, err := a.home(cmd.Context())
+			unreachable := (*members.UnreachableHome)(nil)
 			switch {
-			case err != nil && c != nil:
+			case c != nil && errors.As(err, &unreachable):
 				return fmt.Errorf("%w; if that cluster is gone, delete the identity that %s left in %s: %s", err, args[0], c.Origin, join.DeleteIdentity(c, a.members.Namespace))
 			case err != nil:
 				return err

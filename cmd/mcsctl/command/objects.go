@@ -25,7 +25,7 @@ func (a *app) writing(cmd *cobra.Command, done string, do func(context.Context, 
 		if err != nil {
 			return err
 		}
-		if err := do(cmd.Context(), &objects.Writer{Cluster: c, Key: key, Namespace: a.members.Namespace, Wait: wait, Progress: a.screen.Progress}); err != nil {
+		if err := do(cmd.Context(), &objects.Writer{Cluster: c, Key: key, Namespace: a.members.Namespace, Zone: a.zone, Wait: wait, Progress: a.screen.Progress}); err != nil {
 			return problem{err}
 		}
 		return a.done(done, key)
@@ -46,7 +46,7 @@ func (a *app) unexport() *cobra.Command {
 		Use: "unexport NAME", Short: "Stop exporting a Service",
 		Long: `unexport deletes the ServiceExport, whereupon the controller takes this cluster's endpoints out of all others. One that a
 rule made, which would make it again, stays.`,
-	}, "%s is exported no more", func(ctx context.Context, w *objects.Writer) error { return w.Unexport(ctx) })
+	}, "%s is no longer exported", func(ctx context.Context, w *objects.Writer) error { return w.Unexport(ctx) })
 }
 
 func (a *app) importCommand() *cobra.Command {

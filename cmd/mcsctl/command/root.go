@@ -105,7 +105,7 @@ func (a *app) root(name string, stdout, stderr io.Writer) *cobra.Command {
 	f.StringVarP(&a.members.Namespace, "namespace", "n", members.DefaultNamespace, "the `namespace` of the controller and of the Secrets that register members")
 	f.DurationVar(&a.members.Timeout, "timeout", 5*time.Second, "how long one request may take")
 	f.DurationVar(&a.deadline, "deadline", 2*time.Minute, "how long the command may take in all, without what --wait allows; 0 for as long as it takes")
-	f.StringVar(&a.zone, "zone", "clusterset.local", "the DNS `zone` of the clusterset")
+	f.StringVar(&a.zone, "zone", members.DefaultZone, "the DNS `zone` of the clusterset")
 	f.StringVarP(&a.output, "output", "o", "", "`format` for programs: json or yaml")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(a.explain(), a.status(), a.services(), a.check(),
@@ -138,7 +138,9 @@ func (a *app) done(format string, args ...any) error {
 
 // find finds the clusters that the flags name.
 func (a *app) find(ctx context.Context) (*members.Set, error) {
-	return members.Find(ctx, a.members)
+	o := a.members
+	o.Zone = a.zone
+	return members.Find(ctx, o)
 }
 
 // parseName reads a name as people have it: service.namespace, namespace/service, or the full domain name; that of a pod has its

@@ -32,7 +32,7 @@ func TestAdvice_X2(t *testing.T) {
 		}}) {
 			f := well()
 			c.break_(f, &f.Clusters[0], &f.Clusters[1])
-			f.Namespace, f.Zone = bad, bad
+			f.Namespace, f.Zone, f.Runs.Namespace = bad, bad, bad
 			f.Key.Name, f.Key.Namespace = bad, bad
 			for i := range f.Clusters {
 				c := &f.Clusters[i]

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
+	"github.com/clusterset/multicluster/controller/plan"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/internal/shell"
 
@@ -73,7 +74,7 @@ func label(address string) string {
 
 // pod says whether the name that was asked for exists below that of the service, and which addresses it has.
 func (d *diagnosis) pod(c *Cluster) (addresses []string) {
-	if _, unread := c.Unread["endpointslices"]; unread || d.Sub == "" {
+	if d.Sub == "" {
 		return nil
 	}
 	wrong := func(found, do string) { d.look(c, "pod", finding.Wrong, found, do) }
@@ -81,6 +82,9 @@ func (d *diagnosis) pod(c *Cluster) (addresses []string) {
 	if c.Import.Spec.Type != mcs.Headless {
 		wrong(fmt.Sprintf("%s is not headless (%s), so no name exists below its own", d.Key, c.Import.Spec.Type),
 			"ask for "+domainOf(d.Facts)+"; pods have names where the exported Service has clusterIP: None")
+		return nil
+	}
+	if d.unread(c, "pod", "endpointslices") {
 		return nil
 	}
 	var from []string
@@ -99,6 +103,10 @@ func (d *diagnosis) pod(c *Cluster) (addresses []string) {
 		wrong(fmt.Sprintf("%s is not the id of a cluster with endpoints here; those are %s", d.Sub, orNone(from)), form)
 		return nil
 	case !slices.Contains(from, cluster):
+		if found, do := d.elsewhere(c, host, cluster); found != "" {
+			wrong(found, do)
+			return nil
+		}
 		wrong(fmt.Sprintf("no endpoints here are from a cluster with the id %s; there are endpoints from %s", cluster, orNone(from)),
 			form+"; the ids: "+string(shell.At(d.Look, "mcsctl status")))
 		return nil
@@ -107,7 +115,7 @@ func (d *diagnosis) pod(c *Cluster) (addresses []string) {
 	at := slices.IndexFunc(there, func(n namedEndpoint) bool { return n.label == host })
 	switch {
 	case at < 0:
-		wrong(d.noHost(there, host, cluster))
+		wrong(d.noHost(c, there, host, cluster))
 	case !there[at].ready:
 		wrong(fmt.Sprintf("%s of %s has %s, but is not ready, so its name does not exist", host, cluster, few(there[at].addresses)), d.podsOf(cluster))
 	default:
@@ -117,17 +125,29 @@ func (d *diagnosis) pod(c *Cluster) (addresses []string) {
 	return addresses
 }
 
-// noHost says that no imported endpoint has a hostname, by what the exporting cluster says of it, and what others are called.
-func (d *diagnosis) noHost(there []namedEndpoint, host, cluster string) (found, do string) {
+// elsewhere says what the exporting cluster has of an endpoint that is not here; "" if it has none of that hostname.
+func (d *diagnosis) elsewhere(c *Cluster, host, cluster string) (found, do string) {
 	for i := range d.Clusters {
 		if d.Clusters[i].ID != cluster {
 			continue
 		}
 		for _, n := range labels(d.Clusters[i].Slices, "") {
-			if n.label == host && !n.ready {
+			switch {
+			case n.label == host && n.ready:
+				return fmt.Sprintf("%s has %s, ready, but it is not imported; see condition %s of the ServiceImport", cluster, host, plan.ConditionRefused),
+					string(shell.At(c.Flags, "kubectl get serviceimport -n %s %s -o yaml", d.Key.Namespace, d.Key.Name))
+			case n.label == host:
 				return fmt.Sprintf("%s of %s has %s, but is not ready, so its name does not exist", host, cluster, few(n.addresses)), d.podsOf(cluster)
 			}
 		}
+	}
+	return "", ""
+}
+
+// noHost says that no imported endpoint has a hostname, by what the exporting cluster says of it, and what others are called.
+func (d *diagnosis) noHost(c *Cluster, there []namedEndpoint, host, cluster string) (found, do string) {
+	if found, do := d.elsewhere(c, host, cluster); found != "" {
+		return found, do
 	}
 	var names []string
 	given := false

@@ -52,6 +52,15 @@ func TestPodsName_D3_D4_D5(t *testing.T) {
 		{name: "not headless", sub: "web-0.c1", break_: func(_, c2 *Cluster) {
 			c2.Import.Spec.Type, c2.Import.Spec.IPs, c2.Derived.Spec.ClusterIPs = mcs.ClusterSetIP, []string{ip}, []string{ip}
 		}, want: "wrong: provider-ns/service1 is not headless (ClusterSetIP) → ask for service1.provider-ns.svc.clusterset.local; pods have names where the exported Service has clusterIP: None", dns: "NXDOMAIN", answer: "none"},
+		{name: "one that is ready, but not imported", sub: "web-9.c1", break_: func(c1, _ *Cluster) {
+			refused := slice("", "192.0.2.9")
+			refused.Endpoints[0].Hostname = ptr.To("web-9")
+			c1.Slices = append(c1.Slices, refused)
+		}, want: "wrong: c1 has web-9, ready, but it is not imported; see condition Refused → kubectl get serviceimport -n provider-ns service1 -o yaml", dns: "NXDOMAIN", answer: "none"},
+		{name: "slices that can't be read", sub: "web-0.c1", break_: func(_, c2 *Cluster) {
+			c2.Imported, c2.Unread = nil, map[string]string{"endpointslices": "these credentials may not"}
+		}, want: "unknown: endpointslices can't be read", dns: "NXDOMAIN", answer: "unknown"},
+		{name: "a server that refuses", sub: "web-1.c1", want: "wrong: not ready → ", dns: "REFUSED", answer: "wrong"},
 		{name: "a stale answer", sub: "web-1.c1", want: "wrong: not ready → ", dns: "10.1.1.6", answer: "wrong"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -87,6 +96,18 @@ func TestPodsName_D3_D4_D5(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNoneImported_D3: the exporting cluster tells of an endpoint also where none of its endpoints is imported.
+func TestNoneImported_D3(t *testing.T) {
+	f := headless()
+	f.Sub, f.Clusters[1].Imported = "web-0.c1", nil
+	for _, s := range Diagnose(*f).Steps {
+		if s.Link == "pod" && strings.HasPrefix(s.Found, "c1 has web-0, ready, but it is not imported") {
+			return
+		}
+	}
+	t.Errorf("nothing says so: %+v", Diagnose(*f).Steps)
 }
 
 func TestLabel_D3(t *testing.T) {

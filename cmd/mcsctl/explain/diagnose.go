@@ -124,14 +124,19 @@ func ports(list []merge.Port) string {
 // controller says whether somebody does the work. Things that are in place stay so without, so it is wrong only where
 // something is missing: needed.
 func (d *diagnosis) controller(needed bool) {
-	judged := finding.Controller{Deployed: d.Controller, Leases: d.Leases, Registered: d.Registered, Namespace: d.Namespace, Flags: d.HomeFlags, Now: d.Now}
+	judged, passed := d.Runs, map[string]bool{}
+	judged.Now, judged.Imports = d.Now, map[string]int{}
 	for i := range d.Clusters {
-		if d.Clusters[i].Import != nil {
-			judged.Imports++
+		c := &d.Clusters[i]
+		passed[c.ID] = !c.Consumer
+		if c.Import != nil {
+			judged.Imports[c.ID] = 1
 		}
 	}
 	for _, s := range judged.Runs() {
 		switch {
+		case passed[s.Cluster]:
+			continue // it is not looked at
 		case s.Verdict == finding.Wrong && !needed:
 			s.Verdict = finding.Warning
 		case s.Verdict != finding.Wrong && d.Controller == nil, s.Link == "controller" && s.Verdict == finding.OK:

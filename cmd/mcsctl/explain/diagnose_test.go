@@ -50,7 +50,8 @@ func well() *Facts {
 	return &Facts{
 		Key: types.NamespacedName{Namespace: ns, Name: name}, Zone: "clusterset.local", Clusters: []Cluster{c1, c2}, Now: now, Namespace: "mcs-system",
 		Controller: &members.Controller{ClusterSet: "default", Automatic: true, Ready: 2, Replicas: 2},
-		Leases:     members.Leases{Leader: &members.Lease{Name: "mcs-system/mcs-controller-default", Holder: "mcs-controller-x", Renewed: now, Lasts: 15 * time.Second}},
+		Runs: finding.Controller{Deployed: &members.Controller{Ready: 2, Replicas: 2}, Namespace: "mcs-system",
+			Leases: []members.Leases{{Leader: &members.Lease{Name: "mcs-system/mcs-controller-default", Holder: "mcs-controller-x", Renewed: now, Lasts: 15 * time.Second}}}},
 	}
 }
 
@@ -136,11 +137,11 @@ var broken = []struct {
 	{"the namespace is missing (I1)", func(_ *Facts, _, c2 *Cluster) { c2.Namespace, c2.Import = nil, nil }, "c2 namespace: there is no namespace → kubectl create namespace provider-ns"},
 	{"imports on demand (I2)", func(f *Facts, _, c2 *Cluster) { f.Controller.Automatic, c2.Import = false, nil }, "c2 import: makes none by itself → mcsctl import provider-ns/service1"},
 	{"the controller did not import", func(_ *Facts, _, c2 *Cluster) { c2.Import = nil }, "c2 import: is to make them by itself → mcsctl status"},
-	{"because nobody leads", func(f *Facts, _, c2 *Cluster) { f.Leases, c2.Import = members.Leases{}, nil }, " controller: no replica of the controller leads → kubectl logs -n mcs-system deployment/mcs-controller"},
+	{"because nobody leads", func(f *Facts, _, c2 *Cluster) { f.Runs.Leases[0], c2.Import = members.Leases{}, nil }, " controller: no replica of the controller leads → kubectl logs -n mcs-system deployment/mcs-controller"},
 	{"or the leader is gone", func(f *Facts, _, c2 *Cluster) {
-		f.Leases.Leader.Renewed, c2.Import = now.Add(-5*time.Minute), nil
+		f.Runs.Leases[0].Leader.Renewed, c2.Import = now.Add(-5*time.Minute), nil
 	}, " controller: no replica of the controller has led since 2026"},
-	{"a controller that is down stops nothing (L4)", func(f *Facts, _, _ *Cluster) { f.Leases.Leader = nil }, ""},
+	{"a controller that is down stops nothing (L4)", func(f *Facts, _, _ *Cluster) { f.Runs.Leases[0].Leader = nil }, ""},
 	{"no CRD where it is imported", func(_ *Facts, _, c2 *Cluster) { c2.Import, c2.NotServed["serviceimports"] = nil, true }, "c2 import: CRD is missing → deploy/crds"},
 	{"nobody looked at the import", func(_ *Facts, _, c2 *Cluster) { c2.Import.Status.Conditions, c2.Import.Spec.IPs = nil, nil }, "c2 import: no controller has looked → mcsctl status"},
 	{"the namespace is not trusted to the exporter (X3)", func(_ *Facts, c1, _ *Cluster) { c1.Limits.Exports = registration.Namespaces{"shop", "team-*"} }, "c1 export: may not export from namespace provider-ns, only from shop, team-* → annotation clusterset.dev/export-namespaces of its Secret in namespace mcs-system"},
@@ -249,7 +250,7 @@ func TestCaveats_D18(t *testing.T) {
 		t.Errorf("got warnings %q, problem %+v", warned, r.Problem)
 	}
 	f.Clusters[1].Servers[0].Answer.State = corefile.Missing
-	if caveats := finding.Caveats(&f.Clusters[1].Servers[0], f.Clusters[1].Servers, f.Zone, ""); caveats != nil {
+	if caveats := finding.Caveats(&f.Clusters[1].Servers[0], f.Clusters[1].Servers, f.Zone, f.Namespace, ""); caveats != nil {
 		t.Errorf("the zone is not answered, and yet: %+v", caveats)
 	}
 }

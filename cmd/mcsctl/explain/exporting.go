@@ -210,7 +210,7 @@ func (d *diagnosis) remembered() {
 			case at >= 0 && kept[n].Truncated:
 				d.look(nil, "export", finding.Warning, fmt.Sprintf(
 					"exported by %s when it was last seen, by an export too long to be remembered: the service stays as it was", id),
-					"make sure that "+id+" can be reached and read, or remove it: "+string(shell.At(d.Look, "mcsctl leave %s", id)))
+					"make sure that "+id+" can be reached and read, or remove it: "+string(shell.At(d.Registering, "mcsctl leave %s", id)))
 				continue
 			case kept[n].Truncated:
 				continue

@@ -26,18 +26,16 @@ type Facts struct {
 	Key types.NamespacedName
 	// Sub is what the name that was asked for has before that of the service: "<hostname>.<cluster id>", or "".
 	Sub, Zone string
-	// Controller is that at home, nil if it was not found; Leases are those that a controller keeps, wherever it runs.
+	// Controller is that at home, nil if it was not found; Runs is what shows whether one runs, wherever that is.
 	Controller *members.Controller
-	Leases     members.Leases
-	// Registered counts the members that Secrets at home register.
-	Registered int
+	Runs       finding.Controller
 	// Namespace is that of the controller; HomeFlags make kubectl act on its cluster.
 	Namespace string
 	HomeFlags shell.Text
-	// Look are the flags that make mcsctl look at the same clusters.
-	Look     shell.Text
-	Clusters []Cluster
-	Now      time.Time
+	// Look are the flags that make mcsctl look at the same clusters, Registering those for join and leave.
+	Look, Registering shell.Text
+	Clusters          []Cluster
+	Now               time.Time
 }
 
 // Cluster is what one cluster holds of the name.

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/clusterset/multicluster/cmd/mcsctl/finding"
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
 	"github.com/clusterset/multicluster/controller/plan"
@@ -38,10 +39,10 @@ type Options struct {
 // Gather reads what bears the name in every cluster, all at once: single objects and the slices of one Service, never a
 // whole kind.
 func Gather(ctx context.Context, set *members.Set, o Options) Facts {
-	f := Facts{Key: o.Key, Sub: o.Sub, Zone: o.Zone, Controller: set.Controller, Namespace: set.Namespace, Registered: len(set.Secrets), HomeFlags: set.Flags(), Look: set.Look(),
+	f := Facts{Key: o.Key, Sub: o.Sub, Zone: o.Zone, Controller: set.Controller, Namespace: set.Namespace, HomeFlags: set.Flags(), Look: set.Look(), Registering: set.Registering(),
 		Clusters: make([]Cluster, len(set.Clusters))}
 	var wg sync.WaitGroup
-	wg.Go(func() { f.Leases = set.Leases(ctx) })
+	wg.Go(func() { f.Runs = finding.ControllerOf(set, set.Leases(ctx), time.Now()) })
 	for i, c := range set.Clusters {
 		wg.Go(func() {
 			g := &gathering{cluster: c, key: o.Key, out: Cluster{

@@ -45,7 +45,7 @@ func (d *diagnosis) directive(c *Cluster) {
 	}
 	for i := range c.Servers {
 		s := &c.Servers[i]
-		if do := finding.Advice(s, c.Servers, d.Zone, c.Flags); do != "" {
+		if do := finding.Advice(s, c.Servers, d.Zone, d.Namespace, c.Flags); do != "" {
 			d.look(c, "coredns", finding.Wrong, finding.Describe(s, d.Zone), do)
 			continue
 		}
@@ -53,7 +53,7 @@ func (d *diagnosis) directive(c *Cluster) {
 			d.look(c, "coredns", finding.Wrong, found, do)
 			continue
 		}
-		for _, caveat := range finding.Caveats(s, c.Servers, d.Zone, c.Flags) {
+		for _, caveat := range finding.Caveats(s, c.Servers, d.Zone, d.Namespace, c.Flags) {
 			d.look(c, "coredns", finding.Warning, caveat.Found, caveat.Do)
 		}
 		d.look(c, "coredns", finding.OK, finding.Describe(s, d.Zone), "")
@@ -85,7 +85,9 @@ func (d *diagnosis) reply(c *Cluster, pod []string) {
 		said = few(r.Addresses)
 	}
 	switch {
-	case d.Sub != "" && len(pod) == 0 && len(r.Addresses) == 0 && r.Rcode != "SERVFAIL":
+	case d.Sub != "" && c.Import.Spec.Type == mcs.Headless && c.Unread["endpointslices"] != "" && r.Rcode != "SERVFAIL" && r.Rcode != "REFUSED":
+		d.look(c, "dns", finding.Unknown, fmt.Sprintf("%s says %s, which can't be compared: the EndpointSlices were not read", r.Via, cmp.Or(said, "nothing")), "")
+	case d.Sub != "" && len(pod) == 0 && len(r.Addresses) == 0 && (r.Rcode == "NXDOMAIN" || r.Rcode == "NOERROR"):
 		d.look(c, "dns", finding.None, fmt.Sprintf("%s says %s, as it should", r.Via, r.Rcode), "")
 	case r.Rcode == "NOERROR" && slices.Equal(r.Addresses, want):
 		d.look(c, "dns", finding.OK, fmt.Sprintf("%s says %s, %s", r.Via, said, r.Took.Round(time.Millisecond)), "")

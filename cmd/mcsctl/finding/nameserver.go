@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/corefile"
+	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/cmd/mcsctl/nameserver"
 	"github.com/clusterset/multicluster/internal/shell"
 )
@@ -50,8 +51,9 @@ func Down(s *nameserver.Server, flags shell.Text) (found, do string) {
 	return found, string(shell.At(flags, "kubectl logs -n %s deployment/%s", s.Namespace, s.Name))
 }
 
-// Advice is what to do where a name server, one of those of its cluster, does not get the zone answered, and "" where it does.
-func Advice(s *nameserver.Server, servers []nameserver.Server, zone string, flags shell.Text) string {
+// Advice is what to do where a name server, one of those of its cluster, does not get the zone answered, and "" where it does. flags are
+// those of its cluster, namespace is the controller's.
+func Advice(s *nameserver.Server, servers []nameserver.Server, zone, namespace string, flags shell.Text) string {
 	name := strings.TrimSuffix(zone, ".")
 	edit := editing(s, flags)
 	switch a := &s.Answer; {
@@ -67,7 +69,7 @@ func Advice(s *nameserver.Server, servers []nameserver.Server, zone string, flag
 		return fmt.Sprintf("add %s to the line, or look with %s", name, shell.Command("--zone %s", strings.TrimSuffix(cmp.Or(first(a.To), zone), ".")))
 	}
 	if s.Role == nameserver.Stock && nameserver.Ours(servers) != nil {
-		return string("have it forward the zone: " + shell.At(flags, "mcsctl dns"))
+		return string("have it forward the zone: " + shell.At(flags+members.Besides(namespace, zone), "mcsctl dns"))
 	}
 	return fmt.Sprintf("once its image has the plugin, add the line multicluster %s: %s (was it there? see what reverts it in deploy/README.md)", name, edit)
 }
@@ -82,7 +84,7 @@ type Caveat struct {
 const maxTTL = 30 * time.Second
 
 // Caveats lists where a name server that gets the zone answered is not set up as this project recommends (SPEC D18).
-func Caveats(s *nameserver.Server, servers []nameserver.Server, zone string, flags shell.Text) (caveats []Caveat) {
+func Caveats(s *nameserver.Server, servers []nameserver.Server, zone, namespace string, flags shell.Text) (caveats []Caveat) {
 	a := &s.Answer
 	if !a.Works() {
 		return nil
@@ -90,7 +92,7 @@ func Caveats(s *nameserver.Server, servers []nameserver.Server, zone string, fla
 	name, where := strings.TrimSuffix(zone, "."), s.Namespace+"/"+s.Name
 	if to := nameserver.Ours(servers); s.Role == nameserver.Stock && a.State == corefile.Forwarded && to != nil && len(to.Addresses) > 0 && !forwards(a.To, to.Addresses) {
 		caveats = append(caveats, Caveat{fmt.Sprintf("%s forwards %s to %s, which is not %s/%s (%s)", where, name, strings.Join(a.To, ", "),
-			to.Namespace, to.Name, strings.Join(to.Addresses, ", ")), string("if that is not meant so: " + shell.At(flags, "mcsctl dns"))})
+			to.Namespace, to.Name, strings.Join(to.Addresses, ", ")), string("if that is not meant so: " + shell.At(flags+members.Besides(namespace, zone), "mcsctl dns"))})
 	}
 	if a.TTL > maxTTL {
 		caveats = append(caveats, Caveat{fmt.Sprintf("%s lets answers last %s, during which clients do not see a change", where, a.TTL),

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
@@ -174,7 +175,7 @@ func (r *Request) findRanges(ctx context.Context) (found networkRanges, why stri
 	if why := found.implausible(r.parties); why != "" {
 		return found, why, nil
 	}
-	seen, err := endpointsOf(ctx, r)
+	seen, err := endpointsOf(ctx, r.From)
 	if err != nil {
 		return found, fmt.Sprintf("%s says %s, but its endpoints can't be read to check that: %s", found.from, joined(found.ranges), err), nil
 	}
@@ -182,10 +183,10 @@ func (r *Request) findRanges(ctx context.Context) (found networkRanges, why stri
 }
 
 // endpointsOf lists the cluster's own endpoints.
-func endpointsOf(ctx context.Context, r *Request) (seen []endpointSeen, err error) {
+func endpointsOf(ctx context.Context, c *members.Cluster) (seen []endpointSeen, err error) {
 	opts := metav1.ListOptions{LabelSelector: "!" + mcsapi.LabelSourceCluster}
 	return kubeclient.All(ctx, opts, func(ctx context.Context, opts metav1.ListOptions) (seen []endpointSeen, meta metav1.ListMeta, err error) {
-		list, err := r.From.Kube.DiscoveryV1().EndpointSlices(metav1.NamespaceAll).List(ctx, opts)
+		list, err := c.Kube.DiscoveryV1().EndpointSlices(metav1.NamespaceAll).List(ctx, opts)
 		if err != nil {
 			return nil, meta, err
 		}

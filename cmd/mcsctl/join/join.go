@@ -97,7 +97,7 @@ func (r *Request) Check(ctx context.Context) error {
 		return fmt.Errorf("asking %s for ServiceExports: %w", r.From.Origin, err)
 	}
 	r.services = serviceCIDRs(ctx, r.From)
-	n := Newcomer{Party: Party{ID: r.ID, Origin: r.From.Origin, UID: r.uid, Server: r.From.Config.Host, Pods: r.PodCIDRs, Services: r.services}, ServesExports: err == nil || r.CRDs, Flags: r.From.Flags(), Look: r.Set.Look()}
+	n := Newcomer{Party: Party{ID: r.ID, Origin: r.From.Origin, UID: r.uid, Server: r.From.Config.Host, Pods: r.PodCIDRs, Services: r.services}, ServesExports: err == nil || r.CRDs, Flags: r.From.Flags(), Registering: r.Set.Registering()}
 	others := r.others(ctx)
 	if err := ignoreRanges(others, r.IgnoreRanges); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,41 +22,59 @@ import (
 
 // Leave ends a membership: it deletes the Secrets that register id at home, whereupon the controller takes out all that came
 // from there. With progress it says what it did, and what stays because no controller runs any longer. Where no Secret registers id,
-// that is an error, unless from says that the cluster itself is known: then only its identity may be left.
+// that is an error, unless from, the cluster that leaves, is known, and known to be no other member: then only its identity may be left.
 func Leave(ctx context.Context, set *members.Set, id string, from *members.Cluster, progress func(string, ...any)) error {
 	if set.SecretsErr != nil {
 		return set.SecretsErr
 	}
-	home, found := set.Home(), false
+	home := set.Home()
+	var secrets []*corev1.Secret
+	var ids []string
 	for i := range set.Secrets {
 		s := &set.Secrets[i]
-		if s.Labels[registration.LabelMember] != id {
-			continue
+		ids = append(ids, s.Labels[registration.LabelMember])
+		if s.Labels[registration.LabelMember] == id {
+			secrets = append(secrets, s)
 		}
-		found = true
+	}
+	nobody := fmt.Errorf("no Secret in namespace %s of %s registers a member %s; registered members: %s", set.Namespace, home.Origin, id, orNone(ids))
+	if from == nil && len(secrets) == 0 {
+		return fmt.Errorf("%w; to delete the identity that it may have left behind, add --from", nobody)
+	}
+	if from != nil {
+		if err := otherMember(ctx, set, id, from, len(secrets) > 0); err != nil {
+			if len(secrets) == 0 {
+				err = fmt.Errorf("%w; %w", nobody, err)
+			}
+			return err
+		}
+	}
+	if len(secrets) == 0 {
+		progress("%s: %s is not registered (any longer); registered members: %s", home.Origin, id, orNone(ids))
+	}
+	for _, s := range secrets {
 		if err := unregister(ctx, home, s); err != nil {
 			return err
 		}
 		progress("%s: deleted Secret %s/%s", home.Origin, s.Namespace, s.Name)
 		if s.Annotations[registration.AnnotationRole] != "provider" {
-			progress("%s: what was imported into it stays there as it is; to delete it there: %s", id, shell.Text(mcsapi.DeleteImported(set.ClusterSet()))+(&members.Cluster{ID: id, Registered: true}).Flags())
+			progress("%s: what was imported into it stays there as it is; to delete it there: %s", id, deleteImported(set, id, from))
 		}
-	}
-	if !found {
-		var ids []string
-		for i := range set.Secrets {
-			ids = append(ids, set.Secrets[i].Labels[registration.LabelMember])
-		}
-		err := fmt.Errorf("no Secret in namespace %s of %s registers a member %s; registered members: %s", set.Namespace, home.Origin, id, orNone(ids))
-		if from == nil {
-			return fmt.Errorf("%w; to delete the identity that it may have left behind, add --from", err)
-		}
-		if as := registeredAs(ctx, set, from); as != "" {
-			return fmt.Errorf("%w; %s is registered as %s: %s", err, from.Origin, as, shell.At(set.Look(), "mcsctl leave %s", as)+fromFlags(set, from))
-		}
-		progress("%s: %s is not registered (any longer); registered members: %s", home.Origin, id, orNone(ids))
 	}
 	return leftBehind(ctx, set, id, progress)
+}
+
+// deleteImported is the command that deletes what was imported into a cluster. Without a Deployment the name of the clusterset is not
+// known, and another's imports may be there, too.
+func deleteImported(set *members.Set, id string, from *members.Cluster) shell.Text {
+	name, flags := "CLUSTERSET", (&members.Cluster{ID: id, Registered: true}).Flags()
+	if set.Controller != nil {
+		name = set.ClusterSet()
+	}
+	if from != nil {
+		flags = from.Flags()
+	}
+	return shell.Text(mcsapi.DeleteImported(name)) + flags
 }
 
 // fromFlags name the cluster that leaves.
@@ -67,27 +86,71 @@ func fromFlags(set *members.Set, from *members.Cluster) shell.Text {
 	return flags
 }
 
-// registeredAs is the id under which a cluster is registered, "" if it is not, or nobody can tell.
-func registeredAs(ctx context.Context, set *members.Set, c *members.Cluster) string {
-	uid, err := c.UID(ctx)
-	if err != nil || uid == "" {
-		return ""
+// otherMember says why a cluster is not the one whose identity a leaving member has left: the identity of another member, which stays,
+// must not be deleted. Where id is registered, its API server may be gone, so what is not known is no obstacle then.
+func otherMember(ctx context.Context, set *members.Set, id string, from *members.Cluster, registered bool) error {
+	uid, _ := from.UID(ctx) // "" is not known
+	as, unknown := registeredAs(id, uid, membersOf(ctx, set))
+	switch {
+	case as != "":
+		return fmt.Errorf("%s is registered as %s: %s", from.Origin, as, shell.At(set.Registering(), "mcsctl leave %s", as)+fromFlags(set, from))
+	case len(unknown) > 0 && !registered:
+		return fmt.Errorf("%s may be registered under another id: it can't be compared with %s; if it is none of them, delete its identity: %s",
+			from.Origin, orNone(unknown), DeleteIdentity(from, set.Namespace))
 	}
+	return nil
+}
+
+// member is a registered one, with the UID of its cluster, "" where that is not known.
+type member struct {
+	id  string
+	uid types.UID
+}
+
+// membersOf are the registered members. The home is one of them where it joined itself: its Secret is that of no other cluster then.
+func membersOf(ctx context.Context, set *members.Set) (list []member) {
+	var wg sync.WaitGroup
+	registered := 0
 	for _, m := range set.Clusters {
-		if m.Err != nil || !m.Registered {
+		if m.Registered {
+			registered++
+		}
+	}
+	list = make([]member, 0, len(set.Clusters))
+	for _, m := range set.Clusters {
+		if !m.Registered && (!m.Home || registered == len(set.Secrets)) {
 			continue
 		}
-		if is, err := m.UID(ctx); err == nil && is == uid {
-			return m.ID
+		list = append(list, member{id: m.ID})
+		of := &list[len(list)-1]
+		if m.Err == nil && m.Kube != nil { // one at the address that only the home's pods have was never connected to
+			wg.Go(func() { of.uid, _ = m.UID(ctx) })
 		}
 	}
-	return ""
+	wg.Wait()
+	return list
+}
+
+// registeredAs is an id other than the given one under which a cluster is registered, "" if there is none, and the ids of which nobody can
+// tell.
+func registeredAs(id string, uid types.UID, list []member) (as string, unknown []string) {
+	for _, m := range list {
+		switch {
+		case m.id == id:
+		case m.uid == "" || uid == "":
+			unknown = append(unknown, m.id)
+		case m.uid == uid:
+			return m.id, nil
+		}
+	}
+	return "", unknown
 }
 
 // leftBehind reports what came from a member that left, where no controller runs that would delete it.
 func leftBehind(ctx context.Context, set *members.Set, id string, progress func(string, ...any)) error {
 	home := set.Home()
-	controller := finding.Controller{Deployed: set.Controller, Leases: set.Leases(ctx), Registered: 1, Namespace: set.Namespace, Flags: set.Flags(), Now: time.Now()}
+	controller := finding.ControllerOf(set, set.Leases(ctx), time.Now())
+	controller.Registered = 1 // it was, so a controller is needed
 	steps := controller.Runs()
 	if steps[len(steps)-1].Verdict != finding.Wrong {
 		return nil
@@ -96,8 +159,12 @@ func leftBehind(ctx context.Context, set *members.Set, id string, progress func(
 	if err != nil || len(list) == 0 {
 		return nil // what can't be read here is not this cluster's to delete
 	}
-	progress("warning: no controller runs, so what %s exported stays in %s (EndpointSlices: %d) until one does; to delete it without one, with the imports of all other members: %s",
-		id, home.Origin, len(list), shell.Text(mcsapi.DeleteImported(set.ClusterSet()))+home.Flags())
+	stays := fmt.Sprintf("warning: no controller runs, so what %s exported stays in %s (EndpointSlices: %d) until the controller runs", id, home.Origin, len(list))
+	if set.Controller != nil && set.Controller.Replicas == 0 {
+		progress("%s", stays)
+		return nil
+	}
+	progress("%s; to delete it without one: %s", stays, shell.At(home.Flags(), "kubectl delete endpointslices -A -l %s=%s", mcsapi.LabelSourceCluster, id))
 	return nil
 }
 

@@ -2,6 +2,7 @@ package join
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/clusterset/multicluster/cmd/mcsctl/members"
 	"github.com/clusterset/multicluster/internal/kubeclient"
+	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
 // This file holds declared ranges of endpoints against what the cluster has: a controller refuses each endpoint outside of them
@@ -29,10 +31,18 @@ type addressed struct {
 	ip  netip.Addr
 }
 
-// present is where the pods of a cluster are.
+// present is where the pods of a cluster are, and where else its endpoints may be: on nodes, or at the addresses of the slices of
+// exported Services, such as virtual machines have.
 type present struct {
 	nodes []ranged
 	pods  []addressed
+	other []netip.Addr
+}
+
+// none says that ranges hold nothing that the cluster has, so that the controller would refuse all of its endpoints.
+func (p present) none(ranges []netip.Prefix) bool {
+	found, some := p.outside(ranges)
+	return found != "" && !some && !slices.ContainsFunc(p.other, func(ip netip.Addr) bool { return within(ranges, ip) })
 }
 
 // outside says what lies outside of ranges, naming the first node and the first pod, and whether anything lies inside. The ranges of
@@ -76,7 +86,8 @@ func more(n int) string {
 	return fmt.Sprintf(" (and %d more)", n)
 }
 
-// findPresent reads the nodes and the pods of a cluster, but for pods on the network of their node, which have its address.
+// findPresent reads the nodes and the pods of a cluster, but for pods on the network of their node, which have its address, and the
+// endpoints of what it exports.
 func findPresent(ctx context.Context, c *members.Cluster) (p present, err error) {
 	p.nodes, err = kubeclient.All(ctx, metav1.ListOptions{}, func(ctx context.Context, opts metav1.ListOptions) (found []ranged, meta metav1.ListMeta, err error) {
 		list, err := c.Kube.CoreV1().Nodes().List(ctx, opts)
@@ -84,6 +95,11 @@ func findPresent(ctx context.Context, c *members.Cluster) (p present, err error)
 			return nil, meta, err
 		}
 		for i := range list.Items {
+			for _, a := range list.Items[i].Status.Addresses {
+				if ip, err := netip.ParseAddr(a.Address); err == nil { // names are none
+					p.other = append(p.other, ip)
+				}
+			}
 			ranges, _ := ParseCIDRs(list.Items[i].Spec.PodCIDRs)
 			for _, r := range ranges {
 				found = append(found, ranged{list.Items[i].Name, r})
@@ -107,7 +123,34 @@ func findPresent(ctx context.Context, c *members.Cluster) (p present, err error)
 	if err != nil {
 		return p, fmt.Errorf("listing the pods of %s: %s", c.Origin, members.Brief(err))
 	}
-	return p, nil
+	exported, err := exportedAddresses(ctx, c)
+	p.other = append(p.other, exported...)
+	return p, err
+}
+
+// exportedAddresses are those of the endpoints of exported Services.
+func exportedAddresses(ctx context.Context, c *members.Cluster) (found []netip.Addr, err error) {
+	exports, _, err := c.Exports(ctx, metav1.NamespaceAll, metav1.ListOptions{})
+	if errors.Is(err, mcsapi.ErrNotServed) || err == nil && len(exports) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the ServiceExports of %s: %s", c.Origin, members.Brief(err))
+	}
+	services := map[string]bool{}
+	for i := range exports {
+		services[exports[i].Namespace+"/"+exports[i].Name] = true
+	}
+	seen, err := endpointsOf(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("listing the EndpointSlices of %s: %s", c.Origin, members.Brief(err))
+	}
+	for _, e := range seen {
+		if services[e.service] {
+			found = append(found, e.address)
+		}
+	}
+	return found, nil
 }
 
 func addressesOf(pod *corev1.Pod) (found []addressed) {
@@ -123,7 +166,7 @@ func addressesOf(pod *corev1.Pod) (found []addressed) {
 }
 
 // fits holds the ranges that are declared for endpoints against what the cluster has. It returns an error where a flag gives ranges now
-// in which nothing lies, and notes what lies outside of them otherwise.
+// in which nothing of it lies, and notes what lies outside of them otherwise.
 func (r *Request) fits(ctx context.Context, list string) error {
 	ranges, _ := ParseCIDRs(strings.Split(list, ","))
 	p, err := findPresent(ctx, r.From)
@@ -131,11 +174,11 @@ func (r *Request) fits(ctx context.Context, list string) error {
 		r.misfit = "whether " + list + " has the addresses of its pods was not checked: " + err.Error()
 		return nil
 	}
-	found, some := p.outside(ranges)
+	found, _ := p.outside(ranges)
 	switch {
 	case found == "":
-	case !some && r.Said[flagEndpoint] == list:
-		return fmt.Errorf("--%s %s has no address of the pods of %s: %s; the controller would refuse all of its endpoints; want the ranges of its pods, or %s",
+	case p.none(ranges) && r.Said[flagEndpoint] == list:
+		return fmt.Errorf("--%s %s has no address of the pods, the nodes or the exported Services of %s: %s; the controller would refuse all of its endpoints; want the ranges of its pods, or %s",
 			flagEndpoint, list, r.ID, found, AnyEndpoints)
 	default:
 		r.misfit = fmt.Sprintf("%s %s does not have all addresses of its pods: %s; the controller refuses endpoints there; --%s declares other ranges, or %s", flagEndpoint, list, found, flagEndpoint, AnyEndpoints)

@@ -38,3 +38,27 @@ func TestOutside_X2(t *testing.T) {
 		})
 	}
 }
+
+// TestNonePresent_X2: ranges are refused only if they hold nothing that an export could have: no pod, no node, no endpoint of an exported
+// Service.
+func TestNonePresent_X2(t *testing.T) {
+	pods := []addressed{{"shop/web", netip.MustParseAddr("10.1.0.5")}}
+	vm := []netip.Addr{netip.MustParseAddr("172.16.0.4")}
+	for _, c := range []struct {
+		name   string
+		p      present
+		ranges string
+		none   bool
+	}{
+		{"the pods", present{pods: pods, other: vm}, "10.1.0.0/16", false},
+		{"a node or a virtual machine", present{pods: pods, other: vm}, "172.16.0.0/24", false},
+		{"neither", present{pods: pods, other: vm}, "10.9.0.0/16", true},
+		{"nothing is there yet", present{}, "10.9.0.0/16", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if none := c.p.none(ranges(c.ranges)); none != c.none {
+				t.Errorf("%v, want %v", none, c.none)
+			}
+		})
+	}
+}

@@ -63,8 +63,8 @@ type Newcomer struct {
 	Party
 	// ServesExports says that it has the CRDs.
 	ServesExports bool
-	// Flags make kubectl act on it; Look makes mcsctl look at the clusterset that it wants to join.
-	Flags, Look shell.Text
+	// Flags make kubectl act on it; Registering makes mcsctl leave act on the clusterset that it wants to join.
+	Flags, Registering shell.Text
 }
 
 // orLeave is how to end the membership of another first, if it is one.
@@ -72,7 +72,7 @@ func (n *Newcomer) orLeave(o Party) shell.Text {
 	if o.Secret == "" {
 		return ""
 	}
-	return ", or to end that membership first: " + shell.At(n.Look, "mcsctl leave %s", o.ID)
+	return ", or to end that membership first: " + shell.At(n.Registering, "mcsctl leave %s", o.ID)
 }
 
 // Refuse says why a cluster can't become a member beside others, and the way out, in one line; nil if it can. The first of

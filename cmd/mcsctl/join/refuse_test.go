@@ -22,7 +22,7 @@ func TestRefuse(t *testing.T) {
 	home := Party{ID: "c1", UID: "u1", Origin: "context c1", Pods: ranges("10.1.0.0/16"), Services: ranges("10.96.0.0/16")}
 	c2 := Party{ID: "c2", UID: "u2", Origin: "Secret mcs-system/c2", Secret: "c2", Pods: ranges("10.2.0.0/16", "fd00:2::/48")}
 	newcomer := func(id, uid string, pods ...string) Newcomer {
-		n := Newcomer{ServesExports: true, Look: " --context c1"}
+		n := Newcomer{ServesExports: true, Registering: " --context c1"}
 		n.ID, n.UID, n.Pods, n.Origin = id, types.UID(uid), ranges(pods...), "context x"
 		return n
 	}

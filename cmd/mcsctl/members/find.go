@@ -37,6 +37,8 @@ type Options struct {
 	Clusters []string
 	// Namespace is the one of the controller and of the Secrets that register members.
 	Namespace string
+	// Zone is the DNS zone of the clusterset; empty where it does not matter.
+	Zone string
 	// Timeout is how long a request may take.
 	Timeout time.Duration
 }
@@ -57,6 +59,9 @@ type Set struct {
 // DefaultNamespace is the one of the controller and of the Secrets that register members, unless a flag names another.
 const DefaultNamespace = "mcs-system"
 
+// DefaultZone is the DNS zone of the clusterset, unless a flag names another.
+const DefaultZone = "clusterset.local"
+
 // Look are the flags that make mcsctl look at the same clusters, for advice.
 func (s *Set) Look() shell.Text { return s.look }
 
@@ -71,11 +76,23 @@ func lookOf(o Options, home *Cluster) (flags shell.Text) {
 	for _, c := range o.Clusters {
 		flags += shell.Command(" --cluster %s", c)
 	}
-	if o.Namespace != "" && o.Namespace != DefaultNamespace {
-		flags += shell.Command(" --namespace %s", o.Namespace)
+	return flags + Besides(o.Namespace, o.Zone)
+}
+
+// Besides are the flags of mcsctl that name the controller's namespace and the zone, where they are not the defaults.
+func Besides(namespace, zone string) (flags shell.Text) {
+	if namespace != "" && namespace != DefaultNamespace {
+		flags += shell.Command(" --namespace %s", namespace)
+	}
+	if zone = strings.TrimSuffix(zone, "."); zone != "" && zone != DefaultZone {
+		flags += shell.Command(" --zone %s", zone)
 	}
 	return flags
 }
+
+// Registering are the flags that make mcsctl join and leave act on the home. They take neither --contexts nor --cluster, as [Set.Look]
+// may have.
+func (s *Set) Registering() shell.Text { return s.Flags() + Besides(s.Namespace, "") }
 
 // Home is the cluster that registrations and the controller are looked for in; nil where clusters were all given by flags.
 func (s *Set) Home() *Cluster {
@@ -205,7 +222,7 @@ func (s *Set) fromHome(ctx context.Context, o Options) error {
 	wg.Go(func() { property = home.property(ctx) })
 	wg.Wait()
 	if Unreachable(err) {
-		return fmt.Errorf("%s (%s) can't be reached: %s; want another --context, or a working one", home.Origin, home.Config.Host, Brief(err))
+		return &UnreachableHome{fmt.Sprintf("%s (%s) can't be reached: %s; want another --context, or a working one", home.Origin, home.Config.Host, Brief(err))}
 	}
 	home.ID = cmp.Or(s.self(), property, home.ID)
 	others := s.registered(ctx, o.Timeout, ownUID)
@@ -223,6 +240,17 @@ func (s *Set) fromHome(ctx context.Context, o Options) error {
 	}
 	s.sort()
 	return nil
+}
+
+// UnreachableHome says that the cluster that a command begins with gave no answer.
+type UnreachableHome struct{ text string }
+
+// Error implements error.
+func (e *UnreachableHome) Error() string { return e.text }
+
+// Fleet reports whether one controller serves all members, for all that their Secrets show: it imports into them, too.
+func (s *Set) Fleet() bool {
+	return slices.ContainsFunc(s.Secrets, func(secret corev1.Secret) bool { return secret.Annotations[registration.AnnotationRole] != "provider" })
 }
 
 func (s *Set) self() string {

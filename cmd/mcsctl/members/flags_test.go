@@ -29,6 +29,8 @@ func TestFlags(t *testing.T) {
 		"a home":             {Options{Namespace: DefaultNamespace}, &Cluster{Context: "c1"}, " --context c1"},
 		"another namespace":  {Options{Namespace: "mcs"}, &Cluster{Context: "c1"}, " --context c1 --namespace mcs"},
 		"contexts of a file": {Options{Kubeconfig: "k", Contexts: []string{"a", "x=b"}}, nil, " --kubeconfig k --contexts a,x=b"},
+		"another zone":       {Options{Namespace: DefaultNamespace, Zone: "example.org."}, &Cluster{Context: "c1"}, " --context c1 --zone example.org"},
+		"the usual zone":     {Options{Namespace: DefaultNamespace, Zone: DefaultZone}, &Cluster{Context: "c1"}, " --context c1"},
 		"kubeconfigs":        {Options{Clusters: []string{"a=k1", "b=k2:ctx"}}, nil, " --cluster a=k1 --cluster b=k2:ctx"},
 	} {
 		if got := lookOf(c.options, c.home); string(got) != c.want {
@@ -55,6 +57,10 @@ func TestFlagsOfOptions(t *testing.T) {
 	}
 	if got := set.Look(); string(got) != " --cluster c9="+file {
 		t.Errorf("the set: %q", got)
+	}
+	set.Namespace = "mcs"
+	if got := set.Registering(); string(got) != want+" --namespace mcs" {
+		t.Errorf("for join and leave: %q", got)
 	}
 	one, err := One(Options{Kubeconfig: file}, "")
 	if err != nil {

@@ -8,11 +8,11 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/clusterset/multicluster/internal/kubeclient"
 	"github.com/clusterset/multicluster/internal/mcsapi"
+	"github.com/clusterset/multicluster/internal/shell"
 )
 
 // Lease is one that a controller holds, as far as it shows that the controller runs.
@@ -31,42 +31,51 @@ func (l *Lease) Held(now time.Time) bool {
 
 // Leases are what controllers keep wherever they run, so they show whether one runs that has no Deployment here, either.
 type Leases struct {
+	// In is the id of the importing cluster that they are in; empty for the home, whose controller serves all clusters. Flags make
+	// kubectl act on that cluster.
+	In    string
+	Flags shell.Text
 	// Leader is the one for which the replicas of a controller compete, in the cluster that has its Secrets; nil if there is none.
 	Leader *Lease
 	// Kept is the one that was renewed last among those that a controller keeps in each importing cluster, one for each exporting
 	// cluster; nil if there is none.
 	Kept *Lease
-	// Hidden says that they may not be read.
+	// Hidden says that they could not be read, so that there may be others.
 	Hidden bool
 }
 
 // leaderPrefix and the name of the clusterset are the name of the leader's Lease.
 const leaderPrefix = "mcs-controller-"
 
-// Leases reads the Leases of controllers at home, or, where no cluster is the home, in all clusters.
-func (s *Set) Leases(ctx context.Context) (l Leases) {
-	in := s.Clusters
-	if home := s.Home(); home != nil {
-		in = []*Cluster{home}
+// Leases reads the Leases of controllers at home. Where no cluster is the home it reads those in each importing cluster, which stay
+// apart: a controller of one cluster shows nothing about another's.
+func (s *Set) Leases(ctx context.Context) []Leases {
+	var in []*Cluster
+	var all []Leases
+	for _, c := range s.Clusters {
+		switch home := s.Home(); {
+		case c == home:
+			in, all = append(in, c), append(all, Leases{Flags: c.Flags()})
+		case home == nil && c.Consumer:
+			in, all = append(in, c), append(all, Leases{In: c.ID, Flags: c.Flags()})
+		}
 	}
-	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for _, c := range in {
+	for i, c := range in {
 		if c.Err != nil {
+			all[i].Hidden = true
 			continue
 		}
 		wg.Go(func() {
 			found, err := c.leases(ctx, s.Namespace)
-			mu.Lock()
-			defer mu.Unlock()
-			l.Hidden = l.Hidden || apierrors.IsForbidden(err) || Unreachable(err)
-			for i := range found {
-				l.add(&found[i], s)
+			all[i].Hidden = err != nil
+			for n := range found {
+				all[i].add(&found[n], s)
 			}
 		})
 	}
 	wg.Wait()
-	return l
+	return all
 }
 
 // add takes a Lease into account if it is a controller's. Without a Deployment the name of the clusterset is not known.

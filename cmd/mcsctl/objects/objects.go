@@ -29,6 +29,8 @@ type Writer struct {
 	Key     types.NamespacedName
 	// Namespace is where a controller of the cluster's own would run.
 	Namespace string
+	// Zone is the one of the clusterset.
+	Zone string
 	// Wait is how long to wait for a controller; 0 means not at all.
 	Wait     time.Duration
 	Progress func(format string, args ...any)
@@ -68,14 +70,16 @@ func (w *Writer) Export(ctx context.Context) error {
 		return ready != nil && ready.Status == metav1.ConditionTrue, nil
 	})
 	if foreign && len(last) == 0 && errors.Is(err, errNotDone) {
-		w.Progress("no controller wrote its verdict here: one that only reads this cluster does not; in a cluster that imports: %s", shell.At(" --context CONTEXT", "mcsctl explain %s", w.Key))
+		w.Progress("no controller wrote its verdict here: one that only reads this cluster does not; in a cluster that imports: %s", shell.At(" --context CONTEXT"+members.Besides(w.Namespace, w.Zone), "mcsctl explain %s", w.Key))
 		return nil
 	}
 	return err
 }
 
 // explain is the command that says why it does not work.
-func (w *Writer) explain() shell.Text { return shell.At(w.Cluster.Flags(), "mcsctl explain %s", w.Key) }
+func (w *Writer) explain() shell.Text {
+	return shell.At(w.Cluster.Flags()+members.Besides(w.Namespace, w.Zone), "mcsctl explain %s", w.Key)
+}
 
 // patience is how long an export waits where the cluster has no controller of its own: those of other clusters may have the
 // right to write their verdict here, or not.

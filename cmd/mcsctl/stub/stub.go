@@ -40,10 +40,13 @@ type Request struct {
 	// Wait is how long our CoreDNS may take to be ready, and then the stock one to answer, or to answer no longer.
 	Wait     time.Duration
 	Progress func(format string, args ...any)
+
+	controllers string // the controller's namespace
 }
 
 // Locate finds the namespace of our CoreDNS: that of deploy/coredns, or the controller's.
 func (r *Request) Locate(ctx context.Context, controllers string) (err error) {
+	r.controllers = controllers
 	if r.Namespace, err = nameserver.OwnNamespace(ctx, r.Cluster.Kube, controllers); err != nil {
 		return fmt.Errorf("looking for our CoreDNS in %s: %s", r.Cluster.Origin, members.Brief(err))
 	}
@@ -96,7 +99,10 @@ func (r *Request) Off(ctx context.Context) error {
 		return err
 	case kept:
 		return fmt.Errorf("%s, so nothing was changed; --off --overwrite takes it out", r.changed())
-	case served: // by the stock CoreDNS itself, whether it forwards or not
+	case still.Answer.State == corefile.Forwarded:
+		return fmt.Errorf("the server block %s of the Corefile of kube-system/coredns still forwards %s to %s; mcsctl dns did not write it, so it stays; to take it out: %s",
+			still.Answer.Server, r.Zone, strings.Join(still.Answer.To, ", "), shell.At(r.Cluster.Flags(), "kubectl edit configmap -n kube-system %s", configMap))
+	case served: // by the stock CoreDNS itself
 		r.Progress("the Corefile of kube-system/coredns has the zone without a block of mcsctl dns: %s", finding.Describe(&still, r.Zone))
 		return nil
 	case !found: // pods may still serve what an earlier run took out
@@ -147,7 +153,7 @@ func (r *Request) plan(ctx context.Context) (func(string) string, error) {
 		r.Progress("the Corefile has what it needs already")
 		return nil, nil // somebody saw to it
 	case a.Works(), a.State == corefile.Claimed, a.State == corefile.Captured:
-		return nil, fmt.Errorf("%s; %s", finding.Describe(&before, r.Zone), cmp.Or(finding.Advice(&before, nil, r.Zone, r.Cluster.Flags()), string("to remove the block for it: "+shell.At(r.Cluster.Flags(), "mcsctl dns --off"))))
+		return nil, fmt.Errorf("%s; %s", finding.Describe(&before, r.Zone), cmp.Or(finding.Advice(&before, nil, r.Zone, r.controllers, r.Cluster.Flags()), string("to remove the block for it: "+shell.At(r.Cluster.Flags()+members.Besides(r.controllers, r.Zone), "mcsctl dns --off"))))
 	case specific(a.Server, r.Zone):
 		return nil, fmt.Errorf("the Corefile of kube-system/coredns has a server block %s of its own; add there what it needs, or take it out", a.Server)
 	case r.edited(text):
@@ -313,9 +319,9 @@ func (r *Request) warn(ctx context.Context) error {
 	for i := range servers {
 		s := &servers[i]
 		if s.Role == nameserver.NodeLocal && !s.Answer.Works() {
-			r.Progress("warning: %s", finding.Advice(s, servers, r.Zone, r.Cluster.Flags()))
+			r.Progress("warning: %s", finding.Advice(s, servers, r.Zone, r.controllers, r.Cluster.Flags()))
 		}
-		for _, caveat := range finding.Caveats(s, servers, r.Zone, r.Cluster.Flags()) {
+		for _, caveat := range finding.Caveats(s, servers, r.Zone, r.controllers, r.Cluster.Flags()) {
 			r.Progress("warning: %s; %s", caveat.Found, caveat.Do)
 		}
 	}

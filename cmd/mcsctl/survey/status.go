@@ -49,7 +49,7 @@ type Member struct {
 }
 
 // StatusOf puts together what was read.
-func StatusOf(set *members.Set, list []Cluster, leases members.Leases, now time.Time) Status {
+func StatusOf(set *members.Set, list []Cluster, leases []members.Leases, now time.Time) Status {
 	s := Status{ClusterSet: set.ClusterSet(), Members: []Member{}, Problems: []string{}}
 	if set.SecretsErr != nil {
 		s.Problems = append(s.Problems, "the members are not known: "+set.SecretsErr.Error())
@@ -94,10 +94,10 @@ func role(c *members.Cluster) string {
 }
 
 // controller notes what runs, and what speaks against that one does.
-func (s *Status) controller(set *members.Set, leases members.Leases, now time.Time) {
-	judged := finding.Controller{Deployed: set.Controller, Leases: leases, Registered: len(set.Secrets), Namespace: set.Namespace, Flags: set.Flags(), Now: now}
+func (s *Status) controller(set *members.Set, leases []members.Leases, now time.Time) {
+	judged := finding.ControllerOf(set, leases, now)
 	for i := range s.Members {
-		judged.Imports += s.Members[i].Imports
+		judged.Imports[s.Members[i].ID] = s.Members[i].Imports
 	}
 	runs := false
 	for _, step := range judged.Runs() {
@@ -114,8 +114,10 @@ func (s *Status) controller(set *members.Set, leases members.Leases, now time.Ti
 	case runs:
 		s.Controller = &Controller{Role: "elsewhere"}
 	}
-	if l := leases.Leader; s.Controller != nil && l.Held(now) {
-		s.Controller.Leader, s.Controller.Renewed = l.Holder, l.Renewed.UTC().Format(time.RFC3339)
+	for i := range leases {
+		if l := leases[i].Leader; s.Controller != nil && s.Controller.Leader == "" && l.Held(now) {
+			s.Controller.Leader, s.Controller.Renewed = l.Holder, l.Renewed.UTC().Format(time.RFC3339)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ func TestJoinItself(t *testing.T) {
 		t.Errorf("the hub is not known as the home:\n%s", o.out)
 	}
 	join("c1").wants(t, 1, "this is the cluster that is a member as hub already")
+	mcsctl(t, "leave", "typo", "--from", "c1", "--kubeconfig", kubeconfig, "--context", "c1").wants(t, 1, "context c1 is registered as hub: mcsctl leave hub")
 }
 
 // TestJoinMisfit_X2: join refuses ranges of endpoints in which nothing of the cluster lies, and warns of what lies outside.

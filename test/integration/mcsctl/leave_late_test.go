@@ -3,10 +3,12 @@ package mcsctl
 import (
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/clusterset/multicluster/controller/registration"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/test/controlplane"
 	"github.com/clusterset/multicluster/test/kit"
@@ -43,6 +45,12 @@ func TestLeaveLate_X8(t *testing.T) {
 	at("leave", "typo").wants(t, 1, "context c1 is registered as c1: mcsctl leave c1 --kubeconfig "+kubeconfig+" --context c2 --from c1")
 	identity(true)
 	kit.Must(t, c2.kube.CoreV1().Secrets(system).Delete(t.Context(), "c1", metav1.DeleteOptions{}))
+	unreachable := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "c3", Labels: map[string]string{registration.LabelMember: "c3"}}}
+	_, err = c2.kube.CoreV1().Secrets(system).Create(t.Context(), unreachable, metav1.CreateOptions{})
+	kit.Must(t, err)
+	at("leave", "c1").wants(t, 1, "it can't be compared with [c3]; if it is none of them, delete its identity: kubectl delete --ignore-not-found -n mcs-system clusterrolebinding/multicluster:provider-read")
+	identity(true)
+	kit.Must(t, c2.kube.CoreV1().Secrets(system).Delete(t.Context(), "c3", metav1.DeleteOptions{}))
 	mcsctl(t, "leave", "c1", "--kubeconfig", kubeconfig, "--context", "c2").wants(t, 1, "to delete the identity that it may have left behind, add --from")
 	at("leave", "c1").golden(t, "leave-unregistered")
 	identity(false)
@@ -54,5 +62,6 @@ func TestLeaveLate_X8(t *testing.T) {
 
 	at("join", "c1", "--pod-cidrs", "10.1.0.0/16").wants(t, 0, "c1 is a member now")
 	kit.Must(t, c2.StopAPIServer())
+	mcsctl(t, "leave", "c1", "--from", "c1", "--kubeconfig", kubeconfig, "--contexts", "c1,c2").wants(t, 2, "want --context instead of --contexts and --cluster")
 	at("leave", "c1").wants(t, 2, "if that cluster is gone, delete the identity that c1 left in context c1: kubectl delete --ignore-not-found -n mcs-system clusterrolebinding/multicluster:provider-read")
 }

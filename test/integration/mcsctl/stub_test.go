@@ -61,6 +61,8 @@ func TestDNSCommand(t *testing.T) {
 	c1.corefile(t, served)
 	at("--wait", "0").wants(t, 0, "has what it needs already")
 	at("--off").wants(t, 0, "has the zone without a block of mcsctl dns: kube-system/coredns answers for clusterset.local")
+	c1.corefile(t, kubeadm+"clusterset.local {\n    forward . 10.9.9.9\n}\n")
+	at("--off").wants(t, 1, "the server block clusterset.local.:53 of the Corefile of kube-system/coredns still forwards clusterset.local to 10.9.9.9")
 }
 
 // TestDNSNamespace: a CoreDNS of ours in the controller's namespace, as the chart has it, and as earlier versions of
