@@ -83,25 +83,29 @@ func WeighImport(i *mcs.ServiceImport) int {
 	return n
 }
 
-// ImportedSlice returns an EndpointSlice that this controller manages, but for managed fields; nil for nil. Of one that is too large, the
-// labels that say what it belongs to stay, so that it is written anew or deleted.
+// ImportedSlice returns an EndpointSlice that this controller manages, without managed fields; nil for nil. Of one that is too large, or
+// has an unknown address type, the labels that say what it belongs to stay, so that it is written anew or deleted.
 func ImportedSlice(s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 	if s == nil {
 		return nil
 	}
-	kept := *s
-	kept.ManagedFields = nil
-	kept.Annotations = unmarked(s.Annotations)
-	if bytes := WeighImported(&kept); bytes > MaxImported {
+	kept := &discoveryv1.EndpointSlice{ObjectMeta: writable(&s.ObjectMeta), AddressType: addressType(s), Endpoints: s.Endpoints, Ports: s.Ports}
+	why := ""
+	if bytes := WeighImported(kept); bytes > MaxImported {
+		why = fmt.Sprintf("%d KiB; want at most %d", bytes>>10, MaxImported>>10)
+	} else if kept.AddressType == "" {
+		why = "an unknown address type"
+	}
+	if why != "" {
 		stub := &discoveryv1.EndpointSlice{
 			ObjectMeta: identity(&s.ObjectMeta, mcsapi.LabelServiceName, mcsapi.LabelReserve, mcsapi.LabelClusterSet, mcsapi.LabelSourceCluster,
 				discoveryv1.LabelServiceName, discoveryv1.LabelManagedBy),
-			AddressType: discoveryv1.AddressType(upTo(maxLabel, string(s.AddressType))),
+			AddressType: kept.AddressType,
 		}
-		mark(&stub.ObjectMeta, markRefused, fmt.Sprintf("%d KiB; want at most %d", bytes>>10, MaxImported>>10))
+		mark(&stub.ObjectMeta, markRefused, why)
 		return stub
 	}
-	return &kept
+	return kept
 }
 
 // WeighImported returns about the bytes of memory that an imported EndpointSlice takes, of which every field is compared.
@@ -128,9 +132,12 @@ func WeighImported(s *discoveryv1.EndpointSlice) int {
 	return n
 }
 
-// WeighService returns about the bytes of memory that a Service takes, whole or as [Service] keeps it.
+// WeighService returns about the bytes of memory that a Service takes, as [WholeService] or [Service] keeps it. Elements of lists are
+// counted apart: an empty one takes two bytes as protocol buffers.
 func WeighService(s *corev1.Service) int {
-	return weighMeta(&s.ObjectMeta) + s.Spec.Size() + s.Status.Size() + itemBytes*len(s.Spec.Ports)
+	spec := &s.Spec
+	elements := len(spec.Ports) + len(spec.Selector) + len(spec.ClusterIPs) + len(spec.ExternalIPs) + len(spec.LoadBalancerSourceRanges) + len(spec.IPFamilies)
+	return weighMeta(&s.ObjectMeta) + spec.Size() + itemBytes*elements
 }
 
 // Namespace returns what is read of a Namespace, which is whether it is there and stays; nil for nil.
@@ -152,12 +159,16 @@ func Node(n *corev1.Node) *corev1.Node {
 	}
 	kept := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: identity(&n.ObjectMeta).UID, ResourceVersion: brief(n.ResourceVersion)}}
 	for _, a := range n.Status.Addresses {
-		if _, err := netip.ParseAddr(a.Address); err != nil || a.Type != corev1.NodeInternalIP && a.Type != corev1.NodeExternalIP {
+		addr, err := netip.ParseAddr(a.Address)
+		if err != nil || a.Type != corev1.NodeInternalIP && a.Type != corev1.NodeExternalIP {
 			continue
 		}
 		if len(kept.Status.Addresses) == MaxNodeAddresses {
 			mark(&kept.ObjectMeta, markRefused, fmt.Sprintf("more than %d addresses", MaxNodeAddresses))
 			break
+		}
+		if addr.Zone() != "" { // of any length
+			a.Address = addr.WithZone("").String()
 		}
 		kept.Status.Addresses = append(kept.Status.Addresses, a)
 	}

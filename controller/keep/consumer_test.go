@@ -132,7 +132,12 @@ func TestImportedSlice_X6(t *testing.T) {
 		"labels":     {func(s *discoveryv1.EndpointSlice) { maps.Copy(s.Labels, many(50_000, 63)) }, true},
 		"finalizers": {func(s *discoveryv1.EndpointSlice) { s.Finalizers = make([]string, 300_000) }, true},
 		"owners":     {func(s *discoveryv1.EndpointSlice) { s.OwnerReferences = make([]metav1.OwnerReference, 40_000) }, true},
-		"managed":    {func(s *discoveryv1.EndpointSlice) { s.ManagedFields = make([]metav1.ManagedFieldsEntry, 100_000) }, false},
+		"an address type": {func(s *discoveryv1.EndpointSlice) {
+			s.AddressType = discoveryv1.AddressType(strings.Repeat("x", 2<<20))
+		}, true},
+		"another address type": {func(s *discoveryv1.EndpointSlice) { s.AddressType = "IPv5" }, true},
+		"names":                {func(s *discoveryv1.EndpointSlice) { s.AddressType = discoveryv1.AddressTypeFQDN }, false},
+		"managed":              {func(s *discoveryv1.EndpointSlice) { s.ManagedFields = make([]metav1.ManagedFieldsEntry, 100_000) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := whole()
@@ -153,8 +158,8 @@ func TestImportedSlice_X6(t *testing.T) {
 					t.Errorf("label %s is not kept", label)
 				}
 			}
-			if weight := keep.WeighImported(kept); weight > 2<<10 {
-				t.Errorf("%d bytes are kept", weight)
+			if weight := keep.WeighImported(kept); weight > 2<<10 || len(kept.AddressType) > len("IPv6") {
+				t.Errorf("%d bytes are kept, and an address type of %d", weight, len(kept.AddressType))
 			}
 		})
 	}
@@ -176,6 +181,10 @@ func TestNodeAndNamespace_X6(t *testing.T) {
 		t.Errorf("%d addresses, refused %q", len(kept.Status.Addresses), keep.Refused(kept))
 	}
 	add(corev1.NodeExternalIP, "fd00::1")
+	node.Status.Addresses[2].Address = "fe80::1%" + strings.Repeat("z", 4<<20)
+	if got := keep.Node(node).Status.Addresses[0].Address; got != "fe80::1" {
+		t.Errorf("of an address with a zone, %d bytes are kept", len(got))
+	}
 	if kept = keep.Node(node); len(kept.Status.Addresses) != keep.MaxNodeAddresses || keep.Refused(kept) == "" || keep.WeighNode(kept) > 10<<10 {
 		t.Errorf("%d addresses, refused %q, %d bytes", len(kept.Status.Addresses), keep.Refused(kept), keep.WeighNode(kept))
 	}

@@ -113,19 +113,17 @@ func Derived(s *corev1.Service) bool {
 	return of || in
 }
 
-// WholeService returns a Service of an importing cluster: a derived one, which is compared and updated as a whole, without managed
-// fields; of every other what [Service] returns.
+// WholeService returns a Service of an importing cluster: a derived one with its metadata and spec, which are compared and updated as a
+// whole, without managed fields and status; of every other what [Service] returns.
 func WholeService(s *corev1.Service) *corev1.Service {
 	if s == nil || !Derived(s) {
 		return Service(s)
 	}
-	kept := *s
-	kept.ManagedFields = nil
-	kept.Annotations = unmarked(s.Annotations)
+	kept := &corev1.Service{ObjectMeta: writable(&s.ObjectMeta), Spec: s.Spec}
 	if len(kept.Spec.Ports) > MaxPorts || kept.Size() > MaxDerived {
 		return Service(s)
 	}
-	return &kept
+	return kept
 }
 
 // Service returns what is read of a Service that may be exported, or that has the place or the address of another; nil for nil.
@@ -205,6 +203,15 @@ func identity(m *metav1.ObjectMeta, labels ...string) metav1.ObjectMeta {
 			kept.Labels[label] = upTo(maxLabel, value)
 		}
 	}
+	return kept
+}
+
+// writable is the metadata of an object that is updated as a whole: what an update must carry. Everything in it is weighed.
+func writable(m *metav1.ObjectMeta) metav1.ObjectMeta {
+	kept := identity(m)
+	kept.GenerateName, kept.DeletionGracePeriodSeconds = m.GenerateName, m.DeletionGracePeriodSeconds
+	kept.Labels, kept.Annotations = m.Labels, unmarked(m.Annotations)
+	kept.OwnerReferences, kept.Finalizers = m.OwnerReferences, m.Finalizers
 	return kept
 }
 

@@ -37,7 +37,10 @@ func Slice(s *discoveryv1.EndpointSlice, nodes bool) *discoveryv1.EndpointSlice 
 	}
 	kept := &discoveryv1.EndpointSlice{
 		ObjectMeta:  identity(&s.ObjectMeta, discoveryv1.LabelServiceName, mcsapi.LabelSourceCluster),
-		AddressType: s.AddressType,
+		AddressType: addressType(s),
+	}
+	if kept.AddressType == "" { // whatever its endpoints are, nobody can reach them
+		return kept
 	}
 	if len(s.Endpoints) > 0 {
 		kept.Endpoints = make([]discoveryv1.Endpoint, len(s.Endpoints))
@@ -54,6 +57,15 @@ func Slice(s *discoveryv1.EndpointSlice, nodes bool) *discoveryv1.EndpointSlice 
 		kept.Ports = append(kept.Ports, discoveryv1.EndpointPort{Name: p.Name, Protocol: p.Protocol, Port: p.Port})
 	}
 	return kept
+}
+
+// addressType returns that of a slice, or "" for one that no API server has: it may be as long as an answer.
+func addressType(s *discoveryv1.EndpointSlice) discoveryv1.AddressType {
+	switch s.AddressType {
+	case discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6, discoveryv1.AddressTypeFQDN:
+		return s.AddressType
+	}
+	return ""
 }
 
 // Weigh returns what a slice counts for: itself, its endpoints, its ports, and about the bytes of memory that it takes. An endpoint with

@@ -9,7 +9,6 @@ import (
 
 	"github.com/clusterset/multicluster/controller/accept"
 	"github.com/clusterset/multicluster/controller/merge"
-	"github.com/clusterset/multicluster/internal/excerpt"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -90,8 +89,13 @@ func (p *pass) reportUnused(source *Source, from *discoveryv1.EndpointSlice, rou
 	if _, imported := from.Labels[mcsapi.LabelSourceCluster]; imported {
 		return
 	}
-	if !slices.Contains([]discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6}, from.AddressType) {
-		p.refused.add(source.Cluster, "slice "+from.Name, "of addressType "+excerpt.Of(string(from.AddressType), 20))
+	switch from.AddressType {
+	case discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6:
+	case discoveryv1.AddressTypeFQDN:
+		p.refused.add(source.Cluster, "slice "+from.Name, "of addressType FQDN")
+		return
+	default: // which keep leaves out
+		p.refused.add(source.Cluster, "slice "+from.Name, "of an unknown addressType")
 		return
 	}
 	if slices.Contains(p.shape.families, corev1.IPFamily(from.AddressType)) {

@@ -21,18 +21,18 @@ func (p *pass) counted() []Source {
 			withdrawn[p.Sources[i].Cluster] = true
 		}
 	}
-	served := make(map[string]bool) // the ways that lead to a ready endpoint of the others
+	served := make(map[way]bool) // the ways that lead to a ready endpoint of the others
 	for _, s := range p.own.slices {
 		if cluster := s.Labels[mcsapi.LabelSourceCluster]; !withdrawn[cluster] && slices.Contains(p.Service.Clusters, cluster) && health(s) == ready {
-			for _, way := range ways(s) {
-				served[way] = true
+			for _, w := range ways(s) {
+				served[w] = true
 			}
 		}
 	}
 	last := func(cluster string) bool {
 		return slices.ContainsFunc(p.own.slices, func(s *discoveryv1.EndpointSlice) bool {
 			return s.Labels[mcsapi.LabelSourceCluster] == cluster && health(s) == ready &&
-				slices.ContainsFunc(ways(s), func(way string) bool { return !served[way] })
+				slices.ContainsFunc(ways(s), func(w way) bool { return !served[w] })
 		})
 	}
 	counted := make([]Source, 0, len(p.Sources))

@@ -62,7 +62,7 @@ func (p *pass) ranks() func(cluster string) int {
 // prefer ranks the slices, and takes those out of use to which others are preferred.
 func (p *pass) prefer(targets []target) {
 	rank := p.ranks()
-	best := make(map[string]standing)
+	best := make(map[way]standing)
 	for i := range targets {
 		setRank(targets[i].to, rank(targets[i].to.Labels[mcsapi.LabelSourceCluster]))
 	}
@@ -73,15 +73,17 @@ func (p *pass) prefer(targets []target) {
 		return standing{health(t.to), rank(t.to.Labels[mcsapi.LabelSourceCluster])}
 	}
 	for i := range targets {
-		for _, way := range ways(targets[i].to) {
-			if s := place(&targets[i]); s.before(best[way]) {
-				best[way] = s
+		s := place(&targets[i])
+		for _, w := range ways(targets[i].to) {
+			if s.before(best[w]) {
+				best[w] = s
 			}
 		}
 	}
 	for i := range targets {
 		t := &targets[i]
-		chosen := func(way string) bool { return best[way].rank == place(t).rank }
+		mine := place(t).rank
+		chosen := func(w way) bool { return best[w].rank == mine }
 		if !slices.ContainsFunc(ways(t.to), chosen) {
 			p.reserve(t.to)
 		}
@@ -150,15 +152,21 @@ func health(s *discoveryv1.EndpointSlice) int {
 	return best
 }
 
-// ways are the ways by which traffic gets to a slice: a port each, of its family. Each is judged by itself, because a cluster
-// that is preferred may lack a port that others have (SPEC M3).
-func ways(s *discoveryv1.EndpointSlice) []string {
-	out := []string{}
-	for i := range s.Ports {
-		out = append(out, string(s.AddressType)+" "+portName(&s.Ports[i]))
+// way is one by which traffic gets to a slice: a port of its family, or no port.
+type way struct {
+	family   discoveryv1.AddressType
+	port     string
+	portless bool
+}
+
+// ways are those of a slice. Each is judged by itself, because a cluster that is preferred may lack a port that others have (SPEC M3).
+func ways(s *discoveryv1.EndpointSlice) []way {
+	if len(s.Ports) == 0 {
+		return []way{{family: s.AddressType, portless: true}}
 	}
-	if len(out) == 0 {
-		out = append(out, string(s.AddressType))
+	out := make([]way, len(s.Ports))
+	for i := range s.Ports {
+		out[i] = way{family: s.AddressType, port: portName(&s.Ports[i])}
 	}
 	return out
 }

@@ -388,7 +388,7 @@ func (w *walk) lookAtPreference() {
 				return o.Labels[discoveryv1.LabelServiceName] == w.svc.Name && slices.Contains(ways(o), way) && health(o) == ready &&
 					o.Annotations[mcsapi.AnnotationRank] < s.Annotations[mcsapi.AnnotationRank]
 			}) {
-				w.t.Errorf("%s: a slice of rank %q is ready and not in use, though none before it is (SPEC P3)", way, s.Annotations[mcsapi.AnnotationRank])
+				w.t.Errorf("%v: a slice of rank %q is ready and not in use, though none before it is (SPEC P3)", way, s.Annotations[mcsapi.AnnotationRank])
 			}
 		}
 	}

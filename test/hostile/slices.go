@@ -23,7 +23,7 @@ var Slices = map[string]Row{
 		s.AddressType = discoveryv1.AddressTypeFQDN
 		s.Endpoints[0].Addresses = []string{"evil.example.org"}
 	}},
-	"address-type-unknown": {Field: "EndpointSlice addressType", Home: true, Refused: "(of addressType IPX)", Slice: func(s *discoveryv1.EndpointSlice) {
+	"address-type-unknown": {Field: "EndpointSlice addressType", Home: true, Refused: "(of an unknown addressType)", Slice: func(s *discoveryv1.EndpointSlice) {
 		s.AddressType = "IPX"
 	}},
 	"size": {Field: "EndpointSlice", Service: dual, Refused: "(more than 1024 KiB)", Slice: func(s *discoveryv1.EndpointSlice) {
