@@ -52,8 +52,9 @@ type Feed[T Object] struct {
 	changed func()
 	told    follow.State
 
-	// list is what of a full list came so far, and listing says that there is one.
+	// list is what of a full list came so far, with the keys in it, and listing says that there is one.
 	list    []T
+	keys    keys
 	listing bool
 }
 
@@ -76,6 +77,9 @@ func (f *Feed[T]) Run(ctx context.Context) {
 	f.follower.Name, f.follower.Connect, f.follower.Sink = f.Kind.Resource, follow.To(f.Kind.Source("")), f
 	f.follower.Reader, f.follower.Silence, f.follower.Tries = f.reader(), f.Silence, f.Tries
 	f.follower.Told = func(s follow.State) {
+		if s.Err != nil { // a list that failed may be as large as the store, and the next begins anew
+			f.list, f.keys = nil, keys{}
+		}
 		differs := f.told.Synced != s.Synced || (f.told.Err == nil) != (s.Err == nil)
 		if f.told = s; differs {
 			f.changed()
@@ -90,14 +94,14 @@ func (f *Feed[T]) reader() follow.Reader {
 
 // Begin implements [follow.Sink].
 func (f *Feed[T]) Begin() {
-	f.list, f.listing = nil, true
+	f.list, f.keys, f.listing = nil, keys{}, true
 	f.Store.begin()
 }
 
 // End implements [follow.Sink].
 func (f *Feed[T]) End(version string) {
 	f.Store.replace(f.list, version)
-	f.list, f.listing = nil, false
+	f.list, f.keys, f.listing = nil, nil, false
 }
 
 // Set implements [follow.Sink].
@@ -109,6 +113,9 @@ func (f *Feed[T]) Set(object follow.Object) error {
 	case f.listing:
 		one := [1]T{o}
 		kept := f.Store.sift(one[:])
+		if err := addTo(f.keys, kept); err != nil {
+			return err
+		}
 		f.list = append(f.list, kept...)
 		return f.Store.list(kept)
 	default:
@@ -159,6 +166,7 @@ func (f *Feed[T]) Read(ctx context.Context, name types.NamespacedName) (wanted b
 		return false, nil
 	}
 	var items []T
+	named := keys{}
 	var taken map[types.NamespacedName]Weight // where there may be more of the name than a page has
 	collect := func(object follow.Object) error {
 		o, admitted, err := f.admit(object)
@@ -170,14 +178,14 @@ func (f *Feed[T]) Read(ctx context.Context, name types.NamespacedName) (wanted b
 			one = f.Store.siftOf(one, taken)
 		}
 		items = append(items, one...)
-		return nil
+		return addTo(named, one)
 	}
 	reader, source := f.reader(), f.Kind.Source(name.Namespace)
 	opts := metav1.ListOptions{ResourceVersion: since, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan}
 	f.Kind.About(&opts, name.Name)
 	list, err := reader.Page(ctx, source, opts, collect)
 	if exceeded := (*kubeclient.Exceeded)(nil); errors.As(err, &exceeded) {
-		items, taken = nil, map[types.NamespacedName]Weight{}
+		items, named, taken = nil, keys{}, map[types.NamespacedName]Weight{}
 		opts.ResourceVersion, opts.ResourceVersionMatch = "", "" // pages don't come from a server's memory
 		list, err = reader.Pages(ctx, source, opts, collect)
 	}
@@ -187,4 +195,20 @@ func (f *Feed[T]) Read(ctx context.Context, name types.NamespacedName) (wanted b
 	f.Store.learn(name, items, list.ResourceVersion)
 	_, wanted = f.Store.wanted(name)
 	return wanted, nil
+}
+
+// keys are those of the objects of one list. No honest list has one twice, and copies without end would fit into a name that is exported
+// once (SPEC X6).
+type keys map[types.NamespacedName]struct{}
+
+// addTo notes the keys of objects, and returns an error for one that was there already.
+func addTo[T Object](k keys, objects []T) error {
+	for _, o := range objects {
+		key := KeyOf(o)
+		if _, twice := k[key]; twice {
+			return fmt.Errorf("the list has %s twice", key)
+		}
+		k[key] = struct{}{}
+	}
+	return nil
 }

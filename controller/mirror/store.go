@@ -186,8 +186,8 @@ func (s *Store[T]) overlay(key types.NamespacedName, w write[T]) {
 	var absent T
 	watched := s.objects[key]
 	caughtUp := watched != absent && w.object != absent && !newer(w.version, watched.GetResourceVersion())
+	s.forget(key) // an earlier write counts no longer, and must not be seen where there is no room for this one
 	if caughtUp || watched == absent && w.object == absent {
-		s.forget(key)
 		return
 	}
 	if t := &s.Total; t.Weigh != nil && w.object != absent && t.used+t.Weigh(w.object) > t.Most {

@@ -54,6 +54,9 @@ func (s *Store[T]) room(o T) error {
 	if before := s.objects[KeyOf(o)]; before != absent {
 		used -= t.Weigh(before)
 	}
+	if w := s.written[KeyOf(o)]; w.object != absent && !newer(w.version, o.GetResourceVersion()) { // which it confirms, or replaces
+		used -= t.Weigh(w.object)
+	}
 	if used > t.Most {
 		return t.overTotal()
 	}

@@ -30,7 +30,7 @@ func totalled() *testStore {
 func TestTotal_X6(t *testing.T) {
 	r, seed := random()
 	s := totalled()
-	version, full := 1, 0
+	version, full, written := 1, 0, 0
 	for step := range 20_000 {
 		version++
 		o := sized(fmt.Sprint("o", r.IntN(9)), version, 1+r.IntN(12))
@@ -54,6 +54,17 @@ func TestTotal_X6(t *testing.T) {
 			}
 		case 2:
 			s.Wrote(o)
+			if got := s.Get(KeyOf(o)); got != o && got != s.objects[KeyOf(o)] {
+				t.Fatalf("seed %d, step %d: readers see an earlier write", seed, step)
+			}
+			if w := s.written[KeyOf(o)]; w.object == o {
+				written++
+				if err := s.room(o); err != nil && s.Total.used <= s.Total.Most {
+					t.Fatalf("seed %d, step %d: no room for what confirms a write: %v", seed, step, err)
+				}
+			} else {
+				full++
+			}
 		case 3:
 			s.Deleted(o)
 		default:
@@ -85,8 +96,26 @@ func TestTotal_X6(t *testing.T) {
 			t.Fatalf("seed %d, step %d: %d are kept, %d refused; counted are %d and %d", seed, step, used, refused, s.Total.used, s.Refused())
 		}
 	}
-	if full < 100 {
-		t.Errorf("there was too much only %d times", full)
+	if full < 100 || written < 100 {
+		t.Errorf("there was too much only %d times, and %d own writes were taken", full, written)
+	}
+}
+
+// TestOwnWriteAnew_X6: an own write takes the place of an earlier one, and its weight; where there is no room for it, what the watch
+// reported is seen.
+func TestOwnWriteAnew_X6(t *testing.T) {
+	s := totalled()
+	s.Put(sized("other", 1, 10))
+	s.Put(sized("x", 2, 3))
+	for step, c := range []struct {
+		endpoints int
+		seen      bool
+	}{{4, true}, {7, true}, {8, false}, {5, true}} {
+		o := sized("x", 3+step, c.endpoints)
+		s.Wrote(o)
+		if got := s.Get(KeyOf(o)); (got == o) != c.seen || !c.seen && got != s.objects[KeyOf(o)] {
+			t.Errorf("after a write of %d endpoints, one of %d is seen", c.endpoints, len(got.Endpoints))
+		}
 	}
 }
 
