@@ -63,11 +63,11 @@ func (p *pass) replaces() string {
 	case spec.Type == corev1.ServiceTypeExternalName || spec.ClusterIP == "":
 		return "" // made so by hand; it has no address yet that could be in the way
 	case headless && !p.shape.headless:
-		return "the exported Service is not headless any more"
+		return "the exported Service is no longer headless"
 	case !headless && p.shape.headless:
 		return "the exported Service is headless now"
 	case len(spec.IPFamilies) > 0 && spec.IPFamilies[0] != p.shape.families[0]:
-		return fmt.Sprintf("no exported Service has %s any more", spec.IPFamilies[0])
+		return fmt.Sprintf("exported Services no longer have %s", spec.IPFamilies[0])
 	}
 	return ""
 }

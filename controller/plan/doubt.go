@@ -44,7 +44,7 @@ func (p *pass) holdStill() []Action {
 	}
 	for _, s := range p.own.slices {
 		if cluster := s.Labels[mcsapi.LabelSourceCluster]; p.Service == nil && !p.Unsure[cluster] {
-			gone = remove(gone, s, cluster+" does not export the service any more")
+			gone = remove(gone, s, cluster+" no longer exports the service")
 		}
 	}
 	if actions := append(add, gone...); len(actions) > 0 {

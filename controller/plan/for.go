@@ -56,7 +56,7 @@ func For(c Consumer, w Wanted, h Held, now Now) []Action {
 	case p.doubtful():
 		return p.holdStill()
 	case w.Service == nil && len(w.LeftOut) == 0 && p.automatic(h.Import):
-		return p.removeImport("no cluster exports the service any more")
+		return p.removeImport("no cluster exports the service")
 	}
 	p.shape = p.decide()
 	return p.converge()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	mcs "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
@@ -52,9 +53,14 @@ func (p *pass) listed(filled filled) []mcs.ServicePort {
 
 // filter returns those of exported that asks lists, in the order of exported, and says of each port that is listed but not
 // exported so what is expected. A port must agree in protocol and number, and in name unless it is listed without one; a
-// wrong appProtocol is told, and the port served with the right one.
+// wrong appProtocol is told, and the port served with the right one. Of asks, as many are looked at as a Service may have.
 func filter(asks []mcs.ServicePort, exported []merge.Port) (served []merge.Port, bad []string) {
 	wanted := make(map[int]bool)
+	if n := len(asks); n > merge.MaxPorts {
+		bad = append(bad, fmt.Sprintf("spec.ports has %d ports, expected at most %d", n, merge.MaxPorts))
+		asks = asks[:merge.MaxPorts]
+	}
+	all := sync.OnceValue(func() string { return titles(exported) }) // for thousands of ports that match none
 	for i := range asks {
 		ask := portOf(&asks[i])
 		at := slices.IndexFunc(exported, func(e merge.Port) bool { return e.Protocol == ask.Protocol && e.Number == ask.Number })
@@ -71,7 +77,7 @@ func filter(asks []mcs.ServicePort, exported []merge.Port) (served []merge.Port,
 		case name >= 0:
 			bad = append(bad, fmt.Sprintf("%s is %s, expected %s", field, title(ask), exported[name]))
 		default:
-			bad = append(bad, fmt.Sprintf("%s is %s, expected one of %s", field, title(ask), titles(exported)))
+			bad = append(bad, fmt.Sprintf("%s is %s, expected one of %s", field, title(ask), all()))
 		}
 	}
 	for i := range exported {

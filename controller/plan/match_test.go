@@ -28,3 +28,29 @@ func TestGeneratedName_M2_I3(t *testing.T) {
 		t.Errorf("said %q, want %q", bad, want)
 	}
 }
+
+// TestManyPorts_X6: a person's import that lists thousands of ports, none of which is exported, costs no more than the exported ports
+// and its own, and of its own at most as many as a Service may have.
+func TestManyPorts_X6(t *testing.T) {
+	exported := make([]merge.Port, merge.MaxPorts)
+	for i := range exported {
+		exported[i] = merge.Port{Protocol: corev1.ProtocolTCP, Number: int32(i + 1), Published: "p"}
+	}
+	asks := make([]mcs.ServicePort, 8*merge.MaxPorts)
+	for i := range asks {
+		asks[i] = mcs.ServicePort{Name: "q", Port: int32(20_000 + i)}
+	}
+	asks[merge.MaxPorts] = mcs.ServicePort{Port: 1} // exported, and one too many
+	var bad []string
+	allocations := testing.AllocsPerRun(1, func() { _, bad = filter(asks, exported) })
+	if most := 20 * (len(exported) + merge.MaxPorts); allocations > float64(most) {
+		t.Errorf("%.0f allocations, want at most %d", allocations, most)
+	}
+	served, _ := filter(asks, exported)
+	if want := "spec.ports has 8000 ports, expected at most 1000"; len(served) != 0 || len(bad) != merge.MaxPorts+1 || bad[0] != want {
+		t.Errorf("served %d, said %d things, first %q, want %q", len(served), len(bad), bad[0], want)
+	}
+	if served, bad = filter(asks[1:merge.MaxPorts+1], exported); len(served) != 1 || len(bad) != merge.MaxPorts-1 {
+		t.Errorf("of as many as may be: served %d, said %d things", len(served), len(bad))
+	}
+}

@@ -162,11 +162,11 @@ func (p *pass) leftover(s *discoveryv1.EndpointSlice, known map[string]*Source) 
 	source := known[cluster]
 	switch {
 	case !p.Unsure[cluster] && !slices.Contains(p.Service.Clusters, cluster):
-		return cluster + " does not export the service any more"
+		return cluster + " no longer exports the service"
 	case source != nil && source.Withdrawn:
 		return cluster + " is unreachable; its endpoints are withdrawn"
 	case source != nil:
-		return cluster + " has no such slice any more"
+		return cluster + " no longer has the slice"
 	}
 	return ""
 }
