@@ -10,6 +10,7 @@ func ConsumerBudgets() []Budget {
 	mib := func(bytes int) string { return fmt.Sprintf("%d MiB", bytes>>20) }
 	return []Budget{
 		{"a ServiceImport", mib(MaxImport), "700 KiB, with 256 KiB of annotations, 1000 ports and the longest conditions"},
+		{"ports that a person's ServiceImport lists", fmt.Sprintf("the first %d", MaxPorts), "a few"},
 		{"all ServiceImports", mib(MaxImports), "300 MiB, 5,000 names that 200 clusters export"},
 		{"an imported EndpointSlice", mib(MaxImported), "2 MiB, what 1 MiB in etcd takes"},
 		{"all imported EndpointSlices", mib(MaxImportedSlices), "300 MiB, 200,000 slices of 5 endpoints"},

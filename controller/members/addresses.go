@@ -198,20 +198,47 @@ func (c *connection) nodeChanged(before, after *corev1.Node) {
 	if before != nil && after != nil && slices.Equal(before.Status.Addresses, after.Status.Addresses) {
 		return
 	}
-	c.nodeAddresses.forget()
-	c.member.handler.ConsumerChanged(c.member)
+	c.nodeAddresses.changed(func() {
+		if c.ctx.Err() == nil {
+			c.member.handler.ConsumerChanged(c.member)
+		}
+	})
 }
 
-// nodeAddresses are the addresses of a cluster's nodes. The zero value is ready for use.
+// nodeAddresses are the addresses of a cluster's nodes. They are collected anew at most once in [heldLife], however often nodes change
+// (SPEC X6). The zero value is ready for use.
 type nodeAddresses struct {
 	mu  sync.Mutex
 	set map[netip.Addr]bool // nil where it has to be made; never changed
+	at  time.Time           // when it was made
+	due bool                // a change waits for the end of its life
+}
+
+// changed calls then when [nodeAddresses.of] has the change: at once, or at the end of the life of what was collected.
+func (n *nodeAddresses) changed(then func()) {
+	n.mu.Lock()
+	if n.due {
+		n.mu.Unlock()
+		return
+	}
+	if left := heldLife - time.Since(n.at); n.set != nil && left > 0 {
+		n.due = true
+		n.mu.Unlock()
+		time.AfterFunc(left, func() {
+			n.forget()
+			then()
+		})
+		return
+	}
+	n.mu.Unlock()
+	n.forget()
+	then()
 }
 
 func (n *nodeAddresses) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.set = nil
+	n.set, n.due = nil, false
 }
 
 // of returns the addresses of the nodes in a store. The map must not be changed.
@@ -227,6 +254,7 @@ func (n *nodeAddresses) of(nodes *mirror.Store[*corev1.Node]) map[netip.Addr]boo
 				}
 			}
 		})
+		n.at = time.Now()
 	}
 	return n.set
 }

@@ -3,9 +3,12 @@ package members
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -38,6 +41,52 @@ func TestHeldAddresses_X2(t *testing.T) {
 	if got := held(); got != "10.97.0.0-10.97.255.255" {
 		t.Errorf("with a cluster that tells: %s", got)
 	}
+}
+
+// TestNodeAddresses_X6: however often nodes change, their addresses are collected at most once in a while, and who reads them is told
+// when they have the last change.
+func TestNodeAddresses_X6(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n nodeAddresses
+		s := mirror.NewStore[*corev1.Node](nil, nil)
+		var last netip.Addr
+		changes, told := 0, 0
+		change := func() {
+			changes++
+			last = netip.AddrFrom4([4]byte{10, 0, byte(changes >> 8), byte(changes)})
+			s.Put(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}, Status: corev1.NodeStatus{
+				Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: last.String()}},
+			}})
+			n.changed(func() {
+				if told++; !n.of(s)[last] {
+					t.Errorf("told of change %d, but it is not there", changes)
+				}
+			})
+		}
+		if change(); told != 1 {
+			t.Errorf("told %d times of the first change", told)
+		}
+		collected := 0
+		for was := n.of(s); changes < 462; time.Sleep(130 * time.Millisecond) { // a minute, and never when a life ends
+			change()
+			if is := n.of(s); reflect.ValueOf(is).Pointer() != reflect.ValueOf(was).Pointer() {
+				was, collected = is, collected+1
+			}
+		}
+		if most := int(time.Minute / heldLife); collected > most || collected < most-1 {
+			t.Errorf("collected %d times in a minute, want %d at most", collected, most)
+		}
+		time.Sleep(heldLife)
+		synctest.Wait()
+		if !n.of(s)[last] {
+			t.Error("the last change is not there")
+		}
+		time.Sleep(heldLife)
+		was := told
+		if change(); told != was+1 {
+			t.Error("a change after a while of silence has to wait")
+		}
+	})
 }
 
 // TestServiceCIDRs_X6: the ranges of ServiceCIDR objects are counted, however few objects have them.
