@@ -47,11 +47,14 @@ func labels(list []discoveryv1.EndpointSlice, from string) (found []namedEndpoin
 					found = append(found, n)
 				case ready && !found[seen].ready:
 					found[seen] = n
-				case ready == found[seen].ready && !slices.Contains(found[seen].addresses, address):
+				case ready == found[seen].ready:
 					found[seen].addresses = append(found[seen].addresses, address)
 				}
 			}
 		}
+	}
+	for i := range found {
+		found[i].addresses = slices.Compact(slices.Sorted(slices.Values(found[i].addresses)))
 	}
 	return found
 }

@@ -115,8 +115,9 @@ func findPresent(ctx context.Context, c *members.Cluster) (p present, err error)
 		if err != nil {
 			return nil, meta, err
 		}
-		for i := range list.Items {
-			found = append(found, addressesOf(&list.Items[i])...)
+		pods := mcsapi.OnlyWellformed(list.Items, true)
+		for i := range pods {
+			found = append(found, addressesOf(&pods[i])...)
 		}
 		return found, list.ListMeta, nil
 	})
@@ -157,9 +158,10 @@ func addressesOf(pod *corev1.Pod) (found []addressed) {
 	if pod.Spec.HostNetwork || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 		return nil
 	}
+	name := pod.Namespace + "/" + pod.Name
 	for _, text := range pod.Status.PodIPs {
-		if ip, err := netip.ParseAddr(text.IP); err == nil {
-			found = append(found, addressed{pod.Namespace + "/" + pod.Name, ip})
+		if ip, err := netip.ParseAddr(text.IP); err == nil && ip.Zone() == "" {
+			found = append(found, addressed{name, ip})
 		}
 	}
 	return found

@@ -283,6 +283,10 @@ func (s *Set) registered(ctx context.Context, timeout time.Duration, home types.
 			out[i].cluster = c
 			if reg.Err == nil && reg.Config.Host == InHome {
 				out[i].uid = home
+				if home == "" { // otherwise it is looked at as the home
+					c.Err = fmt.Errorf("%s is the address of the controller's own cluster, and this machine is not allowed to read the UID of namespace %s there, which tells whether that is this cluster",
+						InHome, metav1.NamespaceSystem)
+				}
 			} else if reg.Err == nil && c.Connect(reg.Config, timeout).Err == nil {
 				out[i].uid, _ = c.UID(ctx) // who can't be reached is found out by whoever asks for more
 			}

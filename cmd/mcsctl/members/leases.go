@@ -24,9 +24,13 @@ type Lease struct {
 	Lasts time.Duration
 }
 
+// aheadOf is how far the clock of who renews a Lease may be ahead of this machine's. One that was renewed later was not: whoever writes
+// Leases in a cluster decides what they say.
+const aheadOf = 5 * time.Minute
+
 // Held reports whether somebody holds the Lease at a time.
 func (l *Lease) Held(now time.Time) bool {
-	return l != nil && l.Holder != "" && !now.After(l.Renewed.Add(l.Lasts))
+	return l != nil && l.Holder != "" && !now.After(l.Renewed.Add(l.Lasts)) && !l.Renewed.After(now.Add(aheadOf))
 }
 
 // Leases are what controllers keep wherever they run, so they show whether one runs that has no Deployment here, either.
