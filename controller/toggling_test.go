@@ -55,7 +55,7 @@ func TestTogglingKind_X6(t *testing.T) {
 	}
 	server.steady.Store(true)
 	await(t, "the member is back", synced)
-	if said.count("vanished and came back several times") == 0 {
+	if said.count("disappeared and came back several times") == 0 {
 		t.Error("nothing says why the member is not known")
 	}
 }

@@ -1,7 +1,6 @@
 package multicluster
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 const (
 	firstBackoff = 200 * time.Millisecond
 	maxBackoff   = 5 * time.Second
-	maxSilence   = follow.Silence // of a watch, before another one takes its place
 	// tryEvery is the time between two tries of a stream once it has tried several times in a row.
 	tryEvery = maxBackoff
 )
@@ -68,7 +66,7 @@ type stream struct {
 	connect func(context.Context) (follow.Source, error)
 	sink    sink
 	health  *health
-	silence time.Duration // after which a watch is given up; 0 for maxSilence
+	silence time.Duration // after which a watch is given up; 0 for [follow.Silence]
 
 	all bool // what comes is not a change, but what there is
 }
@@ -79,7 +77,7 @@ func (s *stream) name() string { return s.part + s.kind }
 // run follows the objects until ctx ends.
 func (s *stream) run(ctx context.Context) {
 	f := &follow.Follower{
-		Connect: s.connect, Sink: s, Told: s.told, Initial: true, Silence: cmp.Or(s.silence, maxSilence),
+		Connect: s.connect, Sink: s, Changed: s.told, Initial: true, Silence: s.silence,
 		Tries: follow.NewTries(tryEvery), Wait: follow.Backoff{First: firstBackoff, Most: maxBackoff},
 	}
 	f.Run(ctx)

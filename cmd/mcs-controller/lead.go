@@ -163,7 +163,7 @@ func (l *leadership) lead(ctx, lead context.Context, work func(context.Context) 
 	l.leads.Store(true)
 	defer l.leads.Store(false)
 	err := work(ctx)
-	l.log.Info("this replica leads no more", "lost", lead.Err() != nil)
+	l.log.Info("this replica lost leadership", "lost", lead.Err() != nil)
 	return err
 }
 

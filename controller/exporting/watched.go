@@ -97,7 +97,7 @@ func (w *watched[T]) run(ctx context.Context, log *slog.Logger, synced func()) {
 	w.told = synced
 	failed := false
 	f := &follow.Follower{Name: w.name, Connect: follow.To(w.source), Sink: w, Reader: follow.Reader{Keep: true}}
-	f.Told = func(s follow.State) {
+	f.Changed = func(s follow.State) {
 		if s.Err != nil && !failed && ctx.Err() == nil {
 			log.Warn("a watch for exporting by rule failed, will be tried again", "err", s.Err)
 		}

@@ -59,7 +59,7 @@ func TestConsumerBounds_X6(t *testing.T) {
 	for _, p := range c.problems(nil) {
 		said += p.what + ": " + p.err.Error() + "\n"
 	}
-	if !strings.Contains(said, "objects too large: 2 objects of the importing cluster") {
+	if !strings.Contains(said, "objects too large: 2 objects are too large to keep") {
 		t.Errorf("the state says %q", said)
 	}
 }

@@ -15,14 +15,16 @@ import (
 // This file is how a member is: whether it is reached, and why it is not complete.
 
 // sighting returns what is known of the member as a provider: it is reached if its API answered the last probe, not long ago, the kinds
-// are served, and each of its streams is followed or could be opened again (SPEC L10). One that comes and goes is not reached: what consumers hold of it grows old (SPEC L6).
+// are served, and each of its streams is followed or could be opened again (SPEC L10). One that comes and goes is not reached: what
+// consumers hold of it grows old (SPEC L6). From one answer to the next take the interval and two waits of the connection's loop: for
+// the ranges of Services, which it reads now and then, and for the answer itself.
 func (m *Member) sighting() liveness.Observation {
 	s := liveness.Observation{Joined: m.joined}
 	if c := m.conn.Load(); c != nil {
 		heard := c.heard.Load()
 		s.At, s.Met = heard.At, c.providerSynced()
 		now := time.Now()
-		s.OK = heard.within(now, c.interval+m.opts.patience()) && c.providerProblem() == nil && m.asProvider.problem(now) == nil
+		s.OK = heard.within(now, c.interval+2*m.opts.patience()) && c.providerProblem() == nil && m.asProvider.problem(now) == nil
 	}
 	return s
 }
@@ -103,7 +105,7 @@ func (c *connection) problems(err error) []problem {
 		list = append(list, problem{"objects absent", fmt.Errorf("%d objects are absent from a new list; held back for %v", n, c.member.opts.doubtAbsence())})
 	}
 	if n := c.refused(); n > 0 {
-		list = append(list, problem{"objects too large", fmt.Errorf("%d objects of the importing cluster are larger than is kept; nothing is written of names whose ServiceImport is one", n)})
+		list = append(list, problem{"objects too large", fmt.Errorf("%d objects are too large to keep; names with such a ServiceImport are not updated", n)})
 	}
 	if c.reg.Provider {
 		add("serviceexports", c.exports.Problem(exportResource))

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/clusterset/multicluster/controller/mirror"
+	"github.com/clusterset/multicluster/internal/follow"
 )
 
 // When an API server stops serving a kind and serves it again, all names of all importing clusters are looked at anew. So the kind
@@ -60,7 +60,7 @@ func (h *holdOff) problem(now time.Time) error {
 	if h.counts != "" || !now.Before(h.until) {
 		return nil
 	}
-	return fmt.Errorf("what is read of the cluster vanished and came back several times; the cluster counts as not known until %s",
+	return fmt.Errorf("ServiceExports or ServiceImports disappeared and came back several times; the cluster is ignored until %s",
 		h.until.UTC().Format(time.RFC3339))
 }
 
@@ -87,7 +87,7 @@ func (m *Member) tries(kind string) *rate.Limiter {
 		l.ofKind = map[string]*rate.Limiter{}
 	}
 	if l.ofKind[kind] == nil {
-		l.ofKind[kind] = mirror.NewTries()
+		l.ofKind[kind] = follow.NewTries(0)
 	}
 	return l.ofKind[kind]
 }

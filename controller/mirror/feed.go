@@ -39,7 +39,7 @@ type Feed[T Object] struct {
 
 	// Share has room for the pages of its cluster that are read at once, see [PagesOfOne]; nil for a share without bound.
 	Share chan struct{}
-	// Tries bounds them, together with those of feeds before this one; nil for a bound of its own. See [NewTries].
+	// Tries bounds them, together with those of feeds before this one; nil for a bound of its own. See [follow.NewTries].
 	Tries *rate.Limiter
 	// Silence and Patience are the deadlines of [follow.Follower]; 0 for its own.
 	Silence, Patience time.Duration
@@ -62,10 +62,6 @@ func NewFeed[T Object](k Kind[T], s *Store[T], changed func()) *Feed[T] {
 	return &Feed[T]{Kind: k, Store: s, changed: changed}
 }
 
-// NewTries returns the bound of a kind's tries. Where feeds of one kind follow each other, they share it: a server decides how often
-// another version is followed.
-func NewTries() *rate.Limiter { return follow.NewTries(0) }
-
 // State returns the present state.
 func (f *Feed[T]) State() follow.State { return f.follower.State() }
 
@@ -76,7 +72,7 @@ func (f *Feed[T]) Kick() { f.follower.Kick() }
 func (f *Feed[T]) Run(ctx context.Context) {
 	f.follower.Name, f.follower.Connect, f.follower.Sink = f.Kind.Resource, follow.To(f.Kind.Source("")), f
 	f.follower.Reader, f.follower.Silence, f.follower.Tries = f.reader(), f.Silence, f.Tries
-	f.follower.Told = func(s follow.State) {
+	f.follower.Changed = func(s follow.State) {
 		if s.Err != nil { // a list that failed may be as large as the store, and the next begins anew
 			f.list, f.keys = nil, keys{}
 		}

@@ -174,7 +174,7 @@ func from(s fakeSource) Kind[*discoveryv1.EndpointSlice] {
 	}
 }
 
-// triesInARow and tryEvery are those of [NewTries].
+// triesInARow and tryEvery are those of [follow.NewTries].
 const (
 	triesInARow = 10
 	tryEvery    = 15 * time.Second
@@ -303,7 +303,7 @@ func TestTriesOutliveFeeds_X6(t *testing.T) {
 			requests++
 			return nil, metav1.ListMeta{}, errors.New("no")
 		}})
-		tries := NewTries()
+		tries := follow.NewTries(0)
 		for range 720 {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			f := NewFeed(k, newTestStore().Store, func() {})

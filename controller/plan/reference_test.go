@@ -124,7 +124,7 @@ func TestReasonsAreConstants(t *testing.T) {
 // constantsOf returns the values of the constants of some types in the packages that make reasons.
 func constantsOf(t *testing.T, types ...string) (values []string) {
 	t.Helper()
-	for _, file := range sources(t, ".", "..", "../merge") {
+	for _, file := range sources(t, ".", "..", "../merge", "../resolve") {
 		ast.Inspect(file, func(n ast.Node) bool {
 			spec, ok := n.(*ast.ValueSpec)
 			if !ok || len(spec.Values) != 1 {
@@ -154,7 +154,7 @@ func constantsOf(t *testing.T, types ...string) (values []string) {
 func ofTheAPI(t *testing.T) (values []string) {
 	t.Helper()
 	constant := regexp.MustCompile(`^Service(?:Export|Import)Reason(\w+)$`)
-	for _, file := range sources(t, ".", "..", "../merge") {
+	for _, file := range sources(t, ".", "..", "../merge", "../resolve") {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if sel, ok := n.(*ast.SelectorExpr); ok {
 				if m := constant.FindStringSubmatch(sel.Sel.Name); m != nil {

@@ -188,3 +188,26 @@ func TestLogShares_X6(t *testing.T) {
 		t.Errorf("%d lines are written, want %d", n, Burst/Share)
 	}
 }
+
+// TestLogForgets_X6: with many meters, a source whose meter is full still pays for its line, and meters in use are kept.
+func TestLogForgets_X6(t *testing.T) {
+	m := &meters{of: map[string]*meter{}}
+	for i := range manyMeters {
+		m.get(strings.Repeat("x", i%100)+strings.Repeat("y", i/100), Burst, PerSecond)
+	}
+	_, _ = m.allow("in use", nil, timeAt(0))
+	for i := range manyMeters {
+		m.get("more "+strings.Repeat("x", i%100)+strings.Repeat("y", i/100), Burst, PerSecond)
+	}
+	if ok, _ := m.allow("cluster=c1", []string{"c2", "c3"}, timeAt(0)); !ok {
+		t.Fatal("no line")
+	}
+	for _, used := range []string{"in use", "cluster=c1", "cluster=c1 " + Causes + "=c2", "cluster=c1 " + Causes + "=c3"} {
+		if of := m.of[used]; of == nil || of.limit.TokensAt(timeAt(0)) >= float64(of.limit.Burst()) {
+			t.Errorf("the line of %q is forgotten", used)
+		}
+	}
+	if len(m.of) > 4 {
+		t.Errorf("%d meters are kept", len(m.of))
+	}
+}

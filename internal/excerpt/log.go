@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -130,10 +131,11 @@ func attribute(a slog.Attr) slog.Attr {
 	return slog.Attr{Key: a.Key, Value: v}
 }
 
-// meters are the budgets of all sources.
+// meters are the budgets of all sources, and of each source's causes.
 type meters struct {
-	mu sync.Mutex
-	of map[string]*meter
+	mu   sync.Mutex
+	of   map[string]*meter
+	many int // at so many, those that have their whole budget are forgotten; 0 for manyMeters
 }
 
 // meter is the budget of one source.
@@ -142,18 +144,20 @@ type meter struct {
 	omitted int
 }
 
-// manyMeters is more than there are members; beyond, those that have their whole budget are forgotten.
-const manyMeters = 2000
+// manyMeters is when meters that have their whole budget are forgotten for the first time. There is one for each source, and one for each
+// pair of a source and a cause of its lines: 200 members, each of which has 50 others for causes.
+const manyMeters = 10_000
 
 // allow reports whether a source may write a line at a time, for some causes, and how many it could not write before. A line that
 // the share of one cause stops takes nothing of the others, nor of the source.
 func (m *meters) allow(source string, causes []string, now time.Time) (ok bool, omitted int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := m.get(source, Burst, PerSecond, now)
+	m.forget(now) // before any meter is got, since one that was just got may have its whole budget
+	all := m.get(source, Burst, PerSecond)
 	of := make([]*meter, 0, len(causes)+1)
 	for _, cause := range causes {
-		of = append(of, m.get(source+" "+Causes+"="+cause, Burst/Share, rate.Limit(PerSecond)/Share, now))
+		of = append(of, m.get(source+" "+Causes+"="+cause, Burst/Share, rate.Limit(PerSecond)/Share))
 	}
 	for _, meter := range append(of, all) {
 		if meter.limit.TokensAt(now) < 1 {
@@ -168,15 +172,20 @@ func (m *meters) allow(source string, causes []string, now time.Time) (ok bool, 
 	return true, omitted
 }
 
+// forget drops meters that have their whole budget, if there are many. The next time is when there are twice as many as were left, so
+// that no line pays for a walk over meters which are in use. m.mu is held.
+func (m *meters) forget(now time.Time) {
+	if len(m.of) < max(m.many, manyMeters) {
+		return
+	}
+	maps.DeleteFunc(m.of, func(_ string, o *meter) bool { return o.limit.TokensAt(now) >= float64(o.limit.Burst()) })
+	m.many = 2 * len(m.of)
+}
+
 // get returns the meter of a source. m.mu is held.
-func (m *meters) get(source string, burst int, perSecond rate.Limit, now time.Time) *meter {
+func (m *meters) get(source string, burst int, perSecond rate.Limit) *meter {
 	of := m.of[source]
 	if of == nil {
-		for other, o := range m.of {
-			if len(m.of) >= manyMeters && o.limit.TokensAt(now) >= float64(o.limit.Burst()) {
-				delete(m.of, other)
-			}
-		}
 		of = &meter{limit: rate.NewLimiter(perSecond, burst)}
 		m.of[source] = of
 	}

@@ -1,5 +1,5 @@
 // Package follow lists and watches one kind of objects of an API server, and hands them to a sink as they come. It keeps none of
-// them, and knows nothing of what they mean. CoreDNS and the controller read API servers by it, and by nothing else.
+// them, and knows nothing of what they mean. CoreDNS and the controller list and watch API servers by it only.
 //
 // The life of a [Follower], in the order of time:
 //
@@ -48,8 +48,8 @@ const (
 )
 
 var (
-	// errShortWatch is the state of a follower that has used up its tries.
-	errShortWatch = errors.New("the server ends watches soon after they began")
+	// errTooOften is the state of a follower that has used up its tries; the reason for the last of them follows it.
+	errTooOften = errors.New("the API server was asked too often; waiting")
 	// errNoVersion and errLongVersion refuse what no honest server sends. An empty version would mean that nothing was read yet.
 	errNoVersion   = errors.New("no resourceVersion came with it")
 	errLongVersion = fmt.Errorf("a resourceVersion of more than %d bytes came with it", kubeclient.VersionBytes)
@@ -65,8 +65,9 @@ type Object interface {
 	runtime.Object
 }
 
-// Sink takes objects as they come. Its methods are called by one goroutine, and must not wait. An error, for a type of object that
-// was not asked for, is a failure of the stream.
+// Sink takes objects as they come. Its methods are called by one goroutine, and must not wait. An error is a failure of the stream:
+// an object of a type that was not asked for, or more objects in a list than the sink has room for. One that is [ErrDropped] has all
+// objects read once more.
 type Sink interface {
 	Begin()              // all objects will be set once from now on; what came since an earlier Begin without End does not count
 	Set(Object) error    // an object is there
@@ -107,8 +108,8 @@ type Follower struct {
 	// Connect returns the source. It is called again after each failure.
 	Connect func(context.Context) (Source, error)
 	Sink    Sink
-	// Told is called with the state after each success and each failure; nil if nobody asks.
-	Told func(State)
+	// Changed is called with the state after each success and each failure; nil if nobody asks.
+	Changed func(State)
 
 	// Reader reads pages.
 	Reader
@@ -125,10 +126,11 @@ type Follower struct {
 	makeKick sync.Once
 
 	// Used by Run only.
-	version string // seen last; empty: all objects have to be read
-	doubt   bool   // whether the server still knows version
-	paged   bool   // the server refused to stream all objects
-	opened  bool   // a watch was opened since the last failure
+	version    string // seen last; empty: all objects have to be read
+	unverified bool   // the server may have forgotten version, or never had it
+	paged      bool   // the server refused to stream all objects
+	opened     bool   // a watch was opened since the last failure
+	again      error  // why the server is asked again although nothing failed: a watch ended, or lost its place
 
 	mu    sync.Mutex
 	state State
@@ -146,8 +148,8 @@ func (f *Follower) State() State {
 	return f.state
 }
 
-// tell notes a failure, or with nil that objects are followed.
-func (f *Follower) tell(err error) {
+// setState notes a failure, or with nil that objects are followed.
+func (f *Follower) setState(err error) {
 	if err != nil && f.Name != "" {
 		err = fmt.Errorf("%s: %w", f.Name, err)
 	}
@@ -155,8 +157,8 @@ func (f *Follower) tell(err error) {
 	f.state = State{f.state.Synced || err == nil, err}
 	state := f.state
 	f.mu.Unlock()
-	if f.Told != nil {
-		f.Told(state)
+	if f.Changed != nil {
+		f.Changed(state)
 	}
 }
 
@@ -183,8 +185,8 @@ func (f *Follower) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		f.tell(err)
-		f.doubt = true
+		f.setState(err)
+		f.unverified = true
 		if f.opened {
 			f.Wait.Reset()
 		}
@@ -201,25 +203,34 @@ func (f *Follower) Run(ctx context.Context) {
 // untilFailure follows the objects until something goes wrong. What ended in order, or lost its place, goes on at once.
 func (f *Follower) untilFailure(ctx context.Context) error {
 	source, err := f.Connect(ctx)
+	verified := false
 	for err == nil {
-		if err = f.awaitTry(ctx); err != nil {
-			break
+		if !verified { // a place that was found needs no try of its own for the watch that goes on from it
+			if err = f.awaitTry(ctx); err != nil {
+				break
+			}
 		}
+		checks := f.version != "" && f.unverified
 		err = f.step(ctx, source)
 		if f.lostPlace(err) {
-			f.version, err = "", nil
+			f.version, f.again, err = "", err, nil
 		}
+		verified = checks && f.version != ""
 	}
 	return err
 }
 
-// awaitTry waits until the server may be asked again.
+// awaitTry waits until the server may be asked again. The state says so meanwhile, and why it is asked again.
 func (f *Follower) awaitTry(ctx context.Context) error {
 	if ctx.Err() != nil || f.Tries.Allow() {
 		return ctx.Err()
 	}
 	if f.State().Err == nil {
-		f.tell(errShortWatch)
+		err := errTooOften
+		if f.again != nil {
+			err = fmt.Errorf("%w: %w", err, f.again)
+		}
+		f.setState(err)
 	}
 	return f.Tries.Wait(ctx)
 }
@@ -227,10 +238,10 @@ func (f *Follower) awaitTry(ctx context.Context) error {
 // step makes one request, or reads one list.
 func (f *Follower) step(ctx context.Context, s Source) error {
 	switch {
-	case f.version != "" && f.doubt:
+	case f.version != "" && f.unverified:
 		return f.checkPlace(ctx, s)
 	case f.version != "":
-		return f.events(ctx, s, metav1.ListOptions{ResourceVersion: f.version}, func() { f.tell(nil) })
+		return f.events(ctx, s, metav1.ListOptions{ResourceVersion: f.version}, func() { f.setState(nil) })
 	case f.Initial && !f.paged:
 		return f.stream(ctx, s)
 	}
@@ -252,7 +263,7 @@ func (f *Follower) checkPlace(ctx context.Context, s Source) error {
 	if ahead, err := resourceversion.CompareResourceVersion(f.version, list.ResourceVersion); err == nil && ahead > 0 {
 		f.version = ""
 	}
-	f.doubt = false
+	f.unverified = false
 	return nil
 }
 
@@ -265,7 +276,7 @@ func (f *Follower) list(ctx context.Context, s Source) error {
 	}
 	f.paged = false
 	f.Sink.End(list.ResourceVersion)
-	f.version, f.doubt = list.ResourceVersion, false
+	f.version, f.unverified = list.ResourceVersion, false
 	return nil
 }
 
@@ -293,7 +304,7 @@ func (f *Follower) events(ctx context.Context, s Source, opts metav1.ListOptions
 	opts.TimeoutSeconds = ptr.To(int64((minWatch + rand.N(minWatch)).Seconds()))
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	f.doubt = true // of the next one: the end of a watch whose server was killed looks like that of one whose time is over
+	f.unverified = true // of the next one: the end of a watch whose server was killed looks like that of one whose time is over
 	late := &kubeclient.Stalled{For: f.patience()}
 	opening := deadline(late, giveUp)
 	feed, err := s.Watch(ctx, opts)
@@ -308,6 +319,7 @@ func (f *Follower) events(ctx context.Context, s Source, opts metav1.ListOptions
 	}
 	opened()
 	f.opened = true
+	began := time.Now()
 	silent := &kubeclient.Stalled{For: or(f.Silence, Silence)}
 	silence := deadline(silent, giveUp)
 	defer silence.Stop()
@@ -316,14 +328,15 @@ func (f *Follower) events(ctx context.Context, s Source, opts metav1.ListOptions
 		switch {
 		case err == nil:
 		case f.version == "":
-			return fmt.Errorf("a watch ended before it had told all objects: %w", because(ctx, err))
+			return fmt.Errorf("a watch ended before all objects had arrived: %w", because(ctx, err))
 		case context.Cause(ctx) == error(silent), inOrder(err):
+			f.again = fmt.Errorf("a watch ended after %v", time.Since(began).Round(time.Second))
 			return nil
 		default:
 			return fmt.Errorf("watching: %w", because(ctx, err))
 		}
 		silence.Reset(silent.For)
-		if err := f.take(kind, object); err != nil {
+		if err := f.apply(kind, object); err != nil {
 			return fmt.Errorf("watching: %w", err)
 		}
 	}
@@ -347,8 +360,8 @@ func because(ctx context.Context, err error) error {
 	return excerpt.Error(err)
 }
 
-// take brings one event of a watch into the sink.
-func (f *Follower) take(event watch.EventType, o runtime.Object) error {
+// apply brings one event of a watch into the sink.
+func (f *Follower) apply(event watch.EventType, o runtime.Object) error {
 	if event == watch.Error {
 		return excerpt.Error(apierrors.FromObject(o))
 	}
@@ -377,7 +390,7 @@ func (f *Follower) take(event watch.EventType, o runtime.Object) error {
 	case event == watch.Bookmark && object.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true":
 		f.Sink.End(version)
 		f.version = version
-		f.tell(nil)
+		f.setState(nil)
 	}
 	return err
 }

@@ -1,13 +1,21 @@
 package follow
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 )
 
 // TestServers_L10_L6_X6: what servers do, in order; what a follower asks and hands on; and what it says of itself meanwhile. Errors have
@@ -45,26 +53,26 @@ func TestServers_L10_L6_X6(t *testing.T) {
 			waits:   true,
 			answers: []answer{honest, quiet, list("9"), hangs, list("9"), quiet},
 			asked:   "page, watch 5, check, watch 5, check, watch 5",
-			errs:    []string{"namespaces: opening a watch: nothing came from the API server for 2s"},
+			errs:    []string{"namespaces: opening a watch: nothing came from the API server for 5s"},
 		},
 		"a watch falls silent, and so does the server": {
 			waits:   true,
 			answers: []answer{honest, quiet, hangs, list("9"), quiet},
 			asked:   "page, watch 5, check, check, watch 5",
-			errs:    []string{"namespaces: listing: nothing came from the API server for 2s"},
+			errs:    []string{"namespaces: listing: nothing came from the API server for 5s"},
 		},
 		"a watch never opens": {
 			waits:   true,
 			answers: []answer{honest, hangs, list("5"), hangs, list("5"), hangs},
 			asked:   "page, watch 5, check, watch 5, check",
-			errs:    []string{"namespaces: opening a watch: nothing came from the API server for 2s"},
+			errs:    []string{"namespaces: opening a watch: nothing came from the API server for 5s"},
 			unbegun: true,
 		},
 		"a page stops coming": {
 			waits:   true,
 			answers: []answer{listing("5", "more", item("a", "1")), hangs, honest, quiet},
 			asked:   "page, page more, page, watch 5", got: "begin, set a, begin, set a, set b, end 5",
-			errs: []string{"namespaces: listing: nothing came from the API server for 2s"},
+			errs: []string{"namespaces: listing: nothing came from the API server for 5s"},
 		},
 		"a list outlives the server's history": {
 			answers: []answer{listing("5", "more", item("a", "1")), fails(410, "Expired"), honest, quiet},
@@ -108,14 +116,14 @@ func TestServers_L10_L6_X6(t *testing.T) {
 		"streaming ends too soon": {
 			initial: true,
 			answers: []answer{sends(event("ADDED", item("a", "1"))), stays(event("BOOKMARK", item("", "7", allTold)))},
-			asked:   "stream, stream", got: "begin, set a, begin, end 7", errs: []string{"namespaces: a watch ended before it had told all objects: "},
+			asked:   "stream, stream", got: "begin, set a, begin, end 7", errs: []string{"namespaces: a watch ended before all objects had arrived: "},
 		},
 		"streaming falls silent": {
 			waits:   true,
 			initial: true,
 			answers: []answer{stays(event("ADDED", item("a", "1"))), stays(event("BOOKMARK", item("", "7", allTold)))},
 			asked:   "stream, stream", got: "begin, set a, begin, end 7",
-			errs: []string{"namespaces: a watch ended before it had told all objects: nothing came from the API server for 2s"},
+			errs: []string{"namespaces: a watch ended before all objects had arrived: nothing came from the API server for 5s"},
 		},
 		"hostile: a list without a version": {
 			answers: []answer{list("", "a"), honest, quiet}, asked: "page, page, watch 5", got: "begin, begin, set a, set b, end 5",
@@ -165,12 +173,12 @@ func TestServers_L10_L6_X6(t *testing.T) {
 			f := s.follower(t, sink)
 			f.Initial, f.Silence, f.Patience = c.initial, time.Hour, time.Hour
 			if c.waits {
-				f.Silence, f.Patience = 2*time.Second, 2*time.Second
+				f.Silence, f.Patience = 5*time.Second, 5*time.Second
 			}
 			var mu sync.Mutex
 			var told []string
 			follows := false
-			f.Told = func(s State) {
+			f.Changed = func(s State) {
 				mu.Lock()
 				defer mu.Unlock()
 				if follows = s.Err == nil; s.Err != nil {
@@ -209,14 +217,18 @@ func TestServers_L10_L6_X6(t *testing.T) {
 }
 
 // TestTriesOfAServer_X6: a server that ends each watch after an event, or loses the place with each, is not asked again and again at
-// once, and the state says so.
+// once, and the state gives the reason.
 func TestTriesOfAServer_X6(t *testing.T) {
-	for name, watch := range map[string]answer{
-		"ends after an event":     sends(event("ADDED", item("c", "100"))),
-		"ends at once":            sends(),
-		"loses the place":         sends(event("ERROR", status(410, "Expired"))),
-		"loses it after an event": sends(event("ADDED", item("c", "100")), event("ERROR", status(410, "Expired"))),
-		"refuses the place":       fails(410, "Expired"),
+	const perTry = 2 // requests: the place is looked at, and watched from
+	for name, c := range map[string]struct {
+		watch  answer
+		reason string
+	}{
+		"ends after an event":     {sends(event("ADDED", item("c", "100"))), "a watch ended after "},
+		"ends at once":            {sends(), "a watch ended after "},
+		"loses the place":         {sends(event("ERROR", status(410, "Expired"))), "watching: "},
+		"loses it after an event": {sends(event("ADDED", item("c", "100")), event("ERROR", status(410, "Expired"))), "watching: "},
+		"refuses the place":       {fails(410, "Expired"), "opening a watch: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -227,28 +239,87 @@ func TestTriesOfAServer_X6(t *testing.T) {
 						list("100")(w, r)
 						return
 					}
-					watch(w, r)
+					c.watch(w, r)
 				})
 			}
 			s := newServer(t, answers...)
 			f := s.follower(t, &notes{})
+			f.Tries = NewTries(time.Hour)
 			refused := make(chan error, 100)
-			f.Told = func(s State) {
+			f.Changed = func(s State) {
 				if s.Err != nil {
 					refused <- s.Err
 				}
 			}
 			start(t, f)
-			if err := <-refused; !strings.Contains(err.Error(), "soon after they began") {
+			if err := <-refused; !strings.HasPrefix(err.Error(), "namespaces: the API server was asked too often; waiting: "+c.reason) {
 				t.Errorf("said %v", err)
 			}
-			eventually(t, func() bool { return f.Tries.Tokens() < 1 }, func() any { return f.Tries.Tokens() })
-			if got := len(s.requests()); got > triesInARow+1 {
+			if got := len(s.requests()); got > perTry*triesInARow {
 				t.Errorf("%d requests: %v", got, s.requests())
 			}
 		})
 	}
 }
+
+// TestTriesOfAProxy_L10_X6: a proxy that cuts every stream after triesEvery or more does not use up the tries, though each cut costs two
+// requests; one that cuts sooner does.
+func TestTriesOfAProxy_L10_X6(t *testing.T) {
+	for name, c := range map[string]struct {
+		life  time.Duration
+		fails bool
+	}{
+		"cuts after a minute": {life: time.Minute},
+		"cuts after 16 s":     {life: triesEvery + time.Second},
+		"cuts after 5 s":      {life: triesEvery / 3, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+				defer stop()
+				failures := 0
+				f := &Follower{Connect: To(cut{c.life}), Sink: &notes{}, Changed: func(s State) {
+					if s.Err != nil && ctx.Err() == nil {
+						failures++
+					}
+				}}
+				f.Run(ctx)
+				if failures > 0 != c.fails || !f.State().Synced {
+					t.Errorf("not followed %d times, synced: %t", failures, f.State().Synced)
+				}
+			})
+		})
+	}
+}
+
+// cut is a source of nothing, of which each watch is cut after a while.
+type cut struct{ after time.Duration }
+
+func (c cut) Page(context.Context, metav1.ListOptions) (Page, error) {
+	return func() (runtime.Object, error) {
+		return &corev1.NamespaceList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}, nil
+	}, nil
+}
+
+func (c cut) Watch(ctx context.Context, _ metav1.ListOptions) (Feed, error) {
+	return cutWatch{ctx, time.After(c.after)}, nil
+}
+
+type cutWatch struct {
+	ctx context.Context
+	cut <-chan time.Time
+}
+
+func (c cutWatch) Next() (watch.EventType, runtime.Object, error) {
+	select {
+	case <-c.ctx.Done():
+		return "", nil, c.ctx.Err()
+	case <-c.cut:
+		return "", nil, io.ErrUnexpectedEOF
+	}
+}
+
+func (cutWatch) Close() {}
 
 // TestStops: a follower ends with its context, whatever it waits for.
 func TestStops(t *testing.T) {

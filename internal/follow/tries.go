@@ -10,6 +10,9 @@ import (
 // triesInARow and triesEvery bound how often a server is asked, whatever it answers: a watch that opens proves nothing, nor does
 // an event, since a server that is broken or hostile may send one, or an error, with every watch (SPEC X6). An outage, a restored server
 // and a CRD that is installed late take a few tries.
+//
+// A try is a list, a watch, or the question whether the server knows the place together with the watch that goes on from there: so a
+// proxy that cuts a stream every triesEvery, which costs two requests each time, leaves the follower its place.
 const (
 	triesInARow = 10
 	triesEvery  = 15 * time.Second

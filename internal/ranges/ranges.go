@@ -63,8 +63,7 @@ func (s Set) Contains(addr netip.Addr) bool {
 	return after > 0 && !s.list[after-1].last.Less(addr)
 }
 
-// Len is the number of ranges, Empty whether there are none.
-func (s Set) Len() int    { return len(s.list) }
+// Empty reports whether there are no addresses.
 func (s Set) Empty() bool { return len(s.list) == 0 }
 
 // Equal reports whether two sets have the same addresses.

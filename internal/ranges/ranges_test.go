@@ -92,7 +92,7 @@ func BenchmarkOf(b *testing.B) {
 	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	b.ReportAllocs()
 	for b.Loop() {
-		if Of(list...).Len() != len(list) {
+		if len(Of(list...).list) != len(list) {
 			b.Fatal("some are missing")
 		}
 	}

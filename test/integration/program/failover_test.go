@@ -237,10 +237,10 @@ func TestFailover_L4(t *testing.T) {
 	follows("the third leads while the second is suspended", third, 60*time.Second)
 	kit.Must(t, programs.Resume(second.cmd.Process.Pid))
 	woken := time.Now()
-	kit.TrueWithin(t, 7500*time.Millisecond, "the second notices at once that it leads no more", func() bool { // well below the 8 s of its deadline
-		return second.said("this replica leads no more", "lost=true") != ""
+	kit.TrueWithin(t, 7500*time.Millisecond, "the second notices at once that it lost leadership", func() bool { // well below the 8 s of its deadline
+		return second.said("this replica lost leadership", "lost=true") != ""
 	})
-	t.Logf("the second noticed after %v that it leads no more", time.Since(woken).Round(time.Millisecond))
+	t.Logf("the second noticed after %v that it lost leadership", time.Since(woken).Round(time.Millisecond))
 
 	third.signal(syscall.SIGTERM)
 	<-third.done

@@ -229,7 +229,7 @@ func TestCutOff_L2(t *testing.T) {
 	if err := c.KillAPIServer(); err != nil {
 		t.Fatal(err)
 	}
-	kit.True(t, "it leads no more", func() bool { return p.metric("mcs_controller_leader 0") })
+	kit.True(t, "it lost leadership", func() bool { return p.metric("mcs_controller_leader 0") })
 	if err := c.StartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
