@@ -2,7 +2,6 @@ package exporting
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -12,7 +11,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/workqueue"
 
+	"golang.org/x/time/rate"
+
 	"github.com/clusterset/multicluster/controller/members"
+	"github.com/clusterset/multicluster/internal/follow"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 )
 
@@ -29,12 +31,21 @@ type lane struct {
 	namespaces *watched[*corev1.Namespace]
 	everywhere *watched[*corev1.Service]
 
-	denied map[string]time.Time // by namespace: until when no export is made after one was refused; the worker's
+	ruleAccess access // of what rules of namespaces select
 
 	mu     sync.Mutex
+	denied map[string]time.Time                 // by namespace: until when no export is made after one was refused
+	many   map[string]bool                      // namespaces with a rule of their own for which there was no room
 	own    map[string]*watched[*corev1.Service] // by namespace: those that a rule of its own selects
 	parsed map[string]parsed                    // by namespace: rules of their own
-	seen   map[string]string                    // by namespace: what of it bears on exports, as last looked at
+	seen   map[string]bearing                   // by namespace: what of it bears on exports, as last looked at
+}
+
+// bearing is what of a namespace bears on exports.
+type bearing struct {
+	uid        types.UID
+	own, going bool
+	text       string // of its own rule, which the namespace holds, too
 }
 
 // The first retry of a name comes after retryFirst; each further one waits twice as long, up to retryMost.
@@ -46,13 +57,17 @@ const (
 func newLane(ctx context.Context, x *Exporter, m *members.Member, kube kubernetes.Interface) *lane {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &lane{
-		x: x, member: m, kube: kube, ctx: ctx, cancel: cancel, own: map[string]*watched[*corev1.Service]{}, seen: map[string]string{}, parsed: map[string]parsed{},
-		denied: map[string]time.Time{},
+		x: x, member: m, kube: kube, ctx: ctx, cancel: cancel, own: map[string]*watched[*corev1.Service]{}, seen: map[string]bearing{}, parsed: map[string]parsed{},
+		denied: map[string]time.Time{}, many: map[string]bool{},
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](retryFirst, retryMost)),
 	}
 	l.namespaces = watchNamespaces(kube, l.namespaceChanged)
 	l.everywhere = watchServices(kube, "", x.rules.Everywhere, l.serviceChanged)
+	fresh, gate, services := func() *rate.Limiter { return follow.NewTries(0) }, m.Gate(), &room{most: maxKept}
+	l.namespaces.access = access{gate, m.Tries("namespaces of rules", fresh), &room{most: maxKept}}
+	l.everywhere.access = access{gate, m.Tries("services of a rule", fresh), services}
+	l.ruleAccess = access{gate, m.Tries("services of namespaces' rules", manyTries), services}
 	log := x.log.With("cluster", m.ID())
 	l.done.Go(func() { l.namespaces.run(ctx, log, l.all) })
 	l.done.Go(func() { l.everywhere.run(ctx, log, l.all) })
@@ -106,6 +121,7 @@ func (l *lane) namespaceChanged(ns *corev1.Namespace) {
 		return
 	}
 	l.followRule(ns.Name)
+	l.followMany()
 	for _, s := range l.everywhere.in(ns.Name) {
 		l.serviceChanged(s)
 	}
@@ -117,7 +133,7 @@ func (l *lane) namespaceChanged(ns *corev1.Namespace) {
 // otherwise says whether what of a namespace bears on exports is not as when last looked at.
 func (l *lane) otherwise(ns *corev1.Namespace) bool {
 	text, own := ns.Annotations[mcsapi.AnnotationExportSelector]
-	is := fmt.Sprint(ns.UID, own, ns.DeletionTimestamp != nil, text)
+	is := bearing{ns.UID, own, ns.DeletionTimestamp != nil, text}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was, known := l.seen[ns.Name]
@@ -145,6 +161,8 @@ func (l *lane) followRule(name string) {
 	if ns == nil {
 		l.end(name)
 		delete(l.parsed, name)
+		delete(l.many, name)
+		delete(l.denied, name)
 		return
 	}
 	selector, err := l.parse(ns)
@@ -156,12 +174,45 @@ func (l *lane) followRule(name string) {
 		return
 	}
 	l.end(name)
+	delete(l.many, name)
 	if nothing(selector) || selector.String() == l.x.rules.Everywhere.String() {
+		if known, ok := l.parsed[name]; ok && !nothing(selector) {
+			known.selector = l.x.rules.Everywhere // so that many namespaces don't hold it many times
+			l.parsed[name] = known
+		}
+		return
+	}
+	if len(l.own) >= maxRules {
+		if len(l.many) == 0 {
+			l.x.log.Warn("nothing is exported or withdrawn by rule in some namespaces", "cluster", l.member.ID(), "namespace", name, "most", maxRules, "err", errManyRules)
+		}
+		l.many[name] = true
+		delete(l.parsed, name)
 		return
 	}
 	w := watchServices(l.kube, name, selector, l.serviceChanged)
+	w.access = l.ruleAccess
 	l.own[name] = w
 	l.done.Go(func() { w.run(l.ctx, l.x.log.With("cluster", l.member.ID()), func() { l.madeIn(name) }) })
+}
+
+// followMany follows rules for which there was no room, if there is now.
+func (l *lane) followMany() {
+	next := func() (name string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for name = range l.many {
+			break
+		}
+		if len(l.own) >= maxRules {
+			return ""
+		}
+		delete(l.many, name)
+		return name
+	}
+	for name := next(); name != ""; name = next() {
+		l.followRule(name)
+	}
 }
 
 func (l *lane) end(namespace string) {

@@ -94,7 +94,7 @@ func (l *lane) create(ctx context.Context, export *mcs.ServiceExport, why string
 	if client == nil {
 		return nil // an event will come
 	}
-	if wait := time.Until(l.denied[key.Namespace]); wait > 0 {
+	if wait := time.Until(l.deniedUntil(key.Namespace)); wait > 0 {
 		l.queue.AddAfter(key, wait)
 		return nil
 	}
@@ -108,18 +108,31 @@ func (l *lane) create(ctx context.Context, export *mcs.ServiceExport, why string
 	case err != nil:
 		return fmt.Errorf("creating ServiceExport %s in cluster %s (%s): %w", key, l.member.ID(), why, err)
 	}
+	l.mu.Lock()
 	delete(l.denied, key.Namespace)
+	l.mu.Unlock()
 	l.x.log.Info("exported by rule", "cluster", l.member.ID(), "service", key.String(), "reason", why)
 	return nil
 }
 
+// deniedUntil is until when nothing is exported in a namespace.
+func (l *lane) deniedUntil(namespace string) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.denied[namespace]
+}
+
 // deny notes that an export was refused, and says so once per namespace: what one is refused all are.
 func (l *lane) deny(key types.NamespacedName, refusal error) {
-	if l.denied[key.Namespace].IsZero() {
+	if l.deniedUntil(key.Namespace).IsZero() {
 		l.x.log.Warn("nothing is exported by rule in a namespace: this cluster refuses it", "cluster", l.member.ID(), "namespace", key.Namespace,
 			"service", key.Name, "err", refusal, "tried again in", deniedFor.String())
 	}
-	l.denied[key.Namespace] = time.Now().Add(deniedFor)
+	l.mu.Lock()
+	if l.namespaces.get(types.NamespacedName{Name: key.Namespace}) != nil { // or nobody would tell that it is gone
+		l.denied[key.Namespace] = time.Now().Add(deniedFor)
+	}
+	l.mu.Unlock()
 	l.queue.AddAfter(key, deniedFor)
 }
 

@@ -20,7 +20,11 @@ func (l *lane) rule(ns *corev1.Namespace) (labels.Selector, error) {
 	text, own := ns.Annotations[mcsapi.AnnotationExportSelector]
 	l.mu.Lock()
 	known, seen := l.parsed[ns.Name]
+	many := l.many[ns.Name]
 	l.mu.Unlock()
+	if own && many {
+		return nil, errManyRules
+	}
 	if own && seen && known.text == text {
 		return known.selector, known.err
 	}

@@ -36,6 +36,10 @@ type watched[T object] struct {
 	stop       func()
 	ended      context.Context
 	told       func() // is told, once, that all is known
+	access
+
+	// held is what this takes of the room; bytes what objects weigh, and listed those of list. They are used by run only.
+	held, bytes, listed int
 
 	// list is what of a full list came so far; nil while there is none.
 	list map[types.NamespacedName]T
@@ -96,8 +100,12 @@ func (w *watched[T]) run(ctx context.Context, log *slog.Logger, synced func()) {
 	defer context.AfterFunc(w.ended, cancel)()
 	w.told = synced
 	failed := false
-	f := &follow.Follower{Name: w.name, Connect: follow.To(w.source), Sink: w, Reader: follow.Reader{Keep: true}}
+	f := &follow.Follower{Name: w.name, Connect: follow.To(w.source), Sink: w, Reader: follow.Reader{Gate: w.gate, Keep: true}, Tries: w.tries}
+	defer func() { _ = w.room.swap(w.held, 0) }()
 	f.Changed = func(s follow.State) {
+		if s.Err != nil {
+			w.dropList()
+		}
 		if s.Err != nil && !failed && ctx.Err() == nil {
 			log.Warn("a watch for exporting by rule failed, will be tried again", "err", s.Err)
 		}
@@ -107,13 +115,34 @@ func (w *watched[T]) run(ctx context.Context, log *slog.Logger, synced func()) {
 }
 
 // Begin implements [follow.Sink].
-func (w *watched[T]) Begin() { w.list = map[types.NamespacedName]T{} }
+func (w *watched[T]) Begin() {
+	w.dropList()
+	w.list = map[types.NamespacedName]T{}
+}
+
+// dropList forgets a list that did not come to its end.
+func (w *watched[T]) dropList() {
+	w.list, w.listed = nil, 0
+	_ = w.hold() // that needs less
+}
+
+// hold takes as much of the room as is needed: of a list and what was known before, the larger.
+func (w *watched[T]) hold() error {
+	need := max(w.bytes, w.listed)
+	if err := w.room.swap(w.held, need); err != nil {
+		return err
+	}
+	w.held = need
+	return nil
+}
 
 // End implements [follow.Sink].
 func (w *watched[T]) End(string) {
 	w.mu.Lock()
 	before, first := w.objects, !w.known
 	w.objects, w.list = w.list, nil
+	w.bytes, w.listed = w.listed, 0
+	_ = w.hold() // that needs no more
 	now := maps.Clone(w.objects)
 	w.mu.Unlock()
 	for key, o := range before {
@@ -146,8 +175,12 @@ func (w *watched[T]) Set(object follow.Object) error {
 	}
 	w.trim(o)
 	if w.list != nil {
+		w.listed += weigh(o)
 		w.list[keyOf(o)] = o
-		return nil
+		return w.hold()
+	}
+	if err := w.replace(keyOf(o), weigh(o)); err != nil {
+		return fmt.Errorf("%w: %w", follow.ErrDropped, err)
 	}
 	w.mu.Lock()
 	w.objects[keyOf(o)] = o
@@ -166,11 +199,27 @@ func (w *watched[T]) Remove(object follow.Object) error {
 		return nil
 	}
 	w.trim(o)
+	_ = w.replace(keyOf(o), 0)
 	w.mu.Lock()
 	delete(w.objects, keyOf(o))
 	w.mu.Unlock()
 	w.tell(o)
 	return nil
+}
+
+// replace counts an object of a watch in place of the one that is kept.
+func (w *watched[T]) replace(key types.NamespacedName, bytes int) error {
+	before := w.bytes
+	w.bytes += bytes
+	var absent T
+	if kept := w.get(key); kept != absent {
+		w.bytes -= weigh(kept)
+	}
+	err := w.hold()
+	if err != nil {
+		w.bytes = before
+	}
+	return err
 }
 
 func (w *watched[T]) tell(o T) {

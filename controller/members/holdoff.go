@@ -80,6 +80,12 @@ type tryLimits struct {
 
 // tries returns the limiter that the member's feeds of a kind share, in whatever versions and connections.
 func (m *Member) tries(kind string) *rate.Limiter {
+	return m.Tries(kind, func() *rate.Limiter { return follow.NewTries(0) })
+}
+
+// Tries returns the limiter that all share who read some kind of the member's objects, whichever connection leads to it. The first of
+// them makes it.
+func (m *Member) Tries(kind string, fresh func() *rate.Limiter) *rate.Limiter {
 	l := &m.limits
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,7 +93,7 @@ func (m *Member) tries(kind string) *rate.Limiter {
 		l.ofKind = map[string]*rate.Limiter{}
 	}
 	if l.ofKind[kind] == nil {
-		l.ofKind[kind] = follow.NewTries(0)
+		l.ofKind[kind] = fresh()
 	}
 	return l.ofKind[kind]
 }

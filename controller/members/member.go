@@ -20,6 +20,7 @@ import (
 	"github.com/clusterset/multicluster/controller/keep"
 	"github.com/clusterset/multicluster/controller/mirror"
 	"github.com/clusterset/multicluster/controller/registration"
+	"github.com/clusterset/multicluster/internal/follow"
 	"github.com/clusterset/multicluster/internal/mcsapi"
 	"github.com/clusterset/multicluster/internal/ranges"
 )
@@ -95,6 +96,14 @@ func (m *Member) ProviderSynced() bool {
 func (m *Member) ConsumerSynced() bool {
 	c := m.conn.Load()
 	return c != nil && c.consumerSynced() && m.asConsumer.present()
+}
+
+// Gate returns the gate of the pages that are read of the cluster, by whoever reads them; nil before the first contact.
+func (m *Member) Gate() follow.Gate {
+	if c := m.conn.Load(); c != nil {
+		return mirror.NewGate(c.pages)
+	}
+	return nil
 }
 
 // Export returns the ServiceExport of a name, as far as [keep.Export] keeps it, or nil.

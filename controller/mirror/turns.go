@@ -25,6 +25,9 @@ var turns = make(chan struct{}, pagesAtOnce)
 // gate lets the pages of one cluster in, which has a share of the turns; nil for a share without bound.
 type gate struct{ share chan struct{} }
 
+// NewGate returns the gate of a cluster, whose share of the turns has room for [PagesOfOne].
+func NewGate(share chan struct{}) follow.Gate { return gate{share} }
+
 // Enter implements [follow.Gate].
 func (g gate) Enter(ctx context.Context) (follow.Turn, error) { return takeTurn(ctx, g.share) }
 
