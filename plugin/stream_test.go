@@ -184,8 +184,8 @@ func TestTriesWait_X6(t *testing.T) {
 	for name, answer := range map[string]string{"ends after an event": event, "loses the place": gone, "loses it after an event": event + gone, "ends at once": ""} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const outage, most = 3 * time.Second, 12
-			var requests atomic.Int32 // during the outage
+			const outage, most = 3 * time.Second, 2*10 + 2 // a try after a watch is two requests, see follow.NewTries
+			var requests atomic.Int32                      // during the outage
 			began, followed := time.Now(), make(chan struct{}, 100)
 			s := importServer(t, func(w http.ResponseWriter, r *http.Request) {
 				out := time.Since(began) < outage
