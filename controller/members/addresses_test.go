@@ -67,7 +67,11 @@ func TestNodeAddresses_X6(t *testing.T) {
 			t.Errorf("told %d times of the first change", told)
 		}
 		collected := 0
-		for was := n.of(s); changes < 462; time.Sleep(130 * time.Millisecond) { // a minute, and never when a life ends
+		pause := func(d time.Duration) {
+			time.Sleep(d)
+			synctest.Wait() // for what a timer called
+		}
+		for was := n.of(s); changes < 462; pause(130 * time.Millisecond) { // a minute, and never when a life ends
 			change()
 			if is := n.of(s); reflect.ValueOf(is).Pointer() != reflect.ValueOf(was).Pointer() {
 				was, collected = is, collected+1
@@ -76,12 +80,11 @@ func TestNodeAddresses_X6(t *testing.T) {
 		if most := int(time.Minute / heldLife); collected > most || collected < most-1 {
 			t.Errorf("collected %d times in a minute, want %d at most", collected, most)
 		}
-		time.Sleep(heldLife)
-		synctest.Wait()
+		pause(heldLife)
 		if !n.of(s)[last] {
 			t.Error("the last change is not there")
 		}
-		time.Sleep(heldLife)
+		pause(heldLife)
 		was := told
 		if change(); told != was+1 {
 			t.Error("a change after a while of silence has to wait")
