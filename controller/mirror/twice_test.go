@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -81,11 +80,11 @@ func TestFailedListIsDropped_X6(t *testing.T) {
 			if f.State().Err == nil || len(f.list)+len(f.keys) > 0 || !f.listing {
 				t.Errorf("%d objects are kept after %d pages, %v", len(f.list), pages, f.State())
 			}
-			time.Sleep(time.Minute)
+			f.Kick()
 			synctest.Wait()
 		}
 		down = false
-		time.Sleep(time.Minute)
+		f.Kick()
 		synctest.Wait()
 		if len(s.All()) != 1 || f.State().Err != nil {
 			t.Errorf("holds %v, %v", s.All(), f.State())
